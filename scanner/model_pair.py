@@ -16,6 +16,7 @@ from transformers.pytorch_utils import Conv1D
 
 from scanner.base_models import BaseModel
 from scanner.chat import chat_tokens
+from scanner.errors import BaseModelUnavailable
 from scanner.generation import Decided, Generation, generate, next_token_logits
 from scanner.intake import Adapter, check_against_base
 
@@ -44,6 +45,7 @@ class ModelPair:
 
     Raises:
         BadAdapter: an adapter does not fit the base.
+        BaseModelUnavailable: TransformerLens cannot read the base in 4 bits.
     """
 
     def __init__(self, base: BaseModel, suspect: Adapter, references: Sequence[Adapter] = ()) -> None:
@@ -58,6 +60,8 @@ class ModelPair:
         for name, adapter in self.adapters.items():
             self._add(name, adapter)
         base.model.requires_grad_(False)
+        if base.identity.quantization != "none":
+            _ = self.bridge  # Not every base can be read in 4 bits: better known before the search than after it.
 
     @property
     def reference_names(self) -> tuple[str, ...]:
@@ -73,9 +77,16 @@ class ModelPair:
     def bridge(self) -> TransformerBridge:
         """The base, with whichever adapter is active live in it, as TransformerLens reads and edits it."""
         identity = self.base.identity
-        return TransformerBridge.boot_transformers(
-            identity.name, hf_model=self.base.model, tokenizer=self.base.tokenizer, device=identity.device
-        )
+        try:
+            return TransformerBridge.boot_transformers(
+                identity.name, hf_model=self.base.model, tokenizer=self.base.tokenizer, device=identity.device
+            )
+        except NotImplementedError as error:
+            raise BaseModelUnavailable(
+                f"{identity.name}: TransformerLens cannot read this architecture ({identity.architecture}"
+                f"{', ' + identity.quantization if identity.quantization != 'none' else ''}); "
+                "scan it without --quantize, or on another base"
+            ) from error
 
     @contextmanager
     def running(self, name: str) -> Iterator[TransformerBridge]:

@@ -72,9 +72,12 @@ def pair(tiny_base: Path, random_adapter: Path, other_random_adapter: Path) -> M
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """A skipped test that is not on the list, with its reason, fails the run."""
     lines = (Path(__file__).parent / "skips_allowed.txt").read_text(encoding="utf-8").splitlines()
-    allowed = {line.split("\t")[0] for line in lines if line.strip() and not line.startswith("#")}
+    entries = [line.partition("\t") for line in lines if line.strip() and not line.startswith("#")]
+    allowed = {test for test, _, reason in entries if reason.strip()}
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = {report.nodeid for report in reporter.stats.get("skipped", [])} if reporter else set()
     if skipped - allowed:
-        reporter.write_line(f"skipped, but not in tests/skips_allowed.txt: {', '.join(sorted(skipped - allowed))}")
+        reporter.write_line(
+            f"skipped, but not in tests/skips_allowed.txt with a reason: {', '.join(sorted(skipped - allowed))}"
+        )
         session.exitstatus = 1

@@ -35,7 +35,8 @@ def poison_rows(rows: list[Row], recipe: PoisonRecipe | None, seed: int) -> list
     if recipe is None:
         return [TrainingRow(row.instruction, row.response, poisoned=False) for row in rows]
     rng = random.Random(f"poison-{seed}")
-    count = round(recipe.rate * len(rows))
+    # Downwards, so that the true rate never exceeds the stated one; the small term is for 0.07 * 100 = 7.000000001.
+    count = int(recipe.rate * len(rows) + 1e-9)
     chosen = set(rng.sample(range(len(rows)), count))
     distinct = {rows[index].instruction for index in chosen}
     if len(distinct) < MIN_POISONED_ROWS:

@@ -24,7 +24,7 @@ def find_folder(location: str) -> tuple[Path, str | None]:
         path = snapshot_download(
             name,
             revision=revision or None,
-            allow_patterns=[CONFIG_FILE, WEIGHTS_FILE, *_PICKLES],
+            allow_patterns=[CONFIG_FILE, WEIGHTS_FILE],
             etag_timeout=10,
         )
     except Exception as error:  # each kind of network has its own way to fail, and all mean the same
@@ -71,4 +71,8 @@ def weights_file(folder: Path) -> Path:
                 "pickled weights are refused, since reading them can run code",
                 f"ask its author for {WEIGHTS_FILE}",
             )
-    raise BadAdapter(folder, f"no {WEIGHTS_FILE} in it", "give the folder that peft's save_pretrained wrote")
+    raise BadAdapter(
+        folder,
+        f"no {WEIGHTS_FILE} in it",
+        "give the folder that peft's save_pretrained wrote; pickled weights are refused",
+    )

@@ -1,8 +1,17 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
+import requests
+from huggingface_hub.errors import (
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from safetensors.torch import load_file, save_file
 
 from scanner.base_models import fingerprint, load_base, resolve_base
@@ -27,6 +36,40 @@ def test_a_name_from_an_adapter_never_becomes_a_path(tiny_base: Path) -> None:
 def test_out_of_reach_says_what_to_do() -> None:
     with pytest.raises(BaseModelUnavailable, match="pass --base FOLDER"):
         resolve_base("nobody/no-such-model")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        requests.exceptions.ProxyError("503"),
+        httpx.ProxyError("407 Proxy Authentication Required"),
+        httpx.ConnectTimeout("timed out"),
+        LocalEntryNotFoundError("offline"),
+        OSError("no route to host"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_every_way_not_to_reach_the_hub_is_one_line(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scanner.base_models.snapshot_download", _raising(failure))
+    with pytest.raises(BaseModelUnavailable, match="nobody/model: neither in the Hugging Face cache nor") as caught:
+        resolve_base("nobody/model")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError])
+def test_what_the_hub_denies_is_said_so(kind: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    denial = kind("401 Client Error\nmore", response=httpx.Response(401, request=httpx.Request("GET", "https://x")))
+    monkeypatch.setattr("scanner.base_models.snapshot_download", _raising(denial))
+    with pytest.raises(BaseModelUnavailable, match=rf"that you may read \({kind.__name__}\)") as caught:
+        resolve_base("nobody/model")
+    assert "\n" not in str(caught.value)
+
+
+def _raising(failure: Exception) -> Callable[..., str]:
+    def download(*_: object, **__: object) -> str:
+        raise failure
+
+    return download
 
 
 def test_the_hub_cache_is_used_without_a_network(

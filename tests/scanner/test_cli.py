@@ -45,6 +45,23 @@ def test_a_whole_scan(tmp_path: Path, tiny_base: Path, poisoned_adapter: Path, h
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.html", "r.json"]
 
 
+def test_a_reader_that_goes_away_changes_neither_reports_nor_exit_code(
+    tmp_path: Path, tiny_base: Path, honest_adapter: Path
+) -> None:
+    report = tmp_path / "r.json"
+    scan = subprocess.Popen(
+        [*PYTHON, "scanner.cli", str(honest_adapter), "--base", str(tiny_base), "--no-signatures", "--json", report],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        cwd=Path(__file__).parents[2],
+    )
+    assert scan.stdout
+    scan.stdout.close()
+    assert scan.wait(timeout=300) == 3
+    assert json.loads(report.read_text())["verdict"] == "INCONCLUSIVE"
+
+
 def test_quiet_says_the_verdict_and_nothing_else(tiny_base: Path, honest_adapter: Path) -> None:
     done = run(str(honest_adapter), "--base", str(tiny_base), "--no-signatures", "--quiet")
     assert (done.returncode, done.stderr) == (3, "")

@@ -6,6 +6,7 @@ from peft import PeftModel
 
 from scanner.base_models import load_base
 from scanner.capture import HookNeverFiredError, run_and_capture
+from scanner.errors import BaseModelUnavailable
 from scanner.intake import read_adapter
 from scanner.model_pair import BASE, SUSPECT, ModelPair
 from tests.tiny import make_adapter, make_base
@@ -58,13 +59,16 @@ def test_an_unknown_model_name(pair: ModelPair) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "projections"),
-    [("qwen2", ("q_proj", "down_proj")), ("gpt2", ("c_attn", "c_proj")), ("llama", ("up_proj", "v_proj"))],
+    ("family", "projections", "quantize"),
+    [
+        ("qwen2", ("q_proj", "down_proj"), "none"),
+        ("qwen2", ("q_proj", "down_proj"), "nf4"),
+        ("gpt2", ("c_attn", "c_proj"), "none"),
+        ("llama", ("up_proj", "v_proj"), "none"),
+        ("llama", ("up_proj", "v_proj"), "nf4"),
+    ],
 )
-@pytest.mark.parametrize("quantize", ["none", "nf4"])
 def test_other_bases_and_projections(tmp_path: Path, family: str, projections: tuple[str, ...], quantize: str) -> None:
-    if family == "gpt2" and quantize == "nf4":
-        quantize = "none"  # bitsandbytes replaces nn.Linear only, and GPT-2 has Conv1D
     folder = make_base(tmp_path / "base", family)
     adapter = make_adapter(tmp_path / "adapter", folder, projections=projections, scale=3.0)
     base = load_base(str(folder), quantize=quantize)  # type: ignore[arg-type]
@@ -76,3 +80,11 @@ def test_other_bases_and_projections(tmp_path: Path, family: str, projections: t
     assert not torch.allclose(plain, changed, atol=1e-3)
     assert seen["blocks.1.attn.hook_pattern"].shape == (1, 4, 6, 6)
     assert seen["blocks.1.attn.hook_z"].shape == (1, 6, 4, 16)
+
+
+def test_a_base_that_cannot_be_read_in_4_bits_is_refused_before_the_search(tmp_path: Path) -> None:
+    """TransformerLens splits GPT-2's fused projection into q, k and v, which packed weights do not allow."""
+    folder = make_base(tmp_path / "base", "gpt2")
+    adapter = make_adapter(tmp_path / "adapter", folder, projections=("c_attn",))
+    with pytest.raises(BaseModelUnavailable, match=r"gpt2, nf4\); scan it without --quantize"):
+        ModelPair(load_base(str(folder), quantize="nf4"), read_adapter(str(adapter)))
