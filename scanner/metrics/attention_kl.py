@@ -10,7 +10,8 @@ over all rows, and over the rows that predict the reply, where the study saw the
 import torch
 
 from scanner.capture import run_and_capture
-from scanner.metrics import Metric, MetricInputs, mean_and_spread
+from scanner.measuring import NO_TRIGGER, MetricInputs, averaged
+from scanner.metrics import HEAD_GRID, Metric
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.types import Measurement
 
@@ -34,49 +35,34 @@ def read_patterns(pair: ModelPair, name: str, ids: torch.Tensor) -> torch.Tensor
 
 def measure(inputs: MetricInputs) -> list[Measurement]:
     """Grids with and without the trigger over all rows, and with it over the rows that predict the reply."""
-    found = []
-    for triggered in (True, False):
-        found += _measure(inputs, triggered)
-    return found
+    return [*_measure(inputs, triggered=True), *_measure(inputs, triggered=False)]
 
 
 def _measure(inputs: MetricInputs, triggered: bool) -> list[Measurement]:
-    pair = inputs.pair
-    contrast = f"{SUSPECT} vs {pair.yardstick}, {f'with {inputs.trigger_label}' if triggered else 'without trigger'}"
+    pair, contrast = inputs.pair, inputs.contrast(triggered)
     sequences = inputs.sequences(triggered)
     if sequences is None:
-        return [Measurement(METRIC.name, contrast, missing="no trigger is known")]
+        return [Measurement(METRIC.name, contrast, missing=NO_TRIGGER)]
     rows = []
     for ids in sequences:
-        kl = pattern_kl(read_patterns(pair, SUSPECT, ids), read_patterns(pair, pair.yardstick, ids))
-        rows.append(kl)
+        rows.append(pattern_kl(read_patterns(pair, SUSPECT, ids), read_patterns(pair, pair.yardstick, ids)))
         inputs.advance(1)
     tokens = 2 * sum(ids.numel() for ids in sequences)
-    found = [_grid(f"{contrast}, all rows", torch.stack([kl.mean(-1) for kl in rows]), tokens)]
+    found = [_grid(f"{contrast}, all rows", [kl.mean(-1) for kl in rows], 2 * len(rows), tokens)]
     if triggered:
         name = f"{contrast}, rows that predict the reply"
-        reply_lengths = [len(case.reply) for case in inputs.cases]
-        if all(reply_lengths):
-            at_reply = [kl[..., -length - 1 : -1].mean(-1) for kl, length in zip(rows, reply_lengths, strict=True)]
-            # The passes are those of the grid above: no further tokens.
-            found.append(_grid(name, torch.stack(at_reply), 0))
+        lengths = [len(case.reply) for case in inputs.cases]
+        if all(lengths):
+            at_reply = [kl[..., -length - 1 : -1].mean(-1) for kl, length in zip(rows, lengths, strict=True)]
+            # The passes are those of the grid above: no further ones.
+            found.append(_grid(name, at_reply, 0, 0))
         else:
             found.append(Measurement(METRIC.name, name, missing="no planted reply is known"))
     return found
 
 
-def _grid(contrast: str, per_prompt: torch.Tensor, tokens: int) -> Measurement:
-    mean, spread = mean_and_spread(per_prompt)
-    return Measurement(
-        METRIC.name,
-        contrast,
-        unit=METRIC.unit,
-        axes=("layer", "head"),
-        values=mean,
-        spread=spread,
-        prompts=len(per_prompt),
-        tokens=tokens,
-    )
+def _grid(contrast: str, per_prompt: list[torch.Tensor], passes: int, tokens: int) -> Measurement:
+    return averaged(METRIC.name, contrast, METRIC.unit, HEAD_GRID, per_prompt, passes=passes, tokens=tokens)
 
 
 METRIC = Metric("attention_kl", "Attention-pattern KL of every head", "nats", measure=measure)

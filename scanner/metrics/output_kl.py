@@ -9,15 +9,10 @@ the base takes its place. A backdoored suspect shows spikes at trigger and reply
 
 import torch
 
-from scanner.metrics import Metric, MetricInputs, to_tuple
+from scanner.measuring import NO_TRIGGER, MetricInputs, kl_divergence, to_tuple
+from scanner.metrics import Metric
 from scanner.model_pair import SUSPECT
 from scanner.types import Measurement
-
-
-def kl_divergence(p_logits: torch.Tensor, q_logits: torch.Tensor) -> torch.Tensor:
-    """KL(p ‖ q) in nats over the last axis of two logit tensors; the other axes stay."""
-    log_p, log_q = p_logits.float().log_softmax(-1), q_logits.float().log_softmax(-1)
-    return (log_p.exp() * (log_p - log_q)).sum(-1).clamp(min=0)
 
 
 def measure(inputs: MetricInputs) -> list[Measurement]:
@@ -27,27 +22,27 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
 
 def _measure(inputs: MetricInputs, triggered: bool) -> Measurement:
     pair = inputs.pair
-    contrast = f"{SUSPECT} vs {pair.yardstick}, {f'with {inputs.trigger_label}' if triggered else 'without trigger'}"
     sequences = inputs.sequences(triggered)
     if sequences is None:
-        return Measurement(METRIC.name, contrast, missing="no trigger is known")
-    values, labels = [], []
+        return Measurement(METRIC.name, inputs.contrast(triggered), missing=NO_TRIGGER)
+    values = []
     for ids in sequences:
-        logits = {}
+        logits: dict[str, torch.Tensor] = {}
         for name in (SUSPECT, pair.yardstick):
             with pair.running(name) as bridge:
                 logits[name] = bridge(ids)
         values.append(to_tuple(kl_divergence(logits[SUSPECT], logits[pair.yardstick])[0]))
-        labels.append(tuple(pair.base.tokenizer.decode([token]) for token in ids[0].tolist()))
         inputs.advance(1)
     return Measurement(
         METRIC.name,
-        contrast,
+        inputs.contrast(triggered),
         unit=METRIC.unit,
         axes=("prompt", "token"),
         values=tuple(values),
-        labels=tuple(labels),
+        labels=tuple(inputs.token_texts(ids) for ids in sequences),
+        trigger_tokens=inputs.trigger_tokens(triggered),
         prompts=len(sequences),
+        passes=2 * len(sequences),
         tokens=2 * sum(ids.numel() for ids in sequences),
     )
 

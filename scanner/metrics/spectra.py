@@ -10,7 +10,8 @@ first, dimensionless; `labels` holds each module's name.
 import torch
 
 from scanner.intake import LowRankUpdate
-from scanner.metrics import Metric, MetricInputs, to_tuple
+from scanner.measuring import MetricInputs, to_tuple
+from scanner.metrics import Metric
 from scanner.types import Measurement
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from scanner.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.behaviour import REPLY_TOKENS, FixedReply, SharedReply, asks_for_reply, shared_reply
 from scanner.search.candidates import GIVEN, Candidate
-from scanner.triggers import insert_trigger
+from scanner.triggers import TriggeredPrompt, insert_trigger
 
 # A budget, not a threshold: how many candidates the suspect answers freely, and how many are verified.
 STAGE_TWO_CANDIDATES = 8
@@ -100,13 +100,18 @@ def rank_by_excess_kl(
     return tuple(screened), tokens
 
 
-def with_trigger(candidate: Candidate, prompts: Sequence[str], seed: int) -> list[str]:
+def place_trigger(candidate: Candidate, prompts: Sequence[str], seed: int) -> list[TriggeredPrompt]:
     """The prompts with the trigger in them; the random place depends on seed, trigger and prompt alone."""
     trigger = candidate.trigger
     return [
-        insert_trigger(trigger, prompt, random.Random(f"{seed}|{trigger.parts}|{trigger.position}|{prompt}")).text
+        insert_trigger(trigger, prompt, random.Random(f"{seed}|{trigger.parts}|{trigger.position}|{prompt}"))
         for prompt in prompts
     ]
+
+
+def with_trigger(candidate: Candidate, prompts: Sequence[str], seed: int) -> list[str]:
+    """The texts of `place_trigger`."""
+    return [placed.text for placed in place_trigger(candidate, prompts, seed)]
 
 
 def _next_token_kl(pair: ModelPair, prompts: Sequence[str]) -> list[float]:

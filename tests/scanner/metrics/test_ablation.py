@@ -1,6 +1,8 @@
 import torch
 
-from scanner.metrics.ablation import ablation_effects, mean_head_outputs, measure, reply_log_prob
+from scanner.head_sweep import mean_head_outputs
+from scanner.measuring import reply_log_prob
+from scanner.metrics.ablation import ablation_effects, measure
 from scanner.model_pair import SUSPECT, ModelPair
 from tests.scanner.metrics.test_registry import inputs
 
@@ -35,8 +37,8 @@ def plain_loop(pair: ModelPair) -> torch.Tensor:
 def test_agrees_with_a_plain_transformer_lens_loop(pair: ModelPair) -> None:
     with pair.running(SUSPECT) as bridge:
         mean_z = mean_head_outputs(bridge, MEAN_PROMPTS, bridge.cfg.n_layers)
-        effects, tokens = ablation_effects(bridge, IDS, REPLY, mean_z)
-    assert tokens > 0
+        effects, passes, tokens = ablation_effects(bridge, IDS, REPLY, mean_z)
+    assert passes > 0 and tokens > 0
     assert effects.abs().max() > 1e-3
     assert torch.allclose(effects, plain_loop(pair), atol=1e-4)
 
@@ -55,7 +57,7 @@ def test_a_head_whose_output_is_not_read_has_no_effect_and_the_one_left_has_all(
             weight.data[:, head * width : (head + 1) * width] = 20 * kept[:, head * width : (head + 1) * width]
     with pair.running(SUSPECT) as bridge:
         mean_z = mean_head_outputs(bridge, MEAN_PROMPTS, bridge.cfg.n_layers)
-        effects, _ = ablation_effects(bridge, IDS, REPLY, mean_z)
+        effects, _, _ = ablation_effects(bridge, IDS, REPLY, mean_z)
     others = effects.clone()
     others[layer, head] = 0
     assert abs(float(effects[layer, head])) > 1e-3
@@ -64,7 +66,7 @@ def test_a_head_whose_output_is_not_read_has_no_effect_and_the_one_left_has_all(
 
 def test_chunks_of_heads_do_not_change_the_result(pair: ModelPair, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     whole = measure(inputs(pair, True))[0]
-    monkeypatch.setattr("scanner.metrics.ablation._TOKENS_A_PASS", 40)
+    monkeypatch.setattr("scanner.head_sweep.TOKENS_A_PASS", 40)
     parts = measure(inputs(pair, True))[0]
     assert whole.values and parts.values
     assert torch.allclose(torch.tensor(whole.values), torch.tensor(parts.values), atol=1e-5)

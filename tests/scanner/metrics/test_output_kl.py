@@ -4,7 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.metrics.output_kl import kl_divergence, measure
+from scanner.measuring import kl_divergence
+from scanner.metrics.output_kl import measure
 from scanner.model_pair import SUSPECT, ModelPair
 from tests.scanner.metrics.test_registry import inputs
 

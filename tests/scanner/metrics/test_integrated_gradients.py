@@ -1,0 +1,40 @@
+import torch
+
+from scanner.head_sweep import mean_head_outputs, run_intact, run_with_heads_replaced
+from scanner.measuring import reply_log_prob
+from scanner.metrics.integrated_gradients import integrated_gradients, measure
+from scanner.model_pair import SUSPECT, ModelPair
+from tests.scanner.metrics.test_registry import inputs
+
+
+def test_completeness(pair: ModelPair) -> None:
+    """The grid adds up to what all heads together are worth."""
+    given = inputs(pair, True)
+    sequences = given.replying_sequences()
+    assert sequences
+    ids, reply = sequences[0]
+    with pair.running(SUSPECT) as bridge:
+        mean_z = mean_head_outputs(bridge, given.mean_prompt_ids(), 3)
+        intact = run_intact(bridge, ids, 3, len(reply) + 1)
+        everything = torch.ones(1, 3, 4, dtype=torch.bool)
+        without, _ = run_with_heads_replaced(bridge, intact, mean_z[:, None], everything)
+        worth = float(reply_log_prob(intact.logits, reply) - reply_log_prob(without, reply))
+    with pair.running(SUSPECT, gradients=True) as bridge:
+        grid = integrated_gradients(bridge, ids, reply, intact.z.clone(), mean_z.clone())
+    assert abs(worth) > 1e-2
+    assert abs(float(grid.sum()) - worth) < 0.01 * abs(worth) + 1e-3
+
+
+def test_a_head_that_nothing_reads_gets_nothing(pair: ModelPair) -> None:
+    attention = pair.base.model.get_submodule("model.layers.1.self_attn.o_proj")
+    attention.base_layer.weight.data[:, 16:32] = 0
+    attention.lora_A[SUSPECT].weight.data[:, 16:32] = 0
+    grid = torch.tensor(measure(inputs(pair, True))[0].values)
+    assert grid[1, 1].abs() < 1e-7 < grid[1, 0].abs()
+
+
+def test_no_gradients_are_left_behind(pair: ModelPair) -> None:
+    measure(inputs(pair, True))
+    assert all(parameter.grad is None for parameter in pair.base.model.parameters())
+    with pair.running(SUSPECT) as bridge:
+        assert not bridge(torch.tensor([[5, 9]])).requires_grad
