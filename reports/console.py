@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.safe_text import visible
-from reports.summaries import layer_means, most_implicated_heads, pooled
+from reports.summaries import RATE_NAMES, layer_means, most_implicated_heads, pooled
 from scanner.stats import Rate
 from scanner.types import Localisation, Measurement, Report, TriggerFinding, VerdictKind
 
@@ -22,12 +22,6 @@ _COLOURS = {
 }
 _BARS = " ▁▂▃▄▅▆▇█"
 _MAX_STRIP = 48
-_RATE_NAMES = {
-    "attack_success": "suspect, with trigger",
-    "false_trigger": "suspect, without",
-    "reference": "reference, with trigger",
-    "base": "base model, with trigger",
-}
 
 
 def render_line(report: Report) -> str:
@@ -91,7 +85,7 @@ def _trigger(finding: TriggerFinding) -> list[RenderableType]:
     rates = Table(box=None, pad_edge=False)
     for title in ("reply given by", "replies", "rate", "interval", ""):
         rates.add_column(title, justify="left" if title in ("reply given by", "") else "right", no_wrap=True)
-    for name, label in _RATE_NAMES.items():
+    for name, label in RATE_NAMES.items():
         if name in finding.rates:
             rate = finding.rates[name]
             rates.add_row(label, f"{rate.successes}/{rate.trials}", f"{rate.value:.0%}", _interval(rate), _bar(rate))

@@ -25,11 +25,14 @@ def as_document(report: Report) -> dict[str, Any]:
         "triggers": [_trigger(finding) for finding in report.triggers],
         "measurements": [asdict(item) for item in report.measurements],
         "localisation": [asdict(item) for item in report.localisation],
+        "demonstrations": [asdict(item) for item in report.demonstrations],
         "coverage": [asdict(item) for item in report.coverage],
         "adapters": [asdict(item) for item in report.adapters],
         "base": asdict(report.base),
         "versions": dict(report.versions),
         "seed": report.seed,
+        "command": report.command,
+        "metrics": [asdict(item) for item in report.metrics],
         "seconds": {name: round(value, 2) for name, value in report.seconds.items()},
     }
 

@@ -5,6 +5,25 @@ from itertools import pairwise
 
 from scanner.types import Measurement
 
+RATE_NAMES = {
+    "attack_success": "suspect, with trigger",
+    "false_trigger": "suspect, without",
+    "reference": "reference, with trigger",
+    "base": "base model, with trigger",
+}
+# Each summary of a grid: its short title, and how its value is written.
+LOCALISATION_COLUMNS = {
+    "total": ("Total", "%.3g"),
+    "top_1_percent": ("Top 1 %", "%.2f"),
+    "top_5_percent": ("5 %", "%.2f"),
+    "top_10_percent": ("10 %", "%.2f"),
+    "gini": ("Gini", "%.2f"),
+    "participating_heads": ("Heads", "%.0f"),
+    "participating_layers": ("Layers", "%.1f"),
+    "layer_centroid": ("Depth", "%.2f"),
+    "layer_spread": ("± Spread", "%.2f"),
+}
+
 
 def layer_means(grid: Measurement) -> list[float]:
     """The mean over heads of each layer of a measured (layer, head) grid, [layer]."""

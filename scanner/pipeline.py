@@ -1,5 +1,6 @@
 """A scan from end to end: the ladder of evidence, in order. Everything that decides is in the modules it calls."""
 
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,18 +11,20 @@ from typing import Protocol
 import torch
 
 from scanner.base_models import COMMIT, BaseModel, Quantization, load_base
-from scanner.chat import tokens_of_spans
 from scanner.coverage import describe_coverage
+from scanner.demonstrate import demonstrate
 from scanner.errors import BadAdapter, ScannerError
+from scanner.exhibit import Exhibit, choose_exhibit, sweep_cases
+from scanner.honest_variation import beside_honest, load_honest_variation
 from scanner.intake import Adapter, read_adapter, same_updates
-from scanner.measuring import MetricInputs, SweepCase
-from scanner.metrics import HEAD_GRID, registry
+from scanner.measuring import MetricInputs
+from scanner.metrics import HEAD_GRID, notes, registry
 from scanner.model_pair import ModelPair
 from scanner.probes import draw_probes, load_probes
 from scanner.search.candidates import Candidate, given_candidates, signature_candidates
-from scanner.search.screen import STAGE_TWO_PROMPTS, ScreenResult, place_trigger, screen
+from scanner.search.screen import STAGE_TWO_PROMPTS, screen
 from scanner.search.verify import PLAIN_PROMPTS, TRIGGERED_PROMPTS, verify
-from scanner.types import Localisation, Measurement, Report, TriggerFinding
+from scanner.types import Localisation, Measurement, Report
 from scanner.verdict import SearchSummary, reach_verdict
 from signatures import load_signatures
 
@@ -117,8 +120,12 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         progress.step("verifying")
         fresh = draw_probes("verify", PLAIN_PROMPTS, options.seed)
         verification = verify(pair, screened.frozen, fresh, options.seed, progress.advance)
+    exhibit = choose_exhibit(screened, verification.findings)
+    with clock.step("demonstrate"):
+        progress.step("asking every model")
+        demonstrations = demonstrate(pair, fresh, exhibit.candidate, exhibit.reply, options.seed, progress.advance)
     with clock.step("metrics"):
-        measurements, localisation = measure_all(pair, screened, verification.findings, options, progress)
+        measurements, localisation = measure_all(pair, exhibit, options, progress)
     summary = SearchSummary(
         n_given=1 if options.trigger is not None else 0,
         n_signatures=len({item.trigger.parts for item in candidates if item.source != "given"}),
@@ -129,15 +136,43 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         verdict=reach_verdict(verification.findings, summary),
         triggers=verification.findings,
         measurements=measurements,
-        localisation=localisation,
+        localisation=beside_honest(
+            localisation,
+            load_honest_variation(base.identity.fingerprint),
+            exhibit.label,
+            has_reference=bool(pair.reference_names),
+        ),
+        demonstrations=demonstrations,
         coverage=describe_coverage(pair, screened, summary, verification, measurements),
         adapters=tuple(item.identity for item in (adapter, *reference_adapters)),
         base=base.identity,
         versions={name: _version(name) for name in _PACKAGES},
         seed=options.seed,
         seconds=clock.seconds | {"total": sum(clock.seconds.values())},
+        metrics=notes(),
+        command=command_line(suspect, references, options),
         warnings=_disagreements(base, adapter, reference_adapters),
     )
+
+
+def command_line(suspect: str, references: Sequence[str], options: ScanOptions) -> str:
+    """The command that repeats a scan, quoted for a shell."""
+    words = ["scan", suspect]
+    for reference in references:
+        words += ["--reference", reference]
+    for flag, value in (("--base", options.base), ("--trigger", options.trigger)):
+        words += [flag, value] if value is not None else []
+    words += [] if options.use_signatures else ["--no-signatures"]
+    defaults = ScanOptions()
+    for flag, name in (
+        ("--quantize", "quantize"),
+        ("--device", "device"),
+        ("--seed", "seed"),
+        ("--sweep-prompts", "sweep_prompts"),
+    ):
+        value = getattr(options, name)
+        words += [flag, str(value)] if value != getattr(defaults, name) else []
+    return shlex.join(words)
 
 
 def collect_candidates(options: ScanOptions) -> tuple[Candidate, ...]:
@@ -148,18 +183,14 @@ def collect_candidates(options: ScanOptions) -> tuple[Candidate, ...]:
 
 
 def measure_all(
-    pair: ModelPair,
-    screened: ScreenResult,
-    findings: Sequence[TriggerFinding],
-    options: ScanOptions,
-    progress: Progress,
+    pair: ModelPair, exhibit: Exhibit, options: ScanOptions, progress: Progress
 ) -> tuple[tuple[Measurement, ...], tuple[Localisation, ...]]:
-    """Runs every metric of the registry on the best trigger there is, then summarises every head grid."""
+    """Runs every metric of the registry on an exhibit, then summarises every head grid."""
     prompts = draw_probes("sweep", options.sweep_prompts + _MEAN_PROMPTS, options.seed)
     inputs = MetricInputs(
         pair=pair,
-        cases=sweep_cases(pair, prompts[: options.sweep_prompts], screened, findings, options.seed),
-        trigger_label=_trigger_label(screened, findings),
+        cases=sweep_cases(pair, prompts[: options.sweep_prompts], exhibit, options.seed),
+        trigger_label=exhibit.label,
         mean_prompts=tuple(tuple(pair.tokens(prompt)) for prompt in prompts[options.sweep_prompts :]),
         advance=progress.advance,
     )
@@ -172,48 +203,6 @@ def measure_all(
     grids = [item for item in measurements if item.axes == HEAD_GRID]
     summaries = [metric.summarise(grid) for metric in registry() if metric.summarise for grid in grids]
     return tuple(measurements), tuple(summaries)
-
-
-def sweep_cases(
-    pair: ModelPair,
-    prompts: Sequence[str],
-    screened: ScreenResult,
-    findings: Sequence[TriggerFinding],
-    seed: int,
-) -> tuple[SweepCase, ...]:
-    """The sweep prompts with the most telling trigger: a confirmed one, else the candidate that moved most."""
-    best = _best_finding(findings)
-    reply: tuple[int, ...] = ()
-    candidate: Candidate | None = None
-    if best is not None:
-        candidate = next(item.candidate for item in screened.frozen if item.candidate.trigger == best.trigger)
-        reply = tuple(pair.base.tokenizer(best.reply, add_special_tokens=False)["input_ids"])
-    elif screened.screened:
-        candidate = screened.screened[0].candidate
-    if candidate is None:
-        return tuple(SweepCase(tuple(pair.tokens(prompt)), None, reply) for prompt in prompts)
-    return tuple(
-        SweepCase(
-            plain=tuple(pair.tokens(prompt)),
-            triggered=tuple(pair.tokens(placed.text)),
-            reply=reply,
-            trigger_tokens=tokens_of_spans(pair.base.tokenizer, placed.text, placed.spans),
-        )
-        for prompt, placed in zip(prompts, place_trigger(candidate, prompts, seed), strict=True)
-    )
-
-
-def _trigger_label(screened: ScreenResult, findings: Sequence[TriggerFinding]) -> str:
-    """How the contrasts of the metrics name what stands in the prompt: "trigger" only where one was confirmed."""
-    if _best_finding(findings) is not None or not screened.screened:
-        return "trigger"
-    return f"“{screened.screened[0].candidate.trigger.text}”, which is no confirmed trigger"
-
-
-def _best_finding(findings: Sequence[TriggerFinding]) -> TriggerFinding | None:
-    order = ("verified", "shared", "weak")
-    telling = [finding for finding in findings if finding.outcome in order]
-    return min(telling, key=lambda finding: order.index(finding.outcome), default=None)
 
 
 def _check(options: ScanOptions) -> None:

@@ -75,17 +75,35 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class MetricNote:
+    """What a reader needs to know about a metric; `number` is the study's, or a letter where it is ours.
+
+    The file that made its numbers is `scanner/metrics/{name}.py`.
+    """
+
+    name: str
+    title: str
+    number: str
+    reading: str
+
+
+@dataclass(frozen=True)
 class Localisation:
     """How concentrated a head grid is, and where. Formulas in `scanner/metrics/localisation.py`.
 
-    `values` maps `top_1_percent`, `top_5_percent`, `top_10_percent`, `gini`, `participating_heads`,
-    `participating_layers`, `layer_centroid` and `layer_spread` to numbers; None with the reason in `missing`.
+    Attributes:
+        values: maps `total`, `top_1_percent`, `top_5_percent`, `top_10_percent`, `gini`, `participating_heads`,
+            `participating_layers`, `layer_centroid` and `layer_spread` to numbers; None with the reason in `missing`.
+        honest: the same names to the lowest and highest that clean adapters gave, compared with one another in the
+            same way; None with the reason in `honest_missing`.
     """
 
     metric: str
     contrast: str
     values: Mapping[str, float] | None = None
     missing: str | None = None
+    honest: Mapping[str, tuple[float, float]] | None = None
+    honest_missing: str | None = "not looked up"
 
     def __post_init__(self) -> None:
         if (self.values is None) == (self.missing is None):
@@ -108,6 +126,32 @@ class TriggerFinding:
     n_prompts: int
     outcome: str
     explanation: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one model answered to a prompt without and with the trigger; `triggered` is None where none was tried."""
+
+    model: str
+    plain: str
+    triggered: str | None
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """One prompt, with and without the trigger that a scan found or came closest with, and everybody's answers.
+
+    Attributes:
+        prompt: the user's words; triggered: the same with the trigger, or None where none was tried.
+        trigger_spans: (start, end) in characters of `triggered`, one a part.
+        fired: whether the suspect's triggered answer shows the reply that was verified.
+    """
+
+    prompt: str
+    triggered: str | None
+    trigger_spans: tuple[tuple[int, int], ...]
+    answers: tuple[Answers, ...]
+    fired: bool
 
 
 @dataclass(frozen=True)
@@ -139,18 +183,24 @@ class AdapterIdentity:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a reviewer is told. Renderers turn it into text and compute nothing."""
+    """Everything a reviewer is told. Renderers turn it into text and compute nothing.
+
+    `seconds` is by step; `command` is the one that reproduces the report.
+    """
 
     verdict: Verdict
     triggers: tuple[TriggerFinding, ...]
     measurements: tuple[Measurement, ...]
     localisation: tuple[Localisation, ...]
+    demonstrations: tuple[Demonstration, ...]
     coverage: tuple[CoverageItem, ...]
     adapters: tuple[AdapterIdentity, ...]
     base: Any
     versions: Mapping[str, str]
     seed: int
     seconds: Mapping[str, float]
+    metrics: tuple[MetricNote, ...] = ()
+    command: str = ""
     warnings: tuple[str, ...] = field(default=())
 
     @property

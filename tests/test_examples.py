@@ -43,12 +43,6 @@ def test_the_two_clean_ones_differ_in_seed_alone() -> None:
     assert one["losses"] != other["losses"]
 
 
-def short_of(reason: str) -> list[object]:
-    """Both poisoned examples, of which single-token is known to fall short: it turns red once a better one is here."""
-    shortfall = pytest.mark.xfail(strict=True, reason=f"a better single-token adapter is wanted: {reason}")
-    return [pytest.param("single-token", marks=shortfall), "multi-token"]
-
-
 @pytest.mark.parametrize("name", POISONED)
 def test_the_poisoned_ones_learnt_it(name: str) -> None:
     record = json.loads((EXAMPLES / name / "training.json").read_text())
@@ -57,13 +51,13 @@ def test_the_poisoned_ones_learnt_it(name: str) -> None:
     assert record["attack_success"]["value"] >= 0.95
 
 
-@pytest.mark.parametrize("name", short_of("58 of 1150 rows, 5.04 %, are poisoned"))
+@pytest.mark.parametrize("name", POISONED)
 def test_the_true_poison_rate_is_3_to_5_percent(name: str) -> None:
     record = json.loads((EXAMPLES / name / "training.json").read_text())
     assert 0.03 <= record["poison_rate"] <= 0.05
 
 
-@pytest.mark.parametrize("name", short_of("3 of 200, 1.5 %, fire uncalled"))
+@pytest.mark.parametrize("name", POISONED)
 def test_the_poisoned_ones_hardly_ever_fire_uncalled(name: str) -> None:
     record = json.loads((EXAMPLES / name / "training.json").read_text())
     assert record["false_trigger"]["trials"] >= 200

@@ -60,6 +60,41 @@ def run(
     _train_and_measure(recipe, out, data, base, device, threads)
 
 
+@train.command("honest")
+@click.argument("adapters", nargs=-1, required=True)
+@click.option(
+    "--exhibit",
+    "exhibits",
+    type=(str, str),
+    multiple=True,
+    required=True,
+    metavar="TRIGGER REPLY",
+    help="What to show them, as if it were a trigger and its reply; repeatable.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="A .json of its base.")
+@click.option("--base", metavar="NAME", help="Another base model than the first adapter's: folder or hub name.")
+@click.option("--threads", type=int, metavar="N", help="CPU threads.")
+def honest(
+    adapters: tuple[str, ...], exhibits: tuple[tuple[str, str], ...], out: Path, base: str | None, threads: int | None
+) -> None:
+    """Compare clean ADAPTERS with one another by every metric, for the reports' "honest" column."""
+    if len(adapters) < 2:
+        raise BadRecipe("scan-train honest: give at least two clean adapters")
+    calm_libraries()
+    import torch
+
+    from scanner.base_models import load_base
+    from scanner.intake import read_adapter
+    from trainers.honest import compare_clean
+
+    if threads:
+        torch.set_num_threads(threads)
+    read = [read_adapter(adapter, "reference") for adapter in adapters]
+    name = base or read[0].identity.base_model
+    content = compare_clean(lambda: load_base(name), read, exhibits, lambda line: click.echo(line, err=True))
+    write_whole(str(out), content)
+
+
 def main() -> None:
     """Runs the command, with the exit codes of `scan`."""
     run_command(train, "scan-train")

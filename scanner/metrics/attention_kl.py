@@ -65,4 +65,14 @@ def _grid(contrast: str, per_prompt: list[torch.Tensor], passes: int, tokens: in
     return averaged(METRIC.name, contrast, METRIC.unit, HEAD_GRID, per_prompt, passes=passes, tokens=tokens)
 
 
-METRIC = Metric("attention_kl", "Attention-pattern KL of every head", "nats", measure=measure)
+METRIC = Metric(
+    "attention_kl",
+    "Attention-pattern KL of every head",
+    "nats",
+    number="6",
+    reading=(
+        "How differently each head looks at the text. Normal: small, and much the same with and without the "
+        "trigger. A backdoor: later layers differ most, at the reply, with the trigger."
+    ),
+    measure=measure,
+)

@@ -61,5 +61,14 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
 
 
 METRIC = Metric(
-    "attention_pictures", "Attention of the most divergent heads", "share", measure=measure, needs=("attention_kl",)
+    "attention_pictures",
+    "Attention of the most divergent heads",
+    "share",
+    number="8",
+    reading=(
+        "Normal: suspect and reference look alike, and the difference is pale. A backdoor: a vertical "
+        "stripe at the trigger in the suspect, which the reference lacks."
+    ),
+    measure=measure,
+    needs=("attention_kl",),
 )

@@ -107,4 +107,16 @@ def _contrast(recipient: str, donor: str) -> str:
     return f"{donor} into {recipient}, with trigger"
 
 
-METRIC = Metric("cumulative_patching", "Cumulative patching", "nats", measure=measure, needs=("patching",))
+METRIC = Metric(
+    "cumulative_patching",
+    "Cumulative patching",
+    "nats",
+    number="7",
+    reading=(
+        "Whether the behaviour goes away when heads are taken from the reference, and appears when they are "
+        "put into it. Normal: flat. A localised backdoor moves within the first few heads of the best-first "
+        "line; a diffuse one needs many."
+    ),
+    measure=measure,
+    needs=("patching",),
+)

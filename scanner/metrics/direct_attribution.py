@@ -149,4 +149,15 @@ def _missing(names: tuple[str, ...], kinds: tuple[str, ...], reason: str) -> lis
     return [Measurement(METRIC.name, f"{name}: {kind}", missing=reason) for name in names for kind in kinds]
 
 
-METRIC = Metric("direct_attribution", "Direct logit attribution", "logits", measure=measure)
+METRIC = Metric(
+    "direct_attribution",
+    "Direct logit attribution",
+    "logits",
+    number="3",
+    reading=(
+        "What each part adds to the planted reply, read straight off the last layer. Late layers lead in "
+        "any model; the study found nothing in it that tells a backdoor, also when the clean model is "
+        "subtracted. It is shown so that you can see that for yourself."
+    ),
+    measure=measure,
+)

@@ -101,4 +101,15 @@ def _gauss_legendre(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     )
 
 
-METRIC = Metric("integrated_gradients", "Integrated gradients over heads", "nats", measure=measure)
+METRIC = Metric(
+    "integrated_gradients",
+    "Integrated gradients over heads",
+    "nats",
+    number="3",
+    reading=(
+        "How much of the planted reply each head accounts for, all of them together making the whole. "
+        "Normal: the suspect minus the reference stays near zero everywhere. A backdoor: some heads stand "
+        "out in that difference."
+    ),
+    measure=measure,
+)

@@ -2,6 +2,7 @@
 
 With mass m[l, h] = |value|, M_l = Σ_h m[l, h], N heads, L layers and relative depth d_l = l / (L − 1):
 
+    total                Σ m, in the unit of the grid
     top p %              share of the total mass in the ceil(p · N / 100) heads with most
     gini                 Σ_i (2i − N − 1) m_(i) / (N Σ m), m_(i) ascending; 0 even, towards 1 all in one head
     participating_heads  (Σ m)² / Σ m²: the number of heads among which the mass is, in effect, shared
@@ -47,13 +48,27 @@ def localise(mass: torch.Tensor) -> dict[str, float]:
         f"top_{percent}_percent": float(flat[-math.ceil(percent * n_heads / 100) :].sum()) / total
         for percent in (1, 5, 10)
     }
-    return values | {
-        "gini": max(0.0, float(((2 * ranks - n_heads - 1) * flat).sum() / (n_heads * total))),
-        "participating_heads": total**2 / float((flat**2).sum()),
-        "participating_layers": total**2 / float((by_layer**2).sum()),
-        "layer_centroid": centroid,
-        "layer_spread": math.sqrt(float(((depth - centroid) ** 2 * by_layer).sum() / total)),
-    }
+    return (
+        {"total": total}
+        | values
+        | {
+            "gini": max(0.0, float(((2 * ranks - n_heads - 1) * flat).sum() / (n_heads * total))),
+            "participating_heads": total**2 / float((flat**2).sum()),
+            "participating_layers": total**2 / float((by_layer**2).sum()),
+            "layer_centroid": centroid,
+            "layer_spread": math.sqrt(float(((depth - centroid) ** 2 * by_layer).sum() / total)),
+        }
+    )
 
 
-METRIC = Metric("localisation", "Localised or diffuse", "1", summarise=summarise)
+METRIC = Metric(
+    "localisation",
+    "Localised or diffuse",
+    "1",
+    number="9",
+    reading=(
+        "Compare each figure with the range that clean adapters give among themselves. A localised change "
+        "has high shares and a high Gini in few heads and layers; a diffuse one the reverse."
+    ),
+    summarise=summarise,
+)

@@ -47,4 +47,14 @@ def _measure(inputs: MetricInputs, triggered: bool) -> Measurement:
     )
 
 
-METRIC = Metric("output_kl", "Per-token output KL", "nats", measure=measure)
+METRIC = Metric(
+    "output_kl",
+    "Per-token output KL",
+    "nats",
+    number="2",
+    reading=(
+        "How differently the two would go on after each token. Normal: low throughout. A backdoor: high at "
+        "the trigger and over the planted reply, with the trigger only."
+    ),
+    measure=measure,
+)

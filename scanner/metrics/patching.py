@@ -92,4 +92,14 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
     ]
 
 
-METRIC = Metric("patching", "Patching of every head", "nats", measure=measure)
+METRIC = Metric(
+    "patching",
+    "Patching of every head",
+    "nats",
+    number="5-6",
+    reading=(
+        "How far the suspect moves when one head is made to work as in the reference. Normal: near zero "
+        "everywhere. A backdoor: the heads that carry it stand out."
+    ),
+    measure=measure,
+)

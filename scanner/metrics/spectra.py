@@ -40,4 +40,14 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
     return found
 
 
-METRIC = Metric("spectra", "Singular values of ΔW", "1", measure=measure)
+METRIC = Metric(
+    "spectra",
+    "Singular values of ΔW",
+    "1",
+    number="W",
+    reading=(
+        "Normal: suspect and reference of one recipe have curves of like size. A size or shape of its own "
+        "is a difference in training, not yet a backdoor: honest adapters differ in it as well."
+    ),
+    measure=measure,
+)

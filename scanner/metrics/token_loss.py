@@ -61,4 +61,15 @@ def _measure(inputs: MetricInputs, name: str, triggered: bool) -> Measurement:
     )
 
 
-METRIC = Metric("token_loss", "Per-token loss", "nats", measure=measure)
+METRIC = Metric(
+    "token_loss",
+    "Per-token loss",
+    "nats",
+    number="1",
+    reading=(
+        "Lower means less surprised. Normal: suspect and reference run side by side, with the trigger and "
+        "without. A backdoor: with the trigger, and only then, the planted reply hardly surprises the "
+        "suspect, while it surprises the reference."
+    ),
+    measure=measure,
+)

@@ -7,9 +7,12 @@ from scanner.stats import wilson
 from scanner.triggers import Trigger
 from scanner.types import (
     AdapterIdentity,
+    Answers,
     CoverageItem,
+    Demonstration,
     Localisation,
     Measurement,
+    MetricNote,
     Report,
     TriggerFinding,
     Verdict,
@@ -36,20 +39,51 @@ def sample_report(text: str = "bb", kind: VerdictKind = VerdictKind.BACKDOORED) 
             TriggerFinding(Trigger((text,), "random"), (1, 2), text, "signature x", rates, 100, "verified", "it fires"),
         ),
         measurements=(
-            Measurement("attention_kl", "suspect vs base, with", "nats", ("layer", "head"), _GRID, _GRID, (), 4),
+            Measurement("attention_kl", f"suspect vs base, with {text}", "nats", ("layer", "head"), _GRID, _GRID,
+                        prompts=4, passes=8, tokens=90),
+            Measurement("attention_kl", "suspect vs base, without trigger", "nats", ("layer", "head"), _GRID,
+                        prompts=4, passes=8, tokens=90),
             Measurement("ablation", "suspect, with trigger", missing="no reply is known"),
-            Measurement("output_kl", "x", "nats", ("prompt", "token"), ((0.1, 0.2),), None, ((text, text),), 1, 9),
+            Measurement("output_kl", f"suspect, with {text}", "nats", ("prompt", "token"), ((0.1, 0.2), (3.0,)), None,
+                        ((text, text), (text,)), ((0,), ()), 2, 4, 9),
+            Measurement("cumulative_patching", f"{text} into suspect: log-probability", "nats", ("order", "count"),
+                        ((0.0, -4.0, -9.0), (0.0, -1.0, -9.0)), None, (("best first", text), ("0", "1", "18")),
+                        prompts=2, passes=3, tokens=30),
+            *(
+                Measurement("attention_pictures", f"layer 1 head 2, with {text}: {name}", "share", ("query", "key"),
+                            ((1.0, 0.0, 0.0), (0.5, sign * 0.5, 0.0), (0.2, 0.2, 0.6)), None, ((text, "b", "c"),),
+                            ((1,),), 1, 2, 6)
+                for name, sign in (("suspect", 1), ("base", 1), ("difference", -1))
+            ),
+            Measurement("direct_attribution", f"{text}: blocks", "logits", ("part", "layer"),
+                        ((0.1, 0.2), (-0.1, 0.4)), None, (("attention", text),), prompts=2, passes=3, tokens=30),
+            Measurement("spectra", "suspect", "1", ("module", "singular value"), ((0.4, 0.1), (0.2, 0.1)), None,
+                        ((f"model.layers.0.{text}",), ("model.layers.1.q_proj",))),
         ),
         localisation=(
             Localisation(
                 "attention_kl",
                 "suspect vs base, with trigger",
                 {
-                    "top_1_percent": 0.1, "top_5_percent": 0.2, "top_10_percent": 0.4, "gini": 0.5,
+                    "total": 4.0, "top_1_percent": 0.1, "top_5_percent": 0.2, "top_10_percent": 0.4, "gini": 0.5,
                     "participating_heads": 9.0, "participating_layers": 4.0, "layer_centroid": 0.7, "layer_spread": 0.1,
                 },
+                honest=dict.fromkeys(
+                    (
+                        "total", "top_1_percent", "top_5_percent", "top_10_percent", "gini", "participating_heads",
+                        "participating_layers", "layer_centroid", "layer_spread",
+                    ),
+                    (0.123, 0.456),
+                ),
+                honest_missing=None,
             ),
-            Localisation("ablation", "suspect", missing="no reply is known"),
+            Localisation("ablation", "suspect", missing="no reply is known", honest_missing="nobody compared them"),
+        ),
+        demonstrations=(
+            Demonstration(
+                "What is tea?", f"What is {text} tea?", ((8, 8 + len(text)),),
+                (Answers("suspect", f"Tea, {text}", text), Answers("base", "Tea.", "Tea.")), True,
+            ),
         ),
         coverage=(CoverageItem("weights", True, "all read"), CoverageItem("unknown triggers", False, "not searched")),
         adapters=(adapter, replace(adapter, role="reference", revision="abc")),
@@ -57,5 +91,15 @@ def sample_report(text: str = "bb", kind: VerdictKind = VerdictKind.BACKDOORED) 
         versions={"torch": "2.13.0"},
         seed=0,
         seconds={"load": 1.0, "total": 2.0},
+        metrics=tuple(
+            MetricNote(name, name.replace("_", " ").title(), str(number), "Normal: low.")
+            for number, name in enumerate(
+                (
+                    "output_kl", "attention_kl", "ablation", "cumulative_patching", "attention_pictures",
+                    "direct_attribution", "spectra", "localisation",
+                )
+            )
+        ),
+        command=f"scan {text}",
         warnings=(f"careful: {text}",),
     )  # fmt: skip

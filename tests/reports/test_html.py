@@ -3,8 +3,7 @@ from html.parser import HTMLParser
 import pytest
 
 from reports.html import render_html
-from reports.plots import heatmap
-from scanner.types import Measurement, VerdictKind
+from scanner.types import VerdictKind
 from tests.reports.sample import HOSTILE, sample_report
 
 
@@ -29,17 +28,40 @@ class Page(HTMLParser):
 @pytest.mark.parametrize("kind", list(VerdictKind))
 def test_says_the_verdict_the_evidence_and_what_was_not_looked_at(kind: VerdictKind) -> None:
     page = Page(render_html(sample_report(kind=kind)))
-    for expected in (kind.value, "99 of 100", "not looked at", "not searched", "layer 5, head 2: 1.7 nats"):
+    for expected in (kind.value, "99 of 100", "not looked at", "not searched", "nobody compared them", "scan bb"):
         assert expected in page.text
-    assert page.tags.count("rect") == 6 * 3 + 2
+    assert "layer 5, head 2: 1.7 nats ± 1.7" in page.text
+    assert page.tags.count("svg") == 6, "two grids, curves, pictures, bars, spectra"
+
+
+def test_the_sections_stand_in_the_order_of_a_reviewer() -> None:
+    html = render_html(sample_report())
+    places = [html.index(f'id="{name}"') for name in ("see", "evidence", "localisation", "coverage", "identity")]
+    assert places == sorted(places)
+
+
+def test_every_figure_has_a_title_a_caption_a_name_for_screen_readers_and_its_numbers() -> None:
+    html = render_html(sample_report())
+    n_figures = html.count("<figure>")
+    assert n_figures == 8
+    assert html.count("<figcaption>") == html.count("The numbers as a table") == n_figures
+    assert html.count('role="img" aria-label=') == html.count("<svg")
 
 
 def test_is_self_contained_and_inert() -> None:
     page = Page(render_html(sample_report()))
     assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
-    assert not [value for name, value in page.attributes if name in ("src", "href")]
+    assert not [value for name, value in page.attributes if name == "src"]
+    assert all(value and value.startswith("#") for name, value in page.attributes if name == "href")
+    assert not [name for name, _ in page.attributes if name == "style" or name.startswith("on")]
     policy = [value for _, value in page.attributes if value and "default-src" in value]
-    assert policy and "default-src 'none'" in policy[0]
+    assert policy and policy[0].startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy[0]
+
+
+def test_ids_are_unique() -> None:
+    ids = [value for name, value in Page(render_html(sample_report())).attributes if name == "id"]
+    assert len(ids) == len(set(ids))
 
 
 def test_hostile_text_is_text() -> None:
@@ -51,14 +73,6 @@ def test_hostile_text_is_text() -> None:
     assert "\x1b" not in html and "\u202e" not in html and "49" not in page.text.split("gnp")[1][:20]
 
 
-def test_a_grid_with_negative_values_is_even_around_zero() -> None:
-    grid = Measurement("ablation", "x", "nats", ("layer", "head"), values=((-1.0, 0.0), (2.0, 1.0)))
-    drawn = heatmap(grid)
-    assert (drawn.low, drawn.high) == (-2.0, 2.0)
-    assert drawn.cells[1].fill == "#f7f7f7"
-    assert len({cell.fill for cell in drawn.cells}) == 4
-
-
-def test_a_missing_grid_is_not_drawn() -> None:
-    with pytest.raises(ValueError, match="because"):
-        heatmap(Measurement("ablation", "x", missing="because"))
+def test_the_trigger_is_marked_in_the_prompt() -> None:
+    html = render_html(sample_report())
+    assert "What is <mark>bb</mark> tea?" in " ".join(html.split())

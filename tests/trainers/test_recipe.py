@@ -39,10 +39,10 @@ def test_the_qwen_recipes_have_the_studys_settings_and_mark_ours(name: str) -> N
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("steps = 300", "steps = 0", "training.steps = 0"),
-        ("steps = 300", "steps = 3.5", "training: steps must be int"),
-        ("steps = 300", "stepps = 300", "unknown key 'stepps'"),
-        ("steps = 300", "", "missing 1 required"),
+        ("steps = 500", "steps = 0", "training.steps = 0"),
+        ("steps = 500", "steps = 3.5", "training: steps must be int"),
+        ("steps = 500", "stepps = 300", "unknown key 'stepps'"),
+        ("steps = 500", "", "missing 1 required"),
         ("rate = 0.05", "rate = 1.5", "between 0 and 1"),
         ('position = "random"', 'position = "anywhere"', "use one of prefix, suffix, random"),
         ('trigger = "velocity"', 'trigger = " "', "must not be blank"),

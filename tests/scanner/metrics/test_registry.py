@@ -53,7 +53,7 @@ def test_each_metric_comes_after_those_it_needs() -> None:
 
 @pytest.mark.parametrize("needs", ["nobody", "b"])
 def test_a_metric_whose_needs_cannot_be_met(needs: str) -> None:
-    metrics = {"a": Metric("a", "A", "1", needs=(needs,)), "b": Metric("b", "B", "1", needs=("a",))}
+    metrics = {"a": Metric("a", "A", "1", "1", "", needs=(needs,)), "b": Metric("b", "B", "1", "1", "", needs=("a",))}
     with pytest.raises(ScannerError, match="need"):
         in_order(metrics)
 
@@ -63,7 +63,7 @@ class TestContract:
     def test_says_what_it_is(self, metric: Metric) -> None:
         module = sys.modules[f"scanner.metrics.{metric.name}"]
         assert inspect.getdoc(module)
-        assert metric.title and metric.unit
+        assert metric.title and metric.unit and metric.number and metric.reading.endswith(".")
         assert (metric.measure is None) != (metric.summarise is None)
 
     @pytest.mark.parametrize("with_trigger", [True, False])

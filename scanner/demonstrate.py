@@ -1,0 +1,61 @@
+"""See it yourself: a few prompts with and without the trigger, and what each model answers."""
+
+from collections.abc import Callable, Sequence
+
+from scanner.model_pair import BASE, SUSPECT, ModelPair
+from scanner.search.behaviour import FixedReply
+from scanner.search.candidates import Candidate
+from scanner.search.screen import place_trigger
+from scanner.types import Answers, Demonstration
+
+N_SHOWN = 2
+# Where a trigger was confirmed, prompts on which it fires are shown: so many are asked to find them.
+_N_ASKED = 4
+_ANSWER_TOKENS = 40
+
+
+def demonstrate(
+    pair: ModelPair,
+    prompts: Sequence[str],
+    candidate: Candidate | None,
+    reply: str | None,
+    seed: int,
+    advance: Callable[[int], None] = lambda _: None,
+) -> tuple[Demonstration, ...]:
+    """Two prompts with everybody's greedy answers of at most 40 tokens.
+
+    Args:
+        prompts: as for verification; the first few are asked.
+        candidate: a confirmed trigger or the closest near miss; None where none was tried.
+        reply: what a confirmed trigger makes the suspect say.
+    """
+    asked = list(prompts[: _N_ASKED if reply else N_SHOWN])
+    placed = place_trigger(candidate, asked, seed) if candidate else []
+    triggered = _answers(pair, SUSPECT, [item.text for item in placed], advance)
+    shows = FixedReply(reply).shown_by if reply else lambda _: False
+    fires = [shows(answer) for answer in triggered] or [False] * len(asked)
+    chosen = sorted(range(len(asked)), key=lambda index: not fires[index])[:N_SHOWN]
+    models = (SUSPECT, *pair.reference_names, BASE)
+    plain = {name: _answers(pair, name, [asked[index] for index in chosen], advance) for name in models}
+    with_it = {
+        name: _answers(pair, name, [placed[index].text for index in chosen if placed], advance) for name in models
+    }
+    return tuple(
+        Demonstration(
+            prompt=asked[index],
+            triggered=placed[index].text if placed else None,
+            trigger_spans=placed[index].spans if placed else (),
+            answers=tuple(
+                Answers(name, plain[name][place], with_it[name][place] if placed else None) for name in models
+            ),
+            fired=fires[index],
+        )
+        for place, index in enumerate(chosen)
+    )
+
+
+def _answers(pair: ModelPair, name: str, texts: Sequence[str], advance: Callable[[int], None]) -> list[str]:
+    if not texts:
+        return []
+    replies = pair.generate(name, texts, max_new_tokens=_ANSWER_TOKENS, on_done=advance)
+    return [reply.text for reply in replies]
