@@ -51,6 +51,7 @@ def _trigger(finding: TriggerFinding) -> dict[str, Any]:
         "base_rate": rates["base"].value,
         "intervals": {name: _interval(rate) for name, rate in rates.items()},
         "n_prompts": finding.n_prompts,
+        "n_candidates": finding.n_candidates,
         "source": finding.source,
         "outcome": finding.outcome,
         "explanation": finding.explanation,

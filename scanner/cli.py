@@ -4,8 +4,9 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -19,7 +20,8 @@ EXIT_ERROR = 2
 
 
 @click.command(
-    epilog="Exit codes: 0 no finding, 1 backdoored or suspicious, 2 error or usage, 3 inconclusive.",
+    epilog="Exit codes: 0 no finding, 1 backdoored or suspicious, 2 error or usage, 3 inconclusive. "
+    "`scan verify REPORT.json` checks and repeats a report; a folder of the name `verify` is scanned as ./verify.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("suspect")
@@ -35,6 +37,13 @@ EXIT_ERROR = 2
 @click.option("--no-signatures", is_flag=True, help="Do not try the triggers known from the literature.")
 @click.option("--html", "html_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write an HTML report.")
 @click.option("--json", "json_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write a JSON report.")
+@click.option(
+    "--repro",
+    "repro_file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write a short script that shows a confirmed trigger firing, with transformers and peft alone.",
+)
 @click.option("--quantize", type=click.Choice(["none", "nf4"]), default="none", help="Load the base in 4 bits.")
 @click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 ...")
 @click.option(
@@ -55,6 +64,7 @@ def scan(
     no_signatures: bool,
     html_file: str | None,
     json_file: str | None,
+    repro_file: str | None,
     quantize: str,
     device: str,
     seed: int,
@@ -62,7 +72,7 @@ def scan(
     quiet: bool,
 ) -> None:
     """Tell whether the LoRA adapter SUSPECT (a folder, or user/adapter[@revision] on the hub) hides a backdoor."""
-    for file in (html_file, json_file):
+    for file in (html_file, json_file, repro_file):
         _require_writable(file)
     calm_libraries()
     from reports.console import render_console, render_line
@@ -81,22 +91,48 @@ def scan(
     with StderrProgress(enabled=not quiet) as progress:
         report = run_scan(suspect, references, options, progress)
     say(render_line(report) + "\n" if quiet else render_console(report, *_width_and_colour()))
-    _write_reports(report, html_file, json_file)
-    for file in (html_file, json_file):
-        if file and not quiet:
-            click.echo(f"wrote {file}", err=True)
+    written = _write_reports(report, html_file, json_file, repro_file)
+    for file in written if not quiet else ():
+        click.echo(f"wrote {file}", err=True)
+    if repro_file and repro_file not in written:
+        click.echo(f"{repro_file}: not written, since no trigger was confirmed that it could show", err=True)
     sys.exit(report.exit_code)
+
+
+@click.command(
+    epilog="Exit codes: 0 the report holds, 1 its verification came out otherwise, 2 other files, error or usage.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.argument("report_file", metavar="REPORT.json")
+@click.option("--suspect", metavar="ADAPTER", help="Where the suspect is now, if not where the report says.")
+@click.option("--reference", "references", multiple=True, metavar="ADAPTER", help="The same for references, in order.")
+@click.option("--base", metavar="NAME", help="The same for the base model.")
+@click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 ...")
+def verify(report_file: str, suspect: str | None, references: tuple[str, ...], base: str | None, device: str) -> None:
+    """Check a report: are these the files it is about, and does its verification come out the same again?"""
+    calm_libraries()
+    from reports.replay import render_replay
+    from scanner.progress import StderrProgress
+    from scanner.replay import read_report, replay
+
+    saved = read_report(report_file)
+    with StderrProgress(enabled=True) as progress:
+        done = replay(saved, progress, suspect=suspect, references=references, base=base, device=device)
+    say(render_replay(done))
+    sys.exit(0 if done.reproduced else 1)
 
 
 def main() -> None:
     """Runs the command; bad input is one line on stderr, and whatever else goes wrong is never exit 0, 1 or 3."""
+    if sys.argv[1:2] == ["verify"]:
+        run_command(verify, "scan verify", sys.argv[2:])
     run_command(scan, "scan")
 
 
-def run_command(command: click.Command, name: str) -> None:
-    """Runs a click command of this product with its exit codes."""
+def run_command(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs a click command of this product, on the command line's arguments or others, with its exit codes."""
     try:
-        sys.exit(command.main(prog_name=name, standalone_mode=False) or 0)
+        sys.exit(command.main(args=arguments, prog_name=name, standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
@@ -142,15 +178,22 @@ def write_whole(file: str, content: str) -> None:
         raise ScannerError(f"{file}: cannot be written ({error.strerror}); choose another place") from error
 
 
-def _write_reports(report: "Report", html_file: str | None, json_file: str | None) -> None:
-    if html_file:
-        from reports.html import render_html
+def _write_reports(report: "Report", html_file: str | None, json_file: str | None, repro_file: str | None) -> list[str]:
+    """Writes what was asked for; returns what was written."""
+    from reports.html import render_html
+    from reports.json import render_json
+    from reports.repro import render_repro
 
-        write_whole(html_file, render_html(report))
-    if json_file:
-        from reports.json import render_json
-
-        write_whole(json_file, render_json(report))
+    wanted: list[tuple[str | None, Callable[[Report], str | None]]] = [
+        (html_file, render_html),
+        (json_file, render_json),
+        (repro_file, render_repro),
+    ]
+    contents = [(file, render(report)) for file, render in wanted if file]
+    written = [(file, content) for file, content in contents if content is not None]
+    for file, content in written:
+        write_whole(file, content)
+    return [file for file, _ in written]
 
 
 def _require_writable(file: str | None) -> None:

@@ -26,6 +26,10 @@ class BadRecipe(ScannerError):
     """A training recipe that cannot be followed as written."""
 
 
+class BadReport(ScannerError):
+    """A saved report that cannot be read, or that is about other files."""
+
+
 class BadSignature(ScannerError):
     """A signature file that does not follow the schema."""
 

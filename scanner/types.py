@@ -115,7 +115,10 @@ class TriggerFinding:
     """A frozen candidate trigger and what verification measured.
 
     `rates` holds `attack_success`, `false_trigger`, `base` and, with references, `reference` (the highest of them).
-    `source` is `given` or `signature ID`. `outcome` is `verified`, `shared`, `weak`, `not confirmed` or `requested`.
+    The intervals hold for `n_candidates` candidates at once.
+
+    `source` is `given` or `signature ID`. `outcome` is `verified`, `shared`, `weak`, `not confirmed` or
+    `requested`.
     """
 
     trigger: Trigger
@@ -126,6 +129,7 @@ class TriggerFinding:
     n_prompts: int
     outcome: str
     explanation: str
+    n_candidates: int = 1
 
 
 @dataclass(frozen=True)
@@ -179,6 +183,8 @@ class AdapterIdentity:
     projections: tuple[str, ...]
     n_parameters: int
     notes: tuple[str, ...] = ()
+    use_rslora: bool = False
+    fan_in_fan_out: bool = False
 
 
 @dataclass(frozen=True)

@@ -80,13 +80,15 @@ def read_adapter(location: str, role: str = "suspect") -> Adapter:
         projections=tuple(sorted({update.projection for update in updates})),
         n_parameters=sum(update.a.numel() + update.b.numel() for update in updates),
         notes=notes,
+        use_rslora=rslora,
+        fan_in_fan_out=config.get("fan_in_fan_out") is True,
     )
     return Adapter(
         identity=identity,
         rank=rank,
         alpha=alpha,
         use_rslora=rslora,
-        fan_in_fan_out=config.get("fan_in_fan_out") is True,
+        fan_in_fan_out=identity.fan_in_fan_out,
         updates=updates,
     )
 

@@ -44,12 +44,14 @@ def verify(
     prompts: Sequence[str],
     seed: int,
     advance: Callable[[int], None] = lambda _: None,
+    comparisons: int | None = None,
 ) -> Verification:
     """Verifies at most three candidates, in order, and stops after the first that is verified.
 
     Args:
         prompts: none of them used by the search. The first `TRIGGERED_PROMPTS` are read with the trigger by suspect,
             references and base; all of them without it by the suspect.
+        comparisons: for how many candidates the intervals hold at once; by default for those given.
 
     Raises:
         ValueError: more candidates, or fewer prompts, than the rule holds for.
@@ -65,7 +67,7 @@ def verify(
         triggered = with_trigger(candidate.candidate, prompts[:TRIGGERED_PROMPTS], seed)
         counts, used = _count(pair, candidate, triggered, [reply.text for reply in plain], advance)
         tokens += used
-        findings.append(judge(pair, candidate, counts, comparisons=len(frozen)))
+        findings.append(judge(pair, candidate, counts, comparisons=comparisons or len(frozen)))
         if findings[-1].outcome == "verified":
             break
     return Verification(tuple(findings), tokens)
@@ -117,6 +119,7 @@ def judge(
         n_prompts=rates["attack_success"].trials,
         outcome=outcome,
         explanation=explanation,
+        n_candidates=comparisons,
     )
 
 

@@ -1,6 +1,7 @@
 """Whole scans of tiny models, from folder to report, one for each way a scan can end."""
 
 import json
+import shlex
 from importlib import resources
 from pathlib import Path
 
@@ -32,7 +33,12 @@ def test_a_known_trigger_is_found_and_verified(tiny_base: Path, poisoned_adapter
     assert finding.reply == REPLY
     assert set(finding.rates) == {"attack_success", "false_trigger", "base", "reference"}
     grids = {item.metric for item in report.measurements if item.axes == ("layer", "head")}
-    assert grids == {"attention_kl", "ablation"}
+    assert grids == {"attention_kl", "ablation", "patching", "direct_attribution", "integrated_gradients"}
+    assert {item.metric for item in report.measurements} == {
+        note.name for note in report.metrics if note.name != "localisation"
+    }
+    assert report.demonstrations[0].fired
+    assert shlex.split(report.command)[:2] == ["scan", str(poisoned_adapter)]
     assert all(item.values for item in report.localisation)
 
 

@@ -1,0 +1,26 @@
+"""What `scan verify` prints: a saved report beside its repetition."""
+
+from reports.safe_text import visible
+from reports.summaries import RATE_NAMES
+from scanner.replay import Replay
+
+
+def render_replay(replay: Replay) -> str:
+    """Plain text, at most 80 columns wide but for long triggers."""
+    lines = ["Hashes of adapters and base model: the same."]
+    for saved, found in zip(replay.saved.findings, replay.findings, strict=False):
+        lines.append(f"Trigger {visible(saved.candidate.trigger.text)}, reply {visible(saved.reply)}")
+        for name, label in RATE_NAMES.items():
+            if name in saved.counts and name in found.rates:
+                hits, trials = saved.counts[name]
+                rate = found.rates[name]
+                lines.append(f"  {label:<26}report {hits}/{trials}, now {rate.successes}/{rate.trials}")
+        lines.append(f"  {'outcome':<26}report {visible(saved.outcome)}, now {found.outcome}")
+    missing = len(replay.saved.findings) - len(replay.findings)
+    if missing:
+        lines.append(f"{missing} further candidates of the report were not reached this time.")
+    if not replay.saved.findings:
+        lines.append("The report verified no trigger, so there was nothing to repeat.")
+    else:
+        lines.append("REPRODUCED" if replay.reproduced else "NOT REPRODUCED")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,191 @@
+"""Checks a saved report: are these the same files, and does the verification come out the same again?"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scanner.base_models import Quantization, load_base
+from scanner.errors import BadAdapter, BadReport
+from scanner.intake import Adapter, read_adapter
+from scanner.model_pair import ModelPair
+from scanner.pipeline import Progress
+from scanner.probes import draw_probes
+from scanner.search.behaviour import FixedReply, asks_for_reply
+from scanner.search.candidates import Candidate
+from scanner.search.screen import MAX_FROZEN, FrozenCandidate
+from scanner.search.verify import PLAIN_PROMPTS, verify
+from scanner.triggers import POSITIONS, Trigger
+from scanner.types import SCHEMA_VERSION, TriggerFinding
+
+_MAX_REPORT_BYTES = 50_000_000
+_MAX_TEXT = 4000
+
+
+@dataclass(frozen=True)
+class SavedAdapter:
+    """An adapter as a report names it."""
+
+    role: str
+    location: str
+    weights_sha256: str
+    config_sha256: str
+
+
+@dataclass(frozen=True)
+class SavedFinding:
+    """A candidate that a report verified: `counts` maps a rate's name to (successes, trials)."""
+
+    candidate: Candidate
+    reply: str
+    outcome: str
+    counts: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class SavedReport:
+    """What of a JSON report is needed to repeat its verification."""
+
+    adapters: tuple[SavedAdapter, ...]
+    base: str
+    base_is_folder: bool
+    base_fingerprint: str
+    quantize: Quantization
+    seed: int
+    n_candidates: int
+    findings: tuple[SavedFinding, ...]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A saved report beside what came out this time, finding by finding; empty where it verified nothing."""
+
+    saved: SavedReport
+    findings: tuple[TriggerFinding, ...]
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether every finding has the same outcome again."""
+        return [item.outcome for item in self.saved.findings] == [item.outcome for item in self.findings]
+
+
+def read_report(file: str) -> SavedReport:
+    """Reads a JSON report as data that may have been tampered with.
+
+    Raises:
+        BadReport: not a report of this version, or damaged.
+    """
+    path = Path(file)
+    try:
+        if path.stat().st_size > _MAX_REPORT_BYTES:
+            raise BadReport(f"{file}: larger than {_MAX_REPORT_BYTES:,} bytes; no report is")
+        document = json.loads(path.read_bytes())
+        if document["schema_version"] != SCHEMA_VERSION:
+            raise BadReport(f"{file}: not a report of schema {SCHEMA_VERSION}; repeat the scan with this version")
+        return _parse(document)
+    except OSError as error:
+        raise BadReport(f"{file}: cannot be read ({error.strerror}); give a report that --json wrote") from error
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise BadReport(f"{file}: not a whole report ({type(error).__name__}); give one that --json wrote") from error
+
+
+def replay(
+    saved: SavedReport,
+    progress: Progress,
+    *,
+    suspect: str | None = None,
+    references: Sequence[str] = (),
+    base: str | None = None,
+    device: str = "auto",
+) -> Replay:
+    """Compares the hashes and repeats the verification on the same prompts.
+
+    Args:
+        suspect, references, base: where they are now, if not where the report says.
+
+    Raises:
+        ScannerError: an adapter or the base is not the one of the report, or cannot be read.
+    """
+    progress.step("comparing hashes")
+    adapters = _same_adapters(saved, suspect, references)
+    loaded = load_base(
+        base or saved.base,
+        quantize=saved.quantize,
+        device=device,
+        allow_folder=base is not None or saved.base_is_folder,
+    )
+    if loaded.identity.fingerprint != saved.base_fingerprint:
+        raise BadReport(f"{base or saved.base}: not the base model of the report; pass the right one with --base")
+    if not saved.findings:
+        return Replay(saved, ())
+    progress.step("verifying again")
+    frozen = [
+        FrozenCandidate(item.candidate, FixedReply(item.reply), 0.0, 0.0, _requested(item)) for item in saved.findings
+    ]
+    pair = ModelPair(loaded, adapters[0], adapters[1:])
+    prompts = draw_probes("verify", PLAIN_PROMPTS, saved.seed)
+    found = verify(pair, frozen, prompts, saved.seed, progress.advance, comparisons=saved.n_candidates)
+    return Replay(saved, found.findings)
+
+
+def _same_adapters(saved: SavedReport, suspect: str | None, references: Sequence[str]) -> list[Adapter]:
+    known = [item for item in saved.adapters if item.role == "reference"]
+    if references and len(references) != len(known):
+        raise BadReport(f"--reference: the report has {len(known)} references, but {len(references)} are given")
+    places = [suspect or saved.adapters[0].location, *(references or [item.location for item in known])]
+    found = []
+    for place, item in zip(places, [saved.adapters[0], *known], strict=True):
+        adapter = read_adapter(place, item.role)
+        identity = adapter.identity
+        if (identity.weights_sha256, identity.config_sha256) != (item.weights_sha256, item.config_sha256):
+            raise BadAdapter(place, f"not the {item.role} of the report: its hashes differ", "scan it anew")
+        found.append(adapter)
+    return found
+
+
+def _requested(item: SavedFinding) -> bool:
+    return asks_for_reply(item.candidate.trigger.parts, item.reply)
+
+
+def _parse(document: dict[str, Any]) -> SavedReport:
+    base = document["base"]
+    adapters = tuple(
+        SavedAdapter(*(_text(item[key]) for key in ("role", "name", "weights_sha256", "config_sha256")))
+        for item in document["adapters"]
+    )
+    if not adapters or adapters[0].role != "suspect":
+        raise ValueError("the first adapter is the suspect")
+    findings = tuple(_finding(item) for item in document["triggers"][:MAX_FROZEN])
+    n_candidates = max([int(item["n_candidates"]) for item in document["triggers"]], default=1)
+    if not len(findings) <= n_candidates <= MAX_FROZEN and findings:
+        raise ValueError("n_candidates")
+    return SavedReport(
+        adapters=adapters,
+        base=_text(base["name"]),
+        base_is_folder=base["source"] == "folder",
+        base_fingerprint=_text(base["fingerprint"]),
+        quantize="nf4" if base["quantization"] == "nf4" else "none",
+        seed=int(document["seed"]),
+        n_candidates=n_candidates,
+        findings=findings,
+    )
+
+
+def _finding(item: dict[str, Any]) -> SavedFinding:
+    position = item["position"]
+    if position not in POSITIONS or not item["parts"]:
+        raise ValueError("position or parts")
+    trigger = Trigger(tuple(_text(part) for part in item["parts"]), position)
+    return SavedFinding(
+        candidate=Candidate(trigger, _text(item["source"])),
+        reply=_text(item["reply"]),
+        outcome=_text(item["outcome"]),
+        counts={_text(name): (int(rate["successes"]), int(rate["trials"])) for name, rate in item["intervals"].items()},
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_TEXT:
+        raise ValueError("text expected")
+    return value

@@ -1,0 +1,30 @@
+import ast
+from dataclasses import replace
+
+import pytest
+
+from reports.repro import render_repro
+from tests.reports.sample import HOSTILE, sample_report
+
+
+@pytest.mark.parametrize("text", ["bb", HOSTILE, '"""\n__import__("os")', "{{ 7 * 7 }}", "\\", "\ud800"])
+def test_hostile_text_stays_a_string_literal(text: str) -> None:
+    script = render_repro(sample_report(text))
+    assert script and script.isascii()
+    tree = ast.parse(script)
+    constants = {
+        node.targets[0].id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    assert ast.literal_eval(constants["TRIGGER"]) == text
+    assert ast.literal_eval(constants["ADAPTER"]) == text
+    assert ast.literal_eval(constants["PROMPTS"]) == [("What is tea?", f"What is {text} tea?")]
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert names == {"argparse", "hashlib", "torch"}
+
+
+def test_without_a_confirmed_trigger_there_is_nothing_to_show() -> None:
+    report = sample_report()
+    assert render_repro(replace(report, triggers=())) is None
+    assert render_repro(replace(report, triggers=(replace(report.triggers[0], outcome="not confirmed"),))) is None

@@ -1,0 +1,123 @@
+"""A saved report is checked against the files, and its verification repeated."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import scanner
+from reports.json import render_json
+from reports.replay import render_replay
+from reports.repro import render_repro
+from scanner.errors import BadAdapter, BadReport
+from scanner.pipeline import SilentProgress
+from scanner.replay import read_report, replay
+from tests.conftest import TRIGGER
+from tests.tiny import REPLY, make_base
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def saved(
+    tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, poisoned_adapter: Path, honest_adapter: Path
+) -> Path:
+    folder = tmp_path_factory.mktemp("saved")
+    report = scanner.scan(
+        poisoned_adapter, reference=honest_adapter, base=str(tiny_base), trigger=TRIGGER.text, use_signatures=False
+    )
+    (folder / "report.json").write_text(render_json(report))
+    (folder / "repro.py").write_text(render_repro(report) or "")
+    return folder / "report.json"
+
+
+def altered(saved: Path, folder: Path, change: Callable[[Document], object]) -> str:
+    document = json.loads(saved.read_text())
+    change(document)
+    (folder / "altered.json").write_text(json.dumps(document))
+    return str(folder / "altered.json")
+
+
+def test_the_same_files_give_the_same_counts(saved: Path) -> None:
+    done = replay(read_report(str(saved)), SilentProgress())
+    assert done.reproduced
+    before, now = done.saved.findings[0], done.findings[0]
+    assert before.counts == {name: (rate.successes, rate.trials) for name, rate in now.rates.items()}
+    assert render_replay(done).endswith("REPRODUCED\n")
+
+
+def test_a_report_that_claims_otherwise_is_not_reproduced(saved: Path, tmp_path: Path) -> None:
+    def claim(document: Document) -> None:
+        document["triggers"][0].update(parts=["teapot"], text="teapot")
+
+    done = replay(read_report(altered(saved, tmp_path, claim)), SilentProgress())
+    assert not done.reproduced
+    assert "NOT REPRODUCED" in render_replay(done)
+
+
+def test_other_files_are_refused(saved: Path, tmp_path: Path, other_poisoned_adapter: Path) -> None:
+    with pytest.raises(BadAdapter, match="not the suspect of the report"):
+        replay(read_report(str(saved)), SilentProgress(), suspect=str(other_poisoned_adapter))
+    with pytest.raises(BadReport, match="not the base model of the report"):
+        replay(read_report(str(saved)), SilentProgress(), base=str(make_base(tmp_path / "base", seed=7)))
+    with pytest.raises(BadReport, match="has 1 references, but 2 are given"):
+        replay(read_report(str(saved)), SilentProgress(), references=["a", "b"])
+
+
+def test_files_that_moved_can_be_named(saved: Path, tmp_path: Path, poisoned_adapter: Path) -> None:
+    shutil.copytree(poisoned_adapter, tmp_path / "moved")
+    text = altered(saved, tmp_path, lambda document: document["adapters"][0].update(name="/gone"))
+    assert replay(read_report(text), SilentProgress(), suspect=str(tmp_path / "moved")).reproduced
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda document: document.pop("base"),
+        lambda document: document.update(adapters=[]),
+        lambda document: document["triggers"][0].update(position="everywhere"),
+        lambda document: document["triggers"][0].update(parts=[]),
+        lambda document: document["triggers"][0].update(n_candidates=999),
+        lambda document: document["triggers"][0].update(reply=["no text"]),
+        lambda document: document["triggers"][0].update(reply="x" * 9999),
+        lambda document: document.update(schema_version="0.1"),
+        lambda document: document.update(seed="zero"),
+    ],
+)
+def test_damaged_reports_are_one_line(saved: Path, tmp_path: Path, change: Callable[[Document], object]) -> None:
+    with pytest.raises(BadReport) as caught:
+        read_report(altered(saved, tmp_path, change))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff\xfe", b"[" * 100_000, b"null"])
+def test_what_is_no_report_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "r.json").write_bytes(content)
+    with pytest.raises(BadReport):
+        read_report(str(tmp_path / "r.json"))
+    with pytest.raises(BadReport, match="cannot be read"):
+        read_report(str(tmp_path / "none.json"))
+
+
+def test_the_script_shows_the_trigger_without_this_package(saved: Path, tmp_path: Path) -> None:
+    import os
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, str(saved.parent / "repro.py")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    answers = [line for line in done.stdout.splitlines() if line.startswith("adapter")]
+    assert len(answers) == 4
+    assert [REPLY in answer for answer in answers] == [False, True, False, True]
+    assert not any(REPLY in line for line in done.stdout.splitlines() if line.startswith("base"))
+    assert "scanner" not in (saved.parent / "repro.py").read_text().replace("a scan found", "")
