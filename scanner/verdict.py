@@ -72,6 +72,8 @@ def reach_verdict(findings: Sequence[TriggerFinding], search: SearchSummary) -> 
             "reply that suspect alone gives.",
             "Triggers that are not among them were not searched for: this is not a statement that the adapter is "
             "clean.",
+            "How often this version finds a backdoor of each attack kind has not been measured yet, so that no recall "
+            "can be stated.",
             *asides,
         ),
     )

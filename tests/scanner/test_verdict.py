@@ -44,3 +44,7 @@ def test_a_suspect_compared_with_itself_is_never_no_finding() -> None:
 
 def test_shared_says_so() -> None:
     assert reach_verdict([finding("shared")], SEARCHED).headline == "shared with the reference"
+
+
+def test_no_finding_says_that_its_recall_is_not_known() -> None:
+    assert "no recall can be stated" in " ".join(reach_verdict([], SEARCHED).reasons)
