@@ -5,7 +5,9 @@ and resumes at that layer: nothing below the edit is run again, and the output h
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformer_lens.model_bridge import TransformerBridge
@@ -26,12 +28,14 @@ class IntactRun:
         logits: of the last `kept` positions, [1, kept, vocabulary].
         entries: per layer its input, [1, position, width].
         z: head outputs, [layer, position, head, head dimension].
+        layers_return_tuples: how this architecture's layers hand on their output.
     """
 
     ids: torch.Tensor
     logits: torch.Tensor
     entries: tuple[torch.Tensor, ...]
     z: torch.Tensor
+    layers_return_tuples: bool
 
     @property
     def kept(self) -> int:
@@ -56,13 +60,64 @@ def run_intact(bridge: TransformerBridge, ids: torch.Tensor, n_layers: int, kept
     """Reads all that a sweep of a sequence needs, in one pass."""
     entries = [f"blocks.{layer}.hook_in" for layer in range(n_layers)]
     outputs = [z_point(layer) for layer in range(n_layers)]
-    logits, seen = run_and_capture(bridge, ids, [*entries, *outputs], logits_to_keep=kept)
+    returned: list[Any] = []
+    handle = bridge.blocks[0].original_component.register_forward_hook(lambda *call: returned.append(call[-1]))
+    try:
+        logits, seen = run_and_capture(bridge, ids, [*entries, *outputs], logits_to_keep=kept)
+    finally:
+        handle.remove()
     return IntactRun(
         ids,
         logits,
         entries=tuple(seen[point] for point in entries),
         z=torch.stack([seen[point][0] for point in outputs]),
+        layers_return_tuples=isinstance(returned[0], tuple),
     )
+
+
+def resume_at(
+    bridge: TransformerBridge, intact: IntactRun, layer: int, n_rows: int, edits: dict[str, Edit]
+) -> torch.Tensor:
+    """Runs the layers from `layer` on, from what enters it in the intact run, in `n_rows` rows with the edits.
+
+    Returns:
+        Logits [row, kept, vocabulary].
+    """
+    with _passed_over(bridge, layer, intact.layers_return_tuples):
+        return run_with_edit(
+            bridge,
+            intact.entries[layer].expand(n_rows, -1, -1),
+            edits,
+            start_at_layer=layer,
+            logits_to_keep=intact.kept,
+            use_cache=False,
+        )
+
+
+@contextmanager
+def _passed_over(bridge: TransformerBridge, n_layers: int, return_tuples: bool) -> Iterator[None]:
+    """Makes the first layers hand on their input untouched.
+
+    TransformerLens' `start_at_layer` puts the given residual in front of its layer, but runs the layers below it all
+    the same and throws their work away; that would double the cost of a sweep.
+    """
+
+    def hand_on(*args: Any, **kwargs: Any) -> Any:
+        hidden = args[0] if args else kwargs["hidden_states"]
+        return (hidden,) if return_tuples else hidden
+
+    layers = [bridge.blocks[index].original_component for index in range(n_layers)]
+    before = [vars(layer).get("forward") for layer in layers]
+    for layer in layers:
+        layer.forward = hand_on
+    try:
+        yield
+    finally:
+        for layer, forward in zip(layers, before, strict=True):
+            if forward is None:
+                del layer.forward
+            else:
+                layer.forward = forward
 
 
 def sweep_heads(
@@ -90,13 +145,7 @@ def sweep_heads(
                     z[row, :, head] = replacement[layer, :, head].to(z.dtype)
                 return z
 
-            logits = run_with_edit(
-                bridge,
-                intact.entries[layer].expand(len(heads), -1, -1),
-                {z_point(layer): replace} | watch(layer),
-                start_at_layer=layer,
-                logits_to_keep=intact.kept,
-            )
+            logits = resume_at(bridge, intact, layer, len(heads), {z_point(layer): replace} | watch(layer))
             yield SweepPass(layer, heads, logits, len(heads) * n_positions * (n_layers - layer) / n_layers)
 
 

@@ -36,6 +36,7 @@ def test_mass_spread_evenly() -> None:
 def test_the_scale_and_the_order_of_heads_do_not_matter(grid: list[list[float]], factor: float) -> None:
     mass = torch.tensor(grid, dtype=torch.float64)
     one, other = localise(mass), localise(factor * mass.flip(1))
+    assert other.pop("total") == pytest.approx(factor * one.pop("total"))
     assert one == pytest.approx(other)
     assert 0 <= one["gini"] <= 1
     assert 1 <= one["participating_heads"] <= mass.numel() + 1e-6
