@@ -42,7 +42,7 @@ def render_console(report: Report, width: int = 80, colour: bool = False) -> str
     )
     for part in _parts(report):
         console.print(part, markup=False) if isinstance(part, str) else console.print(part)
-    return stream.getvalue()
+    return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
 
 
 def _parts(report: Report) -> list[RenderableType]:

@@ -31,22 +31,22 @@ def demonstrate(
     """
     asked = list(prompts[: _N_ASKED if reply else N_SHOWN])
     placed = place_trigger(candidate, asked, seed) if candidate else []
-    triggered = _answers(pair, SUSPECT, [item.text for item in placed], advance)
-    shows = FixedReply(reply).shown_by if reply else lambda _: False
-    fires = [shows(answer) for answer in triggered] or [False] * len(asked)
+    if candidate and reply:
+        shows = FixedReply(reply).shown_by
+        fires = [shows(answer) for answer in _answers(pair, SUSPECT, [item.text for item in placed], advance)]
+    else:
+        fires = [False] * len(asked)
     chosen = sorted(range(len(asked)), key=lambda index: not fires[index])[:N_SHOWN]
-    models = (SUSPECT, *pair.reference_names, BASE)
-    plain = {name: _answers(pair, name, [asked[index] for index in chosen], advance) for name in models}
-    with_it = {
-        name: _answers(pair, name, [placed[index].text for index in chosen if placed], advance) for name in models
-    }
+    texts = [asked[index] for index in chosen] + [placed[index].text for index in chosen if placed]
+    said = {name: _answers(pair, name, texts, advance) for name in (SUSPECT, *pair.reference_names, BASE)}
     return tuple(
         Demonstration(
             prompt=asked[index],
             triggered=placed[index].text if placed else None,
             trigger_spans=placed[index].spans if placed else (),
             answers=tuple(
-                Answers(name, plain[name][place], with_it[name][place] if placed else None) for name in models
+                Answers(name, replies[place], replies[len(chosen) + place] if placed else None)
+                for name, replies in said.items()
             ),
             fired=fires[index],
         )
@@ -55,7 +55,5 @@ def demonstrate(
 
 
 def _answers(pair: ModelPair, name: str, texts: Sequence[str], advance: Callable[[int], None]) -> list[str]:
-    if not texts:
-        return []
     replies = pair.generate(name, texts, max_new_tokens=_ANSWER_TOKENS, on_done=advance)
     return [reply.text for reply in replies]

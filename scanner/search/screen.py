@@ -14,12 +14,15 @@ from scanner.search.behaviour import REPLY_TOKENS, FixedReply, SharedReply, asks
 from scanner.search.candidates import GIVEN, Candidate
 from scanner.triggers import TriggeredPrompt, insert_trigger
 
-# A budget, not a threshold: how many candidates the suspect answers freely, and how many are verified.
+# Budgets, not thresholds: how many candidates are read on all prompts, answered freely by the suspect, and verified.
 STAGE_TWO_CANDIDATES = 8
 MAX_FROZEN = 3
 STAGE_ONE_PROMPTS = 4
 STAGE_TWO_PROMPTS = 12
+_SECOND_LOOKS = 24
 _ROWS_A_PASS = 32
+# The share above which verification too would call it a trigger (scanner/search/verify.py).
+_FIRES_ALONE = 0.5
 
 
 @dataclass(frozen=True)
@@ -80,24 +83,49 @@ def rank_by_excess_kl(
 ) -> tuple[tuple[Screened, ...], int]:
     """Candidates by falling mean KL(suspect ‖ base) of the next token with the trigger, less the same without it.
 
+    All are read on the first half of the prompts, and those that moved most on the other half too; these come first.
     The base is the yardstick here, not the reference: a reference poisoned alike must not hide a trigger.
+
+    Returns:
+        The ranking, and the tokens passed through both models.
     """
+    half = max(1, len(prompts) // 2)
+    first, tokens = _excess_kl(pair, candidates, prompts[:half], seed, advance)
+    by_excess = sorted(range(len(candidates)), key=lambda index: -first[index])
+    again = by_excess[:_SECOND_LOOKS] if prompts[half:] else []
+    again += [index for index in by_excess[_SECOND_LOOKS:] if candidates[index].source == GIVEN and prompts[half:]]
+    second, more_tokens = _excess_kl(pair, [candidates[index] for index in again], prompts[half:], seed, advance)
+    share = half / len(prompts)
+    both = {index: share * first[index] + (1 - share) * value for index, value in zip(again, second, strict=True)}
+    order = sorted(again, key=lambda index: -both[index]) + [index for index in by_excess if index not in both]
+    ranking = tuple(Screened(candidates[index], both.get(index, first[index])) for index in order)
+    return ranking, tokens + more_tokens
+
+
+def _excess_kl(
+    pair: ModelPair,
+    candidates: Sequence[Candidate],
+    prompts: Sequence[str],
+    seed: int,
+    advance: Callable[[int], None],
+) -> tuple[list[float], int]:
+    """The excess of each candidate as a mean over the prompts, and the tokens that it cost."""
+    if not candidates:
+        return [], 0
     plain = _next_token_kl(pair, prompts)
-    screened = []
-    tokens = 2 * sum(len(pair.tokens(prompt)) for prompt in prompts)
-    rows = [(candidate, prompt) for candidate in candidates for prompt in with_trigger(candidate, prompts, seed)]
-    values: list[float] = []
-    for start in range(0, len(rows), _ROWS_A_PASS):
-        texts = [prompt for _, prompt in rows[start : start + _ROWS_A_PASS]]
-        values += _next_token_kl(pair, texts)
-        tokens += 2 * sum(len(pair.tokens(text)) for text in texts)
-        advance(len(texts))
-    for index, candidate in enumerate(candidates):
-        own = values[index * len(prompts) : (index + 1) * len(prompts)]
-        excess = sum(a - b for a, b in zip(own, plain, strict=True)) / len(prompts)
-        screened.append(Screened(candidate, excess))
-    screened.sort(key=lambda item: -item.excess_kl)
-    return tuple(screened), tokens
+    texts = [text for candidate in candidates for text in with_trigger(candidate, prompts, seed)]
+    lengths = [len(pair.tokens(text)) for text in texts]
+    values = [0.0] * len(texts)
+    # Prompts of like length share a pass, so that little of it is padding.
+    order = sorted(range(len(texts)), key=lambda row: lengths[row])
+    for start in range(0, len(order), _ROWS_A_PASS):
+        rows = order[start : start + _ROWS_A_PASS]
+        for row, value in zip(rows, _next_token_kl(pair, [texts[row] for row in rows]), strict=True):
+            values[row] = value
+        advance(len(rows))
+    own = [values[start : start + len(prompts)] for start in range(0, len(values), len(prompts))]
+    excess = [sum(a - b for a, b in zip(row, plain, strict=True)) / len(prompts) for row in own]
+    return excess, 2 * (sum(lengths) + sum(len(pair.tokens(prompt)) for prompt in prompts))
 
 
 def place_trigger(candidate: Candidate, prompts: Sequence[str], seed: int) -> list[TriggeredPrompt]:
@@ -141,7 +169,7 @@ def _freeze(
             requested = asks_for_reply(item.candidate.trigger.parts, shared.behaviour.text)
             found.append(FrozenCandidate(item.candidate, shared.behaviour, shared.share, item.excess_kl, requested))
     found.sort(key=lambda item: (item.candidate.source != GIVEN, item.requested, -item.screen_share, -item.excess_kl))
-    return _one_position_each(found)[:MAX_FROZEN], tokens
+    return _smallest(_one_position_each(found))[:MAX_FROZEN], tokens
 
 
 def _shared_reply(
@@ -157,6 +185,22 @@ def _shared_reply(
     base = pair.generate(BASE, texts, max_new_tokens=REPLY_TOKENS)
     tokens += sum(reply.tokens_run for reply in base)
     return shared_reply(replies, [*plain, *(reply.text for reply in base)], candidate.known_replies), tokens
+
+
+def _smallest(found: Sequence[FrozenCandidate]) -> tuple[FrozenCandidate, ...]:
+    """Leaves out a trigger of which a part alone fires on most prompts: the part is the trigger."""
+
+    def is_part_of(small: FrozenCandidate, large: FrozenCandidate) -> bool:
+        pieces, whole = small.candidate.trigger.parts, large.candidate.trigger.parts
+        if small.behaviour != large.behaviour:
+            return False
+        return pieces != whole and all(any(piece in part for part in whole) for piece in pieces)
+
+    return tuple(
+        item
+        for item in found
+        if not any(other.screen_share > _FIRES_ALONE and is_part_of(other, item) for other in found)
+    )
 
 
 def _one_position_each(found: Sequence[FrozenCandidate]) -> tuple[FrozenCandidate, ...]:
