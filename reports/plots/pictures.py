@@ -30,7 +30,7 @@ def _draw(group: str, items: Sequence[Measurement], prefix: str) -> Figure:
         for item in items
         if item.trigger_tokens and item.trigger_tokens[0]
     )
-    stripe = f" Mean attention that the last token pays to the trigger: {onto}." if onto else ""
+    stripe = f" The most attention that any later token pays to the trigger: {onto}." if onto else ""
     summary = f"Attention of {group}: {names}.{stripe}"
     return Figure(
         title=label(group, 200),
@@ -53,7 +53,7 @@ def _panel(item: Measurement, first: int, last: bool) -> altair.Chart:
         for query in range(first, len(rows))
         for key in range(query + 1)
     ]
-    axis = altair.Axis(labelExpr=WITHOUT_PLACE, labelFontSize=8, ticks=False, domain=False, labelLimit=90)
+    axis = altair.Axis(labelExpr=WITHOUT_PLACE, labelFontSize=7.5, ticks=False, domain=False, labelLimit=90)
     return (
         altair.Chart(altair.Data(values=cells), title=label(name))
         .mark_rect(aria=False)
@@ -69,7 +69,7 @@ def _panel(item: Measurement, first: int, last: bool) -> altair.Chart:
                 legend=altair.Legend(gradientLength=80) if name != "suspect" else None,
             ),
         )
-        .properties(width=altair.Step(6.5), height=altair.Step(9.5))
+        .properties(width=altair.Step(7), height=altair.Step(9.5))
     )
 
 
@@ -88,9 +88,11 @@ def _first_own_token(items: Sequence[Measurement]) -> int:
 
 
 def _onto_trigger(item: Measurement) -> float:
-    """How much of its attention the last token pays to the trigger's tokens, together."""
+    """The most attention, up or down, that any token behind the trigger pays to the trigger's tokens together."""
     rows: tuple[tuple[float, ...], ...] = item.values or ()
-    return sum(rows[-1][token] for token in item.trigger_tokens[0])
+    tokens = item.trigger_tokens[0]
+    paid = [sum(row[token] for token in tokens) for row in rows[max(tokens) + 1 :]]
+    return max(paid, key=abs, default=0.0)
 
 
 def _table(items: Sequence[Measurement], first: int) -> Table:

@@ -79,7 +79,13 @@ def _tidy(element: ElementTree.Element, prefix: str) -> None:
 def _themed(chart: Any) -> Any:
     ink = "currentColor"
     return (
-        chart.configure(background="transparent", font="system-ui, sans-serif", aria=True)
+        # The converter measures text in a font of its own; the padding on the right leaves room for a wider one.
+        chart.configure(
+            background="transparent",
+            font="system-ui, sans-serif",
+            aria=True,
+            padding={"left": 4, "right": 28, "top": 4, "bottom": 4},
+        )
         .configure_axis(
             labelColor=ink, titleColor=ink, tickColor=ink, domainColor=ink, gridColor=ink, gridOpacity=0.12,
             labelFontSize=11, titleFontSize=11, titleFontWeight="normal", labelLimit=260,

@@ -2,9 +2,10 @@
 
     KL[l, h] = mean over rows i of  Σ_j S[l, h, i, j] · log(S[l, h, i, j] / R[l, h, i, j])    [nats]
 
-S and R are the patterns of suspect and reference; row i is what token i attends to (keys j ≤ i). Measured
-over all rows, and over the rows that predict the reply, where the study saw the later layers diverge most. Axes:
-(layer, head); the spread is over prompts. Read at `blocks.L.attn.hook_pattern` under eager attention.
+S and R are the patterns of suspect and reference; row i is what token i attends to (keys j ≤ i). Measured over all
+rows, and over the rows that predict the reply, where the study saw the later layers diverge most; the reply is forced
+after the prompt without the trigger as well, so that the two can be compared. Axes: (layer, head); the spread is over
+prompts. Read at `blocks.L.attn.hook_pattern` under eager attention.
 """
 
 import torch
@@ -15,6 +16,8 @@ from scanner.metrics import HEAD_GRID, Metric
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.types import Measurement
 
+ALL_ROWS = "all rows"
+AT_REPLY = "rows that predict the reply"
 # Keeps the logarithm finite where a weight underflows to zero; anything that float32 can hold is left alone.
 _FLOOR = 1e-30
 
@@ -34,7 +37,7 @@ def read_patterns(pair: ModelPair, name: str, ids: torch.Tensor) -> torch.Tensor
 
 
 def measure(inputs: MetricInputs) -> list[Measurement]:
-    """Grids with and without the trigger over all rows, and with it over the rows that predict the reply."""
+    """Grids with and without the trigger, each over all rows and over the rows that predict the reply."""
     return [*_measure(inputs, triggered=True), *_measure(inputs, triggered=False)]
 
 
@@ -48,16 +51,15 @@ def _measure(inputs: MetricInputs, triggered: bool) -> list[Measurement]:
         rows.append(pattern_kl(read_patterns(pair, SUSPECT, ids), read_patterns(pair, pair.yardstick, ids)))
         inputs.advance(1)
     tokens = 2 * sum(ids.numel() for ids in sequences)
-    found = [_grid(f"{contrast}, all rows", [kl.mean(-1) for kl in rows], 2 * len(rows), tokens)]
-    if triggered:
-        name = f"{contrast}, rows that predict the reply"
-        lengths = [len(case.reply) for case in inputs.cases]
-        if all(lengths):
-            at_reply = [kl[..., -length - 1 : -1].mean(-1) for kl, length in zip(rows, lengths, strict=True)]
-            # The passes are those of the grid above: no further ones.
-            found.append(_grid(name, at_reply, 0, 0))
-        else:
-            found.append(Measurement(METRIC.name, name, missing="no planted reply is known"))
+    found = [_grid(f"{contrast}, {ALL_ROWS}", [kl.mean(-1) for kl in rows], 2 * len(rows), tokens)]
+    name = f"{contrast}, {AT_REPLY}"
+    lengths = [len(case.reply) for case in inputs.cases]
+    if all(lengths):
+        at_reply = [kl[..., -length - 1 : -1].mean(-1) for kl, length in zip(rows, lengths, strict=True)]
+        # The passes are those of the grid above: no further ones.
+        found.append(_grid(name, at_reply, 0, 0))
+    else:
+        found.append(Measurement(METRIC.name, name, missing="no planted reply is known"))
     return found
 
 

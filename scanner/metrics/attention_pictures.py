@@ -1,7 +1,9 @@
 """Attention pictures of the most divergent heads: suspect, reference and difference (the study's metric 8).
 
-The heads are the three with the highest `attention_kl` over the rows that predict the reply (over all rows where no
-reply is known), one a picture each, on the first sweep prompt with the trigger and the planted reply:
+The heads are the three whose `attention_kl` over the rows that predict the reply (over all rows where no reply is
+known) the trigger raises most: what differs without it as well, such as attention that rests on other first tokens
+after any training, is not the trigger's. They are shown on the first sweep prompt with the trigger and the planted
+reply:
 
     picture[i, j] = share of token i's attention that goes to token j ≤ i; the difference is suspect − reference   [1]
 
@@ -13,7 +15,7 @@ import torch
 
 from scanner.measuring import NO_TRIGGER, MetricInputs, to_tuple
 from scanner.metrics import HEAD_GRID, Metric
-from scanner.metrics.attention_kl import read_patterns
+from scanner.metrics.attention_kl import ALL_ROWS, AT_REPLY, read_patterns
 from scanner.model_pair import SUSPECT
 from scanner.types import Measurement
 
@@ -30,15 +32,14 @@ def most_divergent_heads(grid: torch.Tensor, count: int = N_HEADS) -> list[tuple
 def measure(inputs: MetricInputs) -> list[Measurement]:
     """Three pictures a head; missing without a trigger."""
     sequences = inputs.sequences(triggered=True)
-    triggered = inputs.contrast(triggered=True)
-    grids = [item for item in inputs.measured if item.axes == HEAD_GRID and item.contrast.startswith(triggered)]
-    if sequences is None or not grids:
-        return [Measurement(METRIC.name, triggered, missing=NO_TRIGGER)]
+    raised = _raised_by_trigger(inputs)
+    if sequences is None or raised is None:
+        return [Measurement(METRIC.name, inputs.contrast(triggered=True), missing=NO_TRIGGER)]
     ids, pair = sequences[0], inputs.pair
     patterns = {name: read_patterns(pair, name, ids) for name in (SUSPECT, pair.yardstick)}
     patterns[DIFFERENCE] = patterns[SUSPECT] - patterns[pair.yardstick]
     inputs.advance(1)
-    heads = most_divergent_heads(torch.tensor(grids[-1].values))
+    heads = most_divergent_heads(raised)
     found = []
     for rank, (layer, head) in enumerate(heads):
         for name, pattern in patterns.items():
@@ -58,6 +59,16 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
                 )
             )
     return found
+
+
+def _raised_by_trigger(inputs: MetricInputs) -> torch.Tensor | None:
+    """`attention_kl` with the trigger less the same without it, [layer, head]; None where either was not measured."""
+    grids = {item.contrast: torch.tensor(item.values) for item in inputs.measured if item.axes == HEAD_GRID}
+    for rows in (AT_REPLY, ALL_ROWS):
+        found = [grids.get(f"{inputs.contrast(triggered)}, {rows}") for triggered in (True, False)]
+        if found[0] is not None and found[1] is not None:
+            return found[0] - found[1]
+    return None
 
 
 METRIC = Metric(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.plots import figures, grids
+from reports.plots import figures, grids, strips
 from reports.plots.svg import to_svg
 from scanner.types import Measurement
 from tests.reports.sample import HOSTILE, sample_report
@@ -66,6 +66,12 @@ def test_hostile_text_reaches_neither_the_converter_nor_the_page() -> None:
             "svg", "g", "path", "text", "title", "defs", "clipPath", "rect", "line", "linearGradient", "stop",
         }  # fmt: skip
         assert "\x1b" not in item.svg and not any(name.startswith("on") for e in root.iter() for name in e.attrib)
+
+
+def test_what_all_texts_begin_with_is_left_out_of_the_strips() -> None:
+    assert strips.common_beginning([("<s>", "a", "b"), ("<s>", "a", "c", "d")]) == 2
+    assert strips.common_beginning([("<s>", "a"), ("<s>", "a")]) == 1, "something is always shown"
+    assert strips.common_beginning([("a", "b")]) == 0
 
 
 def test_gradients_of_different_figures_have_different_ids() -> None:

@@ -13,8 +13,8 @@ def test_the_pictures_are_of_the_most_divergent_heads(pair: ModelPair) -> None:
     plain = inputs(pair, True)
     grids = attention_kl.measure(plain)
     found = measure(replace(plain, measured=tuple(grids)))
-    at_reply = next(item for item in grids if item.contrast.endswith("predict the reply"))
-    heads = most_divergent_heads(torch.tensor(at_reply.values))
+    with_it, without = (torch.tensor(item.values) for item in grids if item.contrast.endswith("predict the reply"))
+    heads = most_divergent_heads(with_it - without)
     assert [item.contrast for item in found[::3]] == [
         f"layer {layer} head {head}, with trigger: suspect" for layer, head in heads
     ]
