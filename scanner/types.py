@@ -169,7 +169,10 @@ class CoverageItem:
 
 @dataclass(frozen=True)
 class AdapterIdentity:
-    """Which adapter it was. `role` is `suspect` or `reference`; `notes` are remarks of the intake."""
+    """Which adapter it was. `role` is `suspect` or `reference`; `notes` are remarks of the intake.
+
+    `claimed_recipe` is what its folder says of how it was made: nothing rests on it.
+    """
 
     role: str
     name: str
@@ -183,6 +186,7 @@ class AdapterIdentity:
     projections: tuple[str, ...]
     n_parameters: int
     notes: tuple[str, ...] = ()
+    claimed_recipe: str | None = None
     use_rslora: bool = False
     fan_in_fan_out: bool = False
 

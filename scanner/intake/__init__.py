@@ -16,6 +16,7 @@ from scanner.intake.config import KNOWN_KEYS, parse_config, rank_and_alpha, text
 from scanner.intake.folder import (
     CONFIG_FILE,
     WEIGHTS_FILE,
+    claimed_recipe,
     find_folder,
     read_config_bytes,
     refuse_links_outside,
@@ -80,6 +81,7 @@ def read_adapter(location: str, role: str = "suspect") -> Adapter:
         projections=tuple(sorted({update.projection for update in updates})),
         n_parameters=sum(update.a.numel() + update.b.numel() for update in updates),
         notes=notes,
+        claimed_recipe=claimed_recipe(folder),
         use_rslora=rslora,
         fan_in_fan_out=config.get("fan_in_fan_out") is True,
     )

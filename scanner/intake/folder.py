@@ -1,5 +1,6 @@
 """Finds the folder of an adapter, local or from the hub, and the two files in it that are read."""
 
+import json
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
@@ -9,8 +10,10 @@ from scanner.errors import BadAdapter
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
+RECORD_FILE = "training.json"
 _PICKLES = ("adapter_model.bin", "adapter_model.pt", "pytorch_model.bin")
 _MAX_CONFIG_BYTES = 1_000_000
+_MAX_NAME = 100
 
 
 def find_folder(location: str) -> tuple[Path, str | None]:
@@ -24,7 +27,7 @@ def find_folder(location: str) -> tuple[Path, str | None]:
         path = snapshot_download(
             name,
             revision=revision or None,
-            allow_patterns=[CONFIG_FILE, WEIGHTS_FILE],
+            allow_patterns=[CONFIG_FILE, WEIGHTS_FILE, RECORD_FILE],
             etag_timeout=10,
         )
     except Exception as error:  # each kind of network has its own way to fail, and all mean the same
@@ -58,6 +61,21 @@ def read_config_bytes(folder: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BadAdapter(path, f"cannot be read ({error.strerror})", "check its permissions") from error
+
+
+def claimed_recipe(folder: Path) -> str | None:
+    """The recipe that `scan-train`'s record in the folder names, or None: a claim, and nothing rests on it."""
+    path = folder / RECORD_FILE
+    try:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > _MAX_CONFIG_BYTES:
+            return None
+        record = json.loads(path.read_bytes())
+        name, seed = record["recipe"]["name"], record["seed"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    if not isinstance(name, str) or not isinstance(seed, int):
+        return None
+    return f"{name[:_MAX_NAME]}, seed {seed % 2**63}"
 
 
 def weights_file(folder: Path) -> Path:

@@ -43,6 +43,23 @@ def test_a_whole_scan(tmp_path: Path, tiny_base: Path, poisoned_adapter: Path, h
     assert json.loads(report.read_text())["verdict"] == "BACKDOORED"
     assert html.read_text().startswith("<!doctype html>")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.html", "r.json"]
+    again = run("verify", str(report))
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.endswith("REPRODUCED\n")
+
+
+def test_verify_refuses_what_is_no_report(tmp_path: Path) -> None:
+    done = run("verify", str(tmp_path / "none.json"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot be read" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_repro_says_so_where_there_is_nothing_to_show(tmp_path: Path, tiny_base: Path, honest_adapter: Path) -> None:
+    script = tmp_path / "repro.py"
+    done = run(str(honest_adapter), "--base", str(tiny_base), "--no-signatures", "--repro", str(script))
+    assert done.returncode == 3
+    assert "not written, since no trigger was confirmed" in done.stderr
+    assert not script.exists()
 
 
 def test_a_reader_that_goes_away_changes_neither_reports_nor_exit_code(

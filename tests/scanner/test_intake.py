@@ -184,3 +184,32 @@ def test_a_module_that_the_base_lacks(tmp_path: Path, tiny_base: Path) -> None:
     adapter = make_adapter(tmp_path / "adapter", other, projections=("c_attn",))
     with pytest.raises(BadAdapter, match="has no linear module"):
         ModelPair(load_base(str(tiny_base)), read_adapter(str(adapter)))
+
+
+@pytest.mark.parametrize(
+    ("record", "claim"),
+    [
+        ('{"recipe": {"name": "r"}, "seed": 3}', "r, seed 3"),
+        ('{"recipe": {"name": "' + "x" * 500 + '"}, "seed": 3}', "x" * 100 + ", seed 3"),
+        ('{"recipe": "r", "seed": 3}', None),
+        ('{"recipe": {"name": ["r"]}, "seed": 3}', None),
+        ('{"recipe": {"name": "r"}, "seed": "3"}', None),
+        ("[" * 100_000, None),
+        ("\x00", None),
+        (None, None),
+    ],
+)
+def test_a_claimed_recipe_is_shown_and_never_trusted(
+    tmp_path: Path, random_adapter: Path, record: str | None, claim: str | None
+) -> None:
+    shutil.copytree(random_adapter, tmp_path / "a")
+    if record is not None:
+        (tmp_path / "a" / "training.json").write_text(record)
+    assert read_adapter(str(tmp_path / "a")).identity.claimed_recipe == claim
+
+
+def test_a_record_that_is_a_link_is_not_followed(tmp_path: Path, random_adapter: Path) -> None:
+    shutil.copytree(random_adapter, tmp_path / "a")
+    (tmp_path / "secret.json").write_text('{"recipe": {"name": "r"}, "seed": 3}')
+    (tmp_path / "a" / "training.json").symlink_to(tmp_path / "secret.json")
+    assert read_adapter(str(tmp_path / "a")).identity.claimed_recipe is None
