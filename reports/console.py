@@ -53,8 +53,7 @@ def _parts(report: Report) -> list[RenderableType]:
         parts += [_heading("Trigger"), *_trigger(finding)]
     grids = [item for item in report.measurements if item.axes == ("layer", "head")]
     if grids:
-        parts += [_heading("Where it sits: mean over heads, layer by layer"), _strips(grids)]
-        parts.append(_heads(grids))
+        parts += [_heading("Where it sits: mean over heads, layer by layer; leading heads"), _strips(grids)]
     measured = [item for item in report.localisation if item.values is not None]
     if measured:
         parts += [_heading("Localised or diffuse"), _localisation(measured)]
@@ -103,6 +102,7 @@ def _bar(rate: Rate) -> str:
 
 
 def _strips(grids: Sequence[Measurement]) -> Table:
+    """A line of bars a grid, the layer that leads, and the most implicated heads as layer.head = value."""
     table = _grid()
     for grid in grids:
         means = layer_means(grid)
@@ -110,28 +110,33 @@ def _strips(grids: Sequence[Measurement]) -> Table:
         top = max(strip) or 1.0
         bars = "".join(_BARS[round(8 * max(0.0, value) / top)] for value in strip)
         depth = means.index(max(means))
+        heads = "  ".join(f"{layer}.{head} = {value:.3g}" for layer, head, value in most_implicated_heads(grid, 3))
         table.add_row(
             Text(f"{grid.metric}\n{_short(grid.contrast)}"),
             Text(
-                f"│{bars}│\nhighest {max(means):.3g} {grid.unit} in layer {depth} of {len(means)}",
+                f"│{bars}│\n{max(means):.3g} {grid.unit} in layer {depth} of {len(means)}\nheads {heads}",
                 no_wrap=True,
             ),
         )
     return table
 
 
+_SHORTER = (
+    ("suspect vs reference-0, ", ""),
+    ("suspect vs base, ", "vs base, "),
+    ("reference-0 into suspect, with trigger: ", ""),
+    ("suspect, with trigger, ", ""),
+    ("suspect, with trigger", "suspect"),
+    ("suspect minus reference-0, with trigger", "suspect − reference"),
+    ("rows that predict the reply", "at the reply"),
+)
+
+
 def _short(contrast: str) -> str:
-    return visible(contrast).replace("suspect vs reference-0, ", "").replace("suspect vs base, ", "vs base, ")
-
-
-def _heads(grids: Sequence[Measurement]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("most implicated heads")
-    table.add_column("layer.head = value (nats)", overflow="fold")
-    for grid in grids:
-        heads = "  ".join(f"{layer}.{head} = {value:.3g}" for layer, head, value in most_implicated_heads(grid, 4))
-        table.add_row(Text(f"{grid.metric}, {_short(grid.contrast)}"), Text(heads))
-    return table
+    text = visible(contrast)
+    for long, short in _SHORTER:
+        text = text.replace(long, short)
+    return text
 
 
 def _localisation(items: Sequence[Localisation]) -> Table:
