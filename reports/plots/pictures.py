@@ -9,6 +9,8 @@ from reports.plots.svg import DIVERGING, SEQUENTIAL, WITHOUT_PLACE, label, to_sv
 from scanner.types import Measurement
 
 _MAX_LABEL = 14
+# Three panels, labels and two legends fit a laptop.
+_PANEL_WIDTH = 235
 
 
 def draw(items: Sequence[Measurement]) -> list[Figure]:
@@ -69,7 +71,7 @@ def _panel(item: Measurement, first: int, last: bool) -> altair.Chart:
                 legend=altair.Legend(gradientLength=80) if name != "suspect" else None,
             ),
         )
-        .properties(width=altair.Step(7), height=altair.Step(9.5))
+        .properties(width=_PANEL_WIDTH, height=altair.Step(9.5))
     )
 
 
