@@ -12,7 +12,7 @@ import torch
 import scanner
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-STEPS = ("load", "screen", "verify", "metrics", "total")
+STEPS = ("load", "screen", "verify", "demonstrate", "metrics", "total")
 
 
 def matmul_rate(seconds: float = 1.0) -> float:
@@ -29,10 +29,10 @@ def matmul_rate(seconds: float = 1.0) -> float:
 def main() -> None:
     """Prints the table."""
     print(f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, matmul {matmul_rate():.0f} GFLOP/s")
-    print(f"{'adapter':14}{'verdict':16}" + "".join(f"{step:>9}" for step in STEPS))
+    print(f"{'adapter':14}{'verdict':16}" + "".join(f"{step:>12}" for step in STEPS))
     for name in ("single-token", "multi-token", "clean-2"):
         report = scanner.scan(str(EXAMPLES / name), reference=str(EXAMPLES / "clean"))
-        times = "".join(f"{report.seconds[step]:8.0f}s" for step in STEPS)
+        times = "".join(f"{report.seconds[step]:11.0f}s" for step in STEPS)
         print(f"{name:14}{report.verdict.kind.value:16}{times}", flush=True)
 
 

@@ -66,8 +66,8 @@ METRIC = Metric(
     "nats",
     number="4",
     reading=(
-        "How much the planted reply loses when a head is switched off. Normal: near zero everywhere. A "
-        "backdoor of one token tends to hang on a few heads; one of several tokens is spread out."
+        "How much the planted reply loses when a head is switched off. Normal: near zero everywhere. A backdoor: "
+        "some heads stand out. The study saw few of them for a trigger of one token, and many for a longer one."
     ),
     measure=measure,
 )
