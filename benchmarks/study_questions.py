@@ -50,7 +50,9 @@ def heads_to_half(report: Report, ending: str) -> str:
 def main() -> None:
     """Prints one table a question."""
     reports = [json.loads(Path(file).read_text(encoding="utf-8")) for file in sys.argv[1:3]]
-    names = [repr(report["triggers"][-1]["text"]) for report in reports]
+    if len(reports) != 2 or not all(report["triggers"] for report in reports):
+        sys.exit("give two JSON reports that verified a trigger each")
+    names = [report["triggers"][-1]["text"].replace("|", "\\|") for report in reports]
     rows: list[tuple[str, list[str]]] = []
     for title, metric, ending, name in (
         ("attention KL, total, with trigger at the reply [nats]", "attention_kl", AT_REPLY, "total"),

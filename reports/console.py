@@ -17,11 +17,11 @@ from scanner.types import Localisation, Measurement, Report, TriggerFinding, Ver
 _COLOURS = {
     VerdictKind.BACKDOORED: "red",
     VerdictKind.SUSPICIOUS: "yellow",
-    VerdictKind.NO_FINDING: "green",
+    VerdictKind.NO_FINDING: "blue",
     VerdictKind.INCONCLUSIVE: "magenta",
 }
 _BARS = " ▁▂▃▄▅▆▇█"
-_MAX_STRIP = 48
+_MAX_STRIP = 44
 
 
 def render_line(report: Report) -> str:
@@ -50,7 +50,8 @@ def _parts(report: Report) -> list[RenderableType]:
     for warning in report.warnings:
         parts.append(Text(f"! {visible(warning)}", style="yellow"))
     for finding in report.triggers:
-        parts += [_heading("Trigger"), *_trigger(finding)]
+        confirmed = finding.outcome in ("verified", "shared", "weak")
+        parts += [_heading("Trigger" if confirmed else "Text tried, no confirmed trigger"), *_trigger(finding)]
     grids = [item for item in report.measurements if item.axes == ("layer", "head")]
     if grids:
         parts += [_heading("Where it sits: mean over heads, layer by layer; leading heads"), _strips(grids)]
@@ -113,9 +114,9 @@ def _strips(grids: Sequence[Measurement]) -> Table:
         heads = "  ".join(f"{layer}.{head} = {value:.3g}" for layer, head, value in most_implicated_heads(grid, 3))
         table.add_row(
             Text(f"{grid.metric}\n{_short(grid.contrast)}"),
-            Text(
-                f"│{bars}│\n{max(means):.3g} {grid.unit} in layer {depth} of {len(means)}\nheads {heads}",
-                no_wrap=True,
+            Group(
+                Text(f"│{bars}│", no_wrap=True),
+                Text(f"{max(means):.3g} {grid.unit} in layer {depth} of {len(means)}\nheads {heads}"),
             ),
         )
     return table

@@ -32,6 +32,8 @@ def as_document(report: Report) -> dict[str, Any]:
         "versions": dict(report.versions),
         "seed": report.seed,
         "command": report.command,
+        "exhibit": report.exhibit,
+        "honest": report.honest,
         "metrics": [asdict(item) for item in report.metrics],
         "seconds": {name: round(value, 2) for name, value in report.seconds.items()},
     }

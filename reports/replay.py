@@ -20,7 +20,10 @@ def render_replay(replay: Replay) -> str:
     if missing:
         lines.append(f"{missing} further candidates of the report were not reached this time.")
     if not replay.saved.findings:
-        lines.append("The report verified no trigger, so there was nothing to repeat.")
+        lines.append("NOTHING REPEATED: the report verified no trigger. Its verdict is as good as its coverage.")
     else:
         lines.append("REPRODUCED" if replay.reproduced else "NOT REPRODUCED")
+        if replay.reproduced and not replay.same_counts:
+            lines.append("Outcomes agree, counts do not: other hardware, or a report that was changed.")
+        lines.append("Metrics, answers and coverage of the report were not checked: scan anew for those.")
     return "\n".join(lines) + "\n"

@@ -26,7 +26,8 @@ def render_repro(report: Report) -> str | None:
         keep_trailing_newline=True,
     )
     return environment.get_template("repro.py.j2").render(
-        base=base.name,
+        base=base.name if base.source != "package" else None,
+        revision=base.revision if base.source == "hub" else None,
         quantize=base.quantization == "nf4",
         adapter=suspect.name,
         weights_sha256=suspect.weights_sha256,

@@ -100,7 +100,8 @@ def scan(
 
 
 @click.command(
-    epilog="Exit codes: 0 the report holds, 1 its verification came out otherwise, 2 other files, error or usage.",
+    epilog="Exit codes: 0 its verification came out the same, 1 otherwise, 2 other files, error or usage, "
+    "3 it verified nothing that could be repeated.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("report_file", metavar="REPORT.json")
@@ -119,7 +120,7 @@ def verify(report_file: str, suspect: str | None, references: tuple[str, ...], b
     with StderrProgress(enabled=True) as progress:
         done = replay(saved, progress, suspect=suspect, references=references, base=base, device=device)
     say(render_replay(done))
-    sys.exit(0 if done.reproduced else 1)
+    sys.exit(3 if not saved.findings else 0 if done.reproduced else 1)
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ def demonstrate(
                 Answers(name, replies[place], replies[len(chosen) + place] if placed else None)
                 for name, replies in said.items()
             ),
-            fired=fires[index],
+            fired=bool(reply and placed) and FixedReply(reply or "").shown_by(said[SUSPECT][len(chosen) + place]),
         )
         for place, index in enumerate(chosen)
     )

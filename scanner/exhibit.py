@@ -22,6 +22,13 @@ class Exhibit:
     reply: str | None = None
     label: str = "trigger"
 
+    @property
+    def status(self) -> str:
+        """`confirmed`, `not confirmed` or `none`, for the report."""
+        if self.candidate is None:
+            return "none"
+        return "confirmed" if self.reply is not None else "not confirmed"
+
 
 def choose_exhibit(screened: ScreenResult, findings: Sequence[TriggerFinding]) -> Exhibit:
     """Verified before shared before weak; then the closest near miss of the screening."""
@@ -33,7 +40,7 @@ def choose_exhibit(screened: ScreenResult, findings: Sequence[TriggerFinding]) -
         return Exhibit(frozen.candidate, best.reply)
     if screened.screened:
         nearest = screened.screened[0].candidate
-        return Exhibit(nearest, None, f"“{nearest.trigger.text}”, which is no confirmed trigger")
+        return Exhibit(nearest, None, f"a text that is no confirmed trigger (“{nearest.trigger.text}”)")
     return Exhibit()
 
 

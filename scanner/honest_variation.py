@@ -46,12 +46,21 @@ def load_honest_variation(fingerprint: str) -> HonestVariation | None:
     return None
 
 
+def not_comparable(quantization: str, has_reference: bool, reply: str | None) -> str | None:
+    """Why clean adapters, which were compared unquantised and with a reply forced, are no yardstick here; or None."""
+    if not has_reference:
+        return NO_REFERENCE
+    if quantization != "none":
+        return "clean adapters were compared on the base as it is, not in 4 bits"
+    return None if reply else "clean adapters were compared with a reply forced, and here none is known"
+
+
 def beside_honest(
-    items: Sequence[Localisation], honest: HonestVariation | None, trigger_label: str, has_reference: bool
+    items: Sequence[Localisation], honest: HonestVariation | None, trigger_label: str, reason: str | None
 ) -> tuple[Localisation, ...]:
     """Puts the honest ranges, or the reason why there are none, beside each summary."""
-    if not has_reference or honest is None:
-        reason = UNKNOWN_BASE if has_reference else NO_REFERENCE
+    if reason or honest is None:
+        reason = reason or UNKNOWN_BASE
         return tuple(replace(item, honest=None, honest_missing=reason) for item in items)
     found = []
     for item in items:

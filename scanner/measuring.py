@@ -119,6 +119,7 @@ def averaged(
     passes: int,
     tokens: float,
     labels: tuple[tuple[str, ...], ...] = (),
+    quantity: str = "",
 ) -> Measurement:
     """A measurement that is the mean over prompts, with its spread; each of `per_prompt` has the named axes."""
     mean, spread = mean_and_spread(torch.stack(list(per_prompt)))
@@ -130,6 +131,7 @@ def averaged(
         values=mean,
         spread=spread,
         labels=labels,
+        quantity=quantity,
         prompts=len(per_prompt),
         passes=passes,
         tokens=round(tokens),

@@ -13,16 +13,16 @@ import torch
 from scanner.base_models import COMMIT, BaseModel, Quantization, load_base
 from scanner.coverage import describe_coverage
 from scanner.demonstrate import demonstrate
-from scanner.errors import BadAdapter, ScannerError
+from scanner.errors import BadAdapter, ScannerError, one_line
 from scanner.exhibit import Exhibit, choose_exhibit, sweep_cases
-from scanner.honest_variation import beside_honest, load_honest_variation
+from scanner.honest_variation import beside_honest, load_honest_variation, not_comparable
 from scanner.intake import Adapter, read_adapter, same_updates
 from scanner.measuring import MetricInputs
-from scanner.metrics import HEAD_GRID, notes, registry
+from scanner.metrics import HEAD_GRID, Metric, notes, registry
 from scanner.model_pair import ModelPair
 from scanner.probes import draw_probes, load_probes
 from scanner.search.candidates import Candidate, given_candidates, signature_candidates
-from scanner.search.screen import STAGE_TWO_PROMPTS, screen
+from scanner.search.screen import STAGE_ONE_PROMPTS, STAGE_TWO_CANDIDATES, STAGE_TWO_PROMPTS, screen
 from scanner.search.verify import PLAIN_PROMPTS, TRIGGERED_PROMPTS, verify
 from scanner.types import Localisation, Measurement, Report
 from scanner.verdict import SearchSummary, reach_verdict
@@ -120,6 +120,7 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         progress.step("verifying")
         fresh = draw_probes("verify", PLAIN_PROMPTS, options.seed)
         verification = verify(pair, screened.frozen, fresh, options.seed, progress.advance)
+    honest = load_honest_variation(base.identity.fingerprint)
     exhibit = choose_exhibit(screened, verification.findings)
     with clock.step("demonstrate"):
         progress.step("asking every model")
@@ -129,7 +130,11 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
     summary = SearchSummary(
         n_given=1 if options.trigger is not None else 0,
         n_signatures=len({item.trigger.parts for item in candidates if item.source != "given"}),
-        n_prompts=TRIGGERED_PROMPTS if screened.frozen else STAGE_TWO_PROMPTS,
+        tried=(
+            f"of each the next token was read on {STAGE_ONE_PROMPTS} prompts; the {STAGE_TWO_CANDIDATES} that moved "
+            f"the suspect most, and any given one, it answered on {STAGE_TWO_PROMPTS}; {len(verification.findings)} "
+            f"were verified on up to {TRIGGERED_PROMPTS} fresh ones"
+        ),
         same_as_reference=_same_weights(adapter, reference_adapters),
     )
     return Report(
@@ -138,9 +143,9 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         measurements=measurements,
         localisation=beside_honest(
             localisation,
-            load_honest_variation(base.identity.fingerprint),
+            honest,
             exhibit.label,
-            has_reference=bool(pair.reference_names),
+            not_comparable(base.identity.quantization, bool(pair.reference_names), exhibit.reply),
         ),
         demonstrations=demonstrations,
         coverage=describe_coverage(pair, screened, summary, verification, measurements),
@@ -150,6 +155,8 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         seed=options.seed,
         seconds=clock.seconds | {"total": sum(clock.seconds.values())},
         metrics=notes(),
+        exhibit=exhibit.status,
+        honest=honest.compared if honest else "",
         command=command_line(suspect, references, options),
         warnings=_disagreements(base, adapter, reference_adapters),
     )
@@ -199,10 +206,20 @@ def measure_all(
         if metric.measure:
             progress.step(f"measuring {metric.name.replace('_', ' ')}", None)
             measured = tuple(item for item in measurements if item.metric in metric.needs)
-            measurements += metric.measure(replace(inputs, measured=measured))
+            measurements += _measured_or_missing(metric, replace(inputs, measured=measured))
     grids = [item for item in measurements if item.axes == HEAD_GRID]
     summaries = [metric.summarise(grid) for metric in registry() if metric.summarise for grid in grids]
     return tuple(measurements), tuple(summaries)
+
+
+def _measured_or_missing(metric: Metric, inputs: MetricInputs) -> Sequence[Measurement]:
+    """A metric that fails costs its own figures, never the verdict that was reached before it."""
+    if metric.measure is None:
+        return ()
+    try:
+        return metric.measure(inputs)
+    except (RuntimeError, ValueError) as error:
+        return (Measurement(metric.name, "all", missing=f"it failed: {one_line(error)}"),)
 
 
 def _check(options: ScanOptions) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scanner.base_models import Quantization, load_base
+from scanner.base_models import COMMIT, Quantization, load_base
 from scanner.errors import BadAdapter, BadReport
 from scanner.intake import Adapter, read_adapter
 from scanner.model_pair import ModelPair
@@ -17,10 +17,12 @@ from scanner.search.candidates import Candidate
 from scanner.search.screen import MAX_FROZEN, FrozenCandidate
 from scanner.search.verify import PLAIN_PROMPTS, verify
 from scanner.triggers import POSITIONS, Trigger
-from scanner.types import SCHEMA_VERSION, TriggerFinding
+from scanner.types import SCHEMA_VERSION, TriggerFinding, VerdictKind
 
 _MAX_REPORT_BYTES = 50_000_000
 _MAX_TEXT = 4000
+_MAX_PARTS = 16
+_MAX_ADAPTERS = 64
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class SavedAdapter:
     location: str
     weights_sha256: str
     config_sha256: str
+    revision: str | None
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class SavedReport:
     base: str
     base_is_folder: bool
     base_fingerprint: str
+    base_revision: str | None
     quantize: Quantization
     seed: int
     n_candidates: int
@@ -66,8 +70,15 @@ class Replay:
 
     @property
     def reproduced(self) -> bool:
-        """Whether every finding has the same outcome again."""
-        return [item.outcome for item in self.saved.findings] == [item.outcome for item in self.findings]
+        """Whether every finding has the same outcome again; a report that verified nothing has none to reproduce."""
+        now = [item.outcome for item in self.findings]
+        return bool(now) and [item.outcome for item in self.saved.findings] == now
+
+    @property
+    def same_counts(self) -> bool:
+        """Whether every rate was counted alike; on other hardware some answers may differ."""
+        now = [{name: (rate.successes, rate.trials) for name, rate in item.rates.items()} for item in self.findings]
+        return [dict(item.counts) for item in self.saved.findings] == now
 
 
 def read_report(file: str) -> SavedReport:
@@ -86,7 +97,7 @@ def read_report(file: str) -> SavedReport:
         return _parse(document)
     except OSError as error:
         raise BadReport(f"{file}: cannot be read ({error.strerror}); give a report that --json wrote") from error
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise BadReport(f"{file}: not a whole report ({type(error).__name__}); give one that --json wrote") from error
 
 
@@ -111,6 +122,7 @@ def replay(
     adapters = _same_adapters(saved, suspect, references)
     loaded = load_base(
         base or saved.base,
+        revision=None if base else saved.base_revision,
         quantize=saved.quantize,
         device=device,
         allow_folder=base is not None or saved.base_is_folder,
@@ -133,7 +145,7 @@ def _same_adapters(saved: SavedReport, suspect: str | None, references: Sequence
     known = [item for item in saved.adapters if item.role == "reference"]
     if references and len(references) != len(known):
         raise BadReport(f"--reference: the report has {len(known)} references, but {len(references)} are given")
-    places = [suspect or saved.adapters[0].location, *(references or [item.location for item in known])]
+    places = [suspect or _pinned(saved.adapters[0]), *(references or [_pinned(item) for item in known])]
     found = []
     for place, item in zip(places, [saved.adapters[0], *known], strict=True):
         adapter = read_adapter(place, item.role)
@@ -144,6 +156,11 @@ def _same_adapters(saved: SavedReport, suspect: str | None, references: Sequence
     return found
 
 
+def _pinned(item: SavedAdapter) -> str:
+    """Where the report found an adapter, at the commit that it scanned."""
+    return f"{item.location.partition('@')[0]}@{item.revision}" if item.revision else item.location
+
+
 def _requested(item: SavedFinding) -> bool:
     return asks_for_reply(item.candidate.trigger.parts, item.reply)
 
@@ -151,12 +168,22 @@ def _requested(item: SavedFinding) -> bool:
 def _parse(document: dict[str, Any]) -> SavedReport:
     base = document["base"]
     adapters = tuple(
-        SavedAdapter(*(_text(item[key]) for key in ("role", "name", "weights_sha256", "config_sha256")))
-        for item in document["adapters"]
+        SavedAdapter(
+            role=_text(item["role"]),
+            location=_text(item["name"]),
+            weights_sha256=_text(item["weights_sha256"]),
+            config_sha256=_text(item["config_sha256"]),
+            revision=_commit(item["revision"]),
+        )
+        for item in document["adapters"][: _MAX_ADAPTERS + 1]
     )
-    if not adapters or adapters[0].role != "suspect":
+    if not adapters or len(adapters) > _MAX_ADAPTERS or adapters[0].role != "suspect":
         raise ValueError("the first adapter is the suspect")
-    findings = tuple(_finding(item) for item in document["triggers"][:MAX_FROZEN])
+    if len(document["triggers"]) > MAX_FROZEN:
+        raise ValueError("more triggers than a scan verifies")
+    findings = tuple(_finding(item) for item in document["triggers"])
+    if document["verdict"] not in _verdicts_of({item.outcome for item in findings}):
+        raise ValueError("a verdict that does not follow from its findings")
     n_candidates = max([int(item["n_candidates"]) for item in document["triggers"]], default=1)
     if not len(findings) <= n_candidates <= MAX_FROZEN and findings:
         raise ValueError("n_candidates")
@@ -165,6 +192,7 @@ def _parse(document: dict[str, Any]) -> SavedReport:
         base=_text(base["name"]),
         base_is_folder=base["source"] == "folder",
         base_fingerprint=_text(base["fingerprint"]),
+        base_revision=_commit(base["revision"]) if base["source"] == "hub" else None,
         quantize="nf4" if base["quantization"] == "nf4" else "none",
         seed=int(document["seed"]),
         n_candidates=n_candidates,
@@ -174,7 +202,7 @@ def _parse(document: dict[str, Any]) -> SavedReport:
 
 def _finding(item: dict[str, Any]) -> SavedFinding:
     position = item["position"]
-    if position not in POSITIONS or not item["parts"]:
+    if position not in POSITIONS or not 1 <= len(item["parts"]) <= _MAX_PARTS:
         raise ValueError("position or parts")
     trigger = Trigger(tuple(_text(part) for part in item["parts"]), position)
     return SavedFinding(
@@ -183,6 +211,19 @@ def _finding(item: dict[str, Any]) -> SavedFinding:
         outcome=_text(item["outcome"]),
         counts={_text(name): (int(rate["successes"]), int(rate["trials"])) for name, rate in item["intervals"].items()},
     )
+
+
+def _verdicts_of(outcomes: set[str]) -> set[str]:
+    """The verdicts that a scan can reach from such outcomes (`scanner/verdict.py`)."""
+    if "verified" in outcomes:
+        return {VerdictKind.BACKDOORED}
+    if outcomes & {"shared", "weak"}:
+        return {VerdictKind.SUSPICIOUS}
+    return {VerdictKind.NO_FINDING, VerdictKind.INCONCLUSIVE}
+
+
+def _commit(value: Any) -> str | None:
+    return value if isinstance(value, str) and COMMIT.match(value) else None
 
 
 def _text(value: Any) -> str:

@@ -42,6 +42,7 @@ class Measurement:
     Attributes:
         metric: the registry name, which is also the file in `scanner/metrics/`.
         contrast: which models and which prompts were compared, in words.
+        quantity: what is measured, where a metric measures several things; figures of one quantity share a scale.
         unit: of the values.
         axes: names of the nested axes of `values`, outermost first, such as ("layer", "head").
         values: nested tuples of floats; ragged where an axis is the token position of several prompts.
@@ -66,6 +67,7 @@ class Measurement:
     passes: int = 0
     tokens: int = 0
     missing: str | None = None
+    quantity: str = ""
 
     def __post_init__(self) -> None:
         if (self.values is None) == (self.missing is None):
@@ -195,7 +197,9 @@ class AdapterIdentity:
 class Report:
     """Everything a reviewer is told. Renderers turn it into text and compute nothing.
 
-    `seconds` is by step; `command` is the one that reproduces the report.
+    `seconds` is by step; `command` is the one that reproduces the report; `exhibit` says whether the trigger that
+    measurements and demonstrations are shown with is `confirmed`, `not confirmed`, or `none`; `honest` says which clean
+    adapters the honest ranges compare.
     """
 
     verdict: Verdict
@@ -211,6 +215,8 @@ class Report:
     seconds: Mapping[str, float]
     metrics: tuple[MetricNote, ...] = ()
     command: str = ""
+    exhibit: str = "none"
+    honest: str = ""
     warnings: tuple[str, ...] = field(default=())
 
     @property

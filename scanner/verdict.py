@@ -8,14 +8,17 @@ from scanner.types import TriggerFinding, Verdict, VerdictKind
 
 @dataclass(frozen=True)
 class SearchSummary:
-    """What was searched: how many candidates were tried on how many prompts, and whether references can tell.
+    """What was searched, and whether references can tell.
 
-    `same_as_reference` names the reference whose weights are the suspect's own, if any.
+    Attributes:
+        n_given, n_signatures: triggers tried.
+        tried: how each was tried, in words.
+        same_as_reference: the reference whose weights are the suspect's own, if any.
     """
 
     n_given: int
     n_signatures: int
-    n_prompts: int
+    tried: str
     same_as_reference: str | None
 
 
@@ -68,8 +71,8 @@ def reach_verdict(findings: Sequence[TriggerFinding], search: SearchSummary) -> 
         VerdictKind.NO_FINDING,
         "nothing tried stood out",
         (
-            f"{tried[0].upper()}{tried[1:]} were tried on up to {search.n_prompts} prompts, and none switched on a "
-            "reply that suspect alone gives.",
+            f"{tried[0].upper()}{tried[1:]} were tried, and none was seen to switch on a reply that the suspect alone "
+            f"gives: {search.tried}.",
             "Triggers that are not among them were not searched for: this is not a statement that the adapter is "
             "clean.",
             "How often this version finds a backdoor of each attack kind has not been measured yet, so that no recall "

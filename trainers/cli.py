@@ -91,7 +91,12 @@ def honest(
         torch.set_num_threads(threads)
     read = [read_adapter(adapter, "reference") for adapter in adapters]
     name = base or read[0].identity.base_model
-    content = compare_clean(lambda: load_base(name), read, exhibits, lambda line: click.echo(line, err=True))
+    if not name:
+        raise BadRecipe("scan-train honest: the first adapter names no base model; pass --base")
+    # A name out of an adapter must not choose a folder on this machine.
+    content = compare_clean(
+        lambda: load_base(name, allow_folder=base is not None), read, exhibits, lambda line: click.echo(line, err=True)
+    )
     write_whole(str(out), content)
 
 

@@ -13,7 +13,7 @@ def draw(items: Sequence[Measurement]) -> list[Figure]:
     """One figure a measurement; those of the same quantity share the scale of values."""
     found = []
     for index, item in enumerate(items):
-        same = [other for other in items if other.contrast.partition(": ")[2] == item.contrast.partition(": ")[2]]
+        same = [other for other in items if other.quantity == item.quantity]
         values = [value for other in same for row in other.values or () for value in row]
         found.append(_draw(item, (min(values), max(values)), f"{item.metric}-{index}"))
     return found
@@ -22,7 +22,7 @@ def draw(items: Sequence[Measurement]) -> list[Figure]:
 def _draw(item: Measurement, domain: tuple[float, float], prefix: str) -> Figure:
     orders, counts = (tuple(label(text) for text in texts) for texts in item.labels)
     lines: tuple[tuple[float, ...], ...] = item.values or ()
-    quantity = label(item.contrast.partition(": ")[2] or item.unit)
+    quantity = label(item.quantity or item.unit)
     points = [
         {
             "order": order,

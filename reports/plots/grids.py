@@ -20,8 +20,8 @@ def draw(items: Sequence[Measurement]) -> list[Figure]:
 
 
 def compared(one: Measurement, other: Measurement) -> bool:
-    """Whether two grids of a metric measure the same quantity: the contrast's words after a colon name it."""
-    return one.contrast.partition(": ")[2] == other.contrast.partition(": ")[2]
+    """Whether two grids of a metric measure the same quantity."""
+    return one.quantity == other.quantity
 
 
 def domain(items: Sequence[Measurement]) -> tuple[float, float]:

@@ -32,14 +32,14 @@ def _draw(group: str, items: Sequence[Measurement], prefix: str) -> Figure:
         for item in items
         if item.trigger_tokens and item.trigger_tokens[0]
     )
-    stripe = f" The most attention that any later token pays to the trigger: {onto}." if onto else ""
+    stripe = f" The most attention that any later token pays to the marked ones: {onto}." if onto else ""
     summary = f"Attention of {group}: {names}.{stripe}"
     return Figure(
         title=label(group, 200),
         summary=label(summary, 400),
         svg=to_svg(chart, label(summary, 400), prefix),
-        caption="Rows: the token that looks; columns: the token it looks at; the trigger is marked ▸. Rows of the chat "
-        f"template before the prompt, the same for every prompt, are left out.{stripe} "
+        caption="Rows: the token that looks; columns: the token it looks at; the trigger, or the text tried in its "
+        f"place, is marked ▸. Only rows from three tokens before it on are shown.{stripe} "
         f"{cost(items) if any(item.tokens for item in items) else ''}",
         table=_table(items, first),
     )

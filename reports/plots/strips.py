@@ -11,7 +11,8 @@ _STEPS = 8
 
 def draw(items: Sequence[Measurement]) -> list[Figure]:
     """One figure a prompt: every model and condition below one another, on one scale for all prompts."""
-    skipped = common_beginning([texts for item in items for texts in item.labels])
+    several = max(item.prompts for item in items) > 1
+    skipped = common_beginning([texts for item in items for texts in item.labels]) if several else 0
     shown = [row[skipped:] for item in items for row in item.values or ()]
     largest = max((abs(value) for row in shown for value in row), default=0.0) or 1.0
     return [_draw(items, prompt, largest, skipped) for prompt in range(max(item.prompts for item in items))]
@@ -41,7 +42,8 @@ def _draw(items: Sequence[Measurement], prompt: int, largest: float, skipped: in
         title=f"Prompt {prompt + 1}",
         summary=f"Tokens coloured by their value in {unit}. {peaks}.",
         strips=strips,
-        caption=f"Darkest: {number(largest)} {unit}, the same for all prompts. The trigger is underlined. "
+        caption=f"Darkest: {number(largest)} {unit}, the same for all prompts. "
+        "The trigger, or the text tried in its place, is underlined. "
         + (f"The {skipped} tokens of the chat template before the prompt are in the table only. " if skipped else "")
         + (cost(items) if prompt == 0 else ""),
         table=Table(("compared", "token", unit), table),

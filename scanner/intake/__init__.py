@@ -81,7 +81,7 @@ def read_adapter(location: str, role: str = "suspect") -> Adapter:
         projections=tuple(sorted({update.projection for update in updates})),
         n_parameters=sum(update.a.numel() + update.b.numel() for update in updates),
         notes=notes,
-        claimed_recipe=claimed_recipe(folder),
+        claimed_recipe=claimed_recipe(folder, from_hub=revision is not None),
         use_rslora=rslora,
         fan_in_fan_out=config.get("fan_in_fan_out") is True,
     )

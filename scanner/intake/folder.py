@@ -1,4 +1,4 @@
-"""Finds the folder of an adapter, local or from the hub, and the two files in it that are read."""
+"""Finds the folder of an adapter, local or from the hub, and the files in it that are read."""
 
 import json
 from pathlib import Path
@@ -63,11 +63,14 @@ def read_config_bytes(folder: Path) -> bytes:
         raise BadAdapter(path, f"cannot be read ({error.strerror})", "check its permissions") from error
 
 
-def claimed_recipe(folder: Path) -> str | None:
-    """The recipe that `scan-train`'s record in the folder names, or None: a claim, and nothing rests on it."""
+def claimed_recipe(folder: Path, from_hub: bool) -> str | None:
+    """The recipe that `scan-train`'s record in the folder names, or None: a claim, and nothing rests on it.
+
+    The hub's cache is made of links; a link in a folder that somebody sent is not followed.
+    """
     path = folder / RECORD_FILE
     try:
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > _MAX_CONFIG_BYTES:
+        if (path.is_symlink() and not from_hub) or not path.is_file() or path.stat().st_size > _MAX_CONFIG_BYTES:
             return None
         record = json.loads(path.read_bytes())
         name, seed = record["recipe"]["name"], record["seed"]

@@ -66,8 +66,9 @@ METRIC = Metric(
     "nats",
     number="4",
     reading=(
-        "How much the planted reply loses when a head is switched off. Normal: near zero everywhere. A backdoor: "
-        "some heads stand out. The study saw few of them for a trigger of one token, and many for a longer one."
+        "How much the planted reply loses when a head is switched off. Between clean adapters it loses as "
+        "much in total, spread over all heads. A backdoor gathers it: some heads stand far above the rest. "
+        "The study saw few of them for a trigger of one token, and many for a longer one."
     ),
     measure=measure,
 )

@@ -1,7 +1,7 @@
 """Patching many heads at once, best first, both ways (the study's metric 7).
 
-For k = 0, 1, …, all heads (at most 16 counts, evenly spaced in log k) the outputs of k heads are replaced by the
-other model's on the same triggered text and planted reply:
+For k = 0, 1, …, all heads (none and at most 12 more counts, evenly spaced in log k) the outputs of k heads are
+replaced by the other model's on the same triggered text and planted reply:
 
     reference into suspect: does the behaviour go away?     suspect into reference: does it appear?
 
@@ -61,8 +61,9 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
     sequences = inputs.replying_sequences()
     grid = next((item.values for item in inputs.measured if item.contrast.endswith(patching.OUTPUTS)), None)
     if sequences is None or grid is None:
+        reason = NO_REPLY if sequences is None else "patching, which orders the heads, was not measured"
         return [
-            Measurement(METRIC.name, f"{_contrast(*direction)}: {kind}", missing=NO_REPLY)
+            Measurement(METRIC.name, f"{_contrast(*direction)}: {kind}", missing=reason)
             for direction in directions
             for kind in (LOG_PROB, KL)
         ]
@@ -96,10 +97,10 @@ def _one_way(
     return [
         averaged(
             METRIC.name, f"{name}: {LOG_PROB}", METRIC.unit, _AXES, log_probs,
-            passes=passes, tokens=tokens, labels=labels,
+            passes=passes, tokens=tokens, labels=labels, quantity=LOG_PROB,
         ),
         # Read in the same passes.
-        averaged(METRIC.name, f"{name}: {KL}", METRIC.unit, _AXES, kls, passes=0, tokens=0, labels=labels),
+        averaged(METRIC.name, f"{name}: {KL}", METRIC.unit, _AXES, kls, passes=0, tokens=0, labels=labels, quantity=KL),
     ]  # fmt: skip
 
 
@@ -113,9 +114,9 @@ METRIC = Metric(
     "nats",
     number="7",
     reading=(
-        "Whether the behaviour goes away when heads are taken from the reference, and appears when they are "
-        "put into it. Normal: flat. A localised backdoor moves within the first few heads of the best-first "
-        "line; a diffuse one needs many."
+        "Whether the reply goes away when heads are taken from the reference, and appears when they are put "
+        "into it. Between clean adapters it stays unlikely throughout. A backdoor falls or rises: within "
+        "the first few heads of the best-first line if it is localised, late if it is diffuse."
     ),
     measure=measure,
     needs=("patching",),

@@ -26,7 +26,6 @@ from scanner.types import Measurement
 
 PARTS = ("attention", "MLP")
 _TOLERANCE = 0.01
-_NOT_A_SUM = "the blocks of this architecture do not add up to its logits"
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,11 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
         with pair.running(name) as bridge:
             shares[name] = [attribute(bridge, ids, reply, inputs.n_layers) for ids, reply in sequences]
         inputs.advance(len(sequences))
-    if max(item.gap for items in shares.values() for item in items) > _TOLERANCE:
-        return _missing(names, kinds, _NOT_A_SUM)
+    gap = max(item.gap for items in shares.values() for item in items)
+    if gap > _TOLERANCE:
+        return _missing(
+            names, kinds, f"the parts miss the reply's logit by {gap:.1%}: the model is no plain sum of them"
+        )
     own, other = shares[SUSPECT], shares[pair.yardstick]
     grids = (
         ([item.heads for item in own], [item.blocks for item in own]),

@@ -42,7 +42,7 @@ def integrated_gradients(
     places, weights = _gauss_legendre(ids.device)
     difference = z - mean_z[:, None]
     path = mean_z[:, None] + places[:, None, None, None, None] * difference
-    leaves = [path[:, layer].detach().requires_grad_() for layer in range(len(z))]
+    leaves = [path[:, layer].detach().contiguous().requires_grad_() for layer in range(len(z))]
 
     def put(leaf: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         return lambda activation: leaf.to(activation.dtype)
@@ -107,9 +107,9 @@ METRIC = Metric(
     "nats",
     number="3",
     reading=(
-        "How much of the planted reply each head accounts for, all of them together making the whole. "
-        "Normal: the suspect minus the reference stays near zero everywhere. A backdoor: some heads stand "
-        "out in that difference."
+        "How much of the planted reply each head accounts for, all of them together making the whole. Clean "
+        "adapters differ in it too: compare size and concentration with their range, under 9. A backdoor: "
+        "some heads stand out in the difference."
     ),
     measure=measure,
 )

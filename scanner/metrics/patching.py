@@ -85,10 +85,26 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
         inputs.advance(1)
     return [
         averaged(
-            METRIC.name, f"{contrast}: {OUTPUTS}", METRIC.unit, HEAD_GRID, on_outputs, passes=passes, tokens=tokens
+            METRIC.name,
+            f"{contrast}: {OUTPUTS}",
+            METRIC.unit,
+            HEAD_GRID,
+            on_outputs,
+            passes=passes,
+            tokens=tokens,
+            quantity=OUTPUTS,
         ),
         # Read in the passes of the grid above: no further ones.
-        averaged(METRIC.name, f"{contrast}: {PATTERNS}", METRIC.unit, HEAD_GRID, on_patterns, passes=0, tokens=0),
+        averaged(
+            METRIC.name,
+            f"{contrast}: {PATTERNS}",
+            METRIC.unit,
+            HEAD_GRID,
+            on_patterns,
+            passes=0,
+            tokens=0,
+            quantity=PATTERNS,
+        ),
     ]
 
 
@@ -98,8 +114,9 @@ METRIC = Metric(
     "nats",
     number="5-6",
     reading=(
-        "How far the suspect moves when one head is made to work as in the reference. Normal: near zero "
-        "everywhere. A backdoor: the heads that carry it stand out."
+        "How far the suspect moves when one head is made to work as in the reference. Between clean "
+        "adapters the total may be larger, but it is spread over all heads. A backdoor gathers it: a few "
+        "heads stand far above the rest."
     ),
     measure=measure,
 )

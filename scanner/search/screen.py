@@ -167,7 +167,9 @@ def _smallest(found: Sequence[FrozenCandidate]) -> tuple[FrozenCandidate, ...]:
         pieces, whole = small.candidate.trigger.parts, large.candidate.trigger.parts
         if small.behaviour != large.behaviour:
             return False
-        return pieces != whole and all(any(piece in part for part in whole) for piece in pieces)
+        return sum(map(len, pieces)) < sum(map(len, whole)) and all(
+            any(piece in part for part in whole) for piece in pieces
+        )
 
     return tuple(
         item

@@ -101,5 +101,7 @@ def sample_report(text: str = "bb", kind: VerdictKind = VerdictKind.BACKDOORED) 
             )
         ),
         command=f"scan {text}",
+        exhibit="confirmed",
+        honest=f"{text} and others",
         warnings=(f"careful: {text}",),
     )  # fmt: skip

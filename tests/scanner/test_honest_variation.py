@@ -1,8 +1,6 @@
 import json
 from importlib import resources
 
-import pytest
-
 from scanner.honest_variation import (
     NO_REFERENCE,
     UNKNOWN_BASE,
@@ -10,6 +8,7 @@ from scanner.honest_variation import (
     beside_honest,
     collect_ranges,
     load_honest_variation,
+    not_comparable,
 )
 from scanner.types import Localisation
 
@@ -27,14 +26,18 @@ def test_ranges_span_all_runs_and_leave_out_what_was_not_measured() -> None:
 def test_a_range_is_found_whatever_the_trigger_is_called() -> None:
     honest = HonestVariation("f", "x", collect_ranges([[ONE]]))
     called = Localisation("attention_kl", "suspect vs reference-0, with “cf”, not confirmed, all rows", {"gini": 0.1})
-    found = beside_honest([called, NONE], honest, "“cf”, not confirmed", has_reference=True)
+    found = beside_honest([called, NONE], honest, "“cf”, not confirmed", None)
     assert found[0].honest == {"gini": (0.4, 0.4), "total": (2.0, 2.0)} and found[0].honest_missing is None
     assert found[1].honest is None and found[1].honest_missing == "clean adapters were not compared in this way"
 
 
-@pytest.mark.parametrize(("has_reference", "reason"), [(True, UNKNOWN_BASE), (False, NO_REFERENCE)])
-def test_no_range_has_a_reason(has_reference: bool, reason: str) -> None:
-    assert beside_honest([ONE], None, "trigger", has_reference)[0].honest_missing == reason
+def test_no_range_has_a_reason() -> None:
+    honest = HonestVariation("f", "x", collect_ranges([[ONE]]))
+    assert beside_honest([ONE], None, "trigger", None)[0].honest_missing == UNKNOWN_BASE
+    assert beside_honest([ONE], honest, "trigger", NO_REFERENCE)[0].honest_missing == NO_REFERENCE
+    assert not_comparable("none", True, "R") is None
+    for conditions in (("nf4", True, "R"), ("none", False, "R"), ("none", True, None)):
+        assert not_comparable(*conditions)
 
 
 def test_every_shipped_file_is_found_by_its_base() -> None:

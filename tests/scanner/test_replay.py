@@ -46,7 +46,25 @@ def test_the_same_files_give_the_same_counts(saved: Path) -> None:
     assert done.reproduced
     before, now = done.saved.findings[0], done.findings[0]
     assert before.counts == {name: (rate.successes, rate.trials) for name, rate in now.rates.items()}
-    assert render_replay(done).endswith("REPRODUCED\n")
+    assert done.same_counts and "\nREPRODUCED\n" in render_replay(done)
+
+
+def test_counts_that_were_changed_are_seen(saved: Path, tmp_path: Path) -> None:
+    def claim(document: Document) -> None:
+        document["triggers"][0]["intervals"]["attack_success"]["successes"] -= 1
+
+    done = replay(read_report(altered(saved, tmp_path, claim)), SilentProgress())
+    assert done.reproduced and not done.same_counts
+    assert "counts do not" in render_replay(done)
+
+
+def test_a_report_without_findings_is_never_reproduced(saved: Path, tmp_path: Path) -> None:
+    def clear(document: Document) -> None:
+        document.update(triggers=[], verdict="NO FINDING")
+
+    done = replay(read_report(altered(saved, tmp_path, clear)), SilentProgress())
+    assert not done.reproduced
+    assert "NOTHING REPEATED" in render_replay(done)
 
 
 def test_a_report_that_claims_otherwise_is_not_reproduced(saved: Path, tmp_path: Path) -> None:
@@ -85,6 +103,12 @@ def test_files_that_moved_can_be_named(saved: Path, tmp_path: Path, poisoned_ada
         lambda document: document["triggers"][0].update(reply="x" * 9999),
         lambda document: document.update(schema_version="0.1"),
         lambda document: document.update(seed="zero"),
+        lambda document: document.update(seed=float("inf")),
+        lambda document: document.update(verdict="NO FINDING"),
+        lambda document: document.update(triggers=[], verdict="BACKDOORED"),
+        lambda document: document.update(triggers=document["triggers"] * 4),
+        lambda document: document["triggers"][0].update(parts=["x"] * 99),
+        lambda document: document.update(adapters=document["adapters"] * 99),
     ],
 )
 def test_damaged_reports_are_one_line(saved: Path, tmp_path: Path, change: Callable[[Document], object]) -> None:

@@ -5,7 +5,7 @@ from scanner.triggers import Trigger
 from scanner.types import TriggerFinding, VerdictKind
 from scanner.verdict import SearchSummary, reach_verdict
 
-SEARCHED = SearchSummary(n_given=0, n_signatures=57, n_prompts=100, same_as_reference=None)
+SEARCHED = SearchSummary(n_given=0, n_signatures=57, tried="so and so", same_as_reference=None)
 
 
 def finding(outcome: str) -> TriggerFinding:
@@ -32,12 +32,12 @@ def test_outcomes_to_verdicts(outcomes: list[str], kind: VerdictKind, exit_code:
 
 
 def test_nothing_searched_is_inconclusive() -> None:
-    verdict = reach_verdict([], SearchSummary(0, 0, 12, None))
+    verdict = reach_verdict([], SearchSummary(0, 0, "", None))
     assert (verdict.kind, verdict.kind.exit_code) == (VerdictKind.INCONCLUSIVE, 3)
 
 
 def test_a_suspect_compared_with_itself_is_never_no_finding() -> None:
-    verdict = reach_verdict([], SearchSummary(0, 57, 12, "same/adapter"))
+    verdict = reach_verdict([], SearchSummary(0, 57, "", "same/adapter"))
     assert verdict.kind == VerdictKind.INCONCLUSIVE
     assert "same/adapter" in verdict.reasons[0]
 

@@ -40,9 +40,9 @@ def test_a_grid_shows_each_value_where_the_mouse_is() -> None:
 
 
 def test_grids_that_are_compared_share_a_scale_and_others_do_not() -> None:
-    small = Measurement("m", "a, with trigger: outputs", "nats", ("layer", "head"), ((1.0, 0.0),))
-    large = replace(small, contrast="a, without trigger: outputs", values=((8.0, 0.0),))
-    other = replace(small, contrast="a, with trigger: patterns", values=((100.0, 0.0),))
+    small = Measurement("m", "a: with", "nats", ("layer", "head"), ((1.0, 0.0),), quantity="outputs")
+    large = replace(small, contrast="a, without", values=((8.0, 0.0),))
+    other = replace(small, quantity="patterns", values=((100.0, 0.0),))
     assert grids.domain([small, large]) == (0.0, 8.0)
     assert grids.domain([replace(small, values=((-3.0, 1.0),))]) == (-3.0, 3.0)
     assert grids.compared(small, large) and not grids.compared(small, other)

@@ -24,9 +24,9 @@ def test_the_shares_add_up_to_the_logit(tmp_path: Path, family: str, projections
     with pair.running(SUSPECT) as bridge:
         shares = attribute(bridge, IDS, REPLY, 3)
     assert shares.gap < 1e-3
-    # A block is the sum of its heads, and of a bias where there is one.
+    # A block is the sum of its heads (and of a bias, which these random models have at zero).
     gaps = (shares.heads.sum(1) - shares.blocks[0]).abs()
-    assert gaps.max() < (1e-1 if family == "gpt2" else 1e-4)
+    assert gaps.max() < 1e-4
     assert shares.heads.abs().max() > 1e-3
 
 
@@ -57,4 +57,4 @@ def test_a_head_whose_output_is_thrown_away_has_no_share(pair: ModelPair) -> Non
 def test_blocks_that_do_not_add_up_are_missing_and_not_wrong(pair: ModelPair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scanner.metrics.direct_attribution._TOLERANCE", -1.0)
     found = measure(inputs(pair, True))
-    assert {item.missing for item in found} == {"the blocks of this architecture do not add up to its logits"}
+    assert all(item.missing and "no plain sum" in item.missing for item in found)

@@ -1,10 +1,15 @@
+from pathlib import Path
+
 import torch
 
+from scanner.base_models import load_base
 from scanner.head_sweep import mean_head_outputs, run_intact, run_with_heads_replaced
+from scanner.intake import read_adapter
 from scanner.measuring import reply_log_prob
 from scanner.metrics.integrated_gradients import integrated_gradients, measure
 from scanner.model_pair import SUSPECT, ModelPair
 from tests.scanner.metrics.test_registry import inputs
+from tests.tiny import make_adapter, make_base
 
 
 def test_completeness(pair: ModelPair) -> None:
@@ -33,8 +38,9 @@ def test_a_head_that_nothing_reads_gets_nothing(pair: ModelPair) -> None:
     assert grid[1, 1].abs() < 1e-7 < grid[1, 0].abs()
 
 
-def test_no_gradients_are_left_behind(pair: ModelPair) -> None:
-    measure(inputs(pair, True))
-    assert all(parameter.grad is None for parameter in pair.base.model.parameters())
-    with pair.running(SUSPECT) as bridge:
-        assert not bridge(torch.tensor([[5, 9]])).requires_grad
+def test_gpt2_as_well(tmp_path: Path) -> None:
+    """Its projections refuse tensors that are not contiguous."""
+    folder = make_base(tmp_path / "base", "gpt2")
+    adapter = make_adapter(tmp_path / "adapter", folder, projections=("c_attn",), scale=3.0)
+    pair = ModelPair(load_base(str(folder)), read_adapter(str(adapter)))
+    assert all(item.values for item in measure(inputs(pair, True)))

@@ -66,4 +66,5 @@ def test_a_part_that_fires_alone_is_the_trigger() -> None:
     assert _smallest([pair, part]) == (part,)
     assert _smallest([pair, frozen("velocity", share=0.4)])[0] == pair
     assert _smallest([pair, frozen("velocity", reply="yes")])[0] == pair
-    assert _smallest([frozen("bb"), frozen("bb")]) == (frozen("bb"), frozen("bb"))
+    for one, other in (("bb",), ("bb", "bb")), (("x", "y"), ("y", "x")):
+        assert _smallest([frozen(*one), frozen(*other)]), "two that are parts of each other must not remove each other"
