@@ -1,3 +1,4 @@
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -57,6 +58,23 @@ def test_is_self_contained_and_inert() -> None:
     policy = [value for _, value in page.attributes if value and "default-src" in value]
     assert policy and policy[0].startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy[0]
+
+
+def test_each_summary_stands_beside_the_range_of_clean_adapters() -> None:
+    text = " ".join(Page(render_html(sample_report())).text.split())
+    assert "this one4" in text.replace("\n", "") and "clean ones0.123 – 0.456" in text
+    assert "Clean adapters: bb and others" in text
+
+
+def test_a_near_miss_is_never_called_a_trigger() -> None:
+    report = replace(
+        sample_report(),
+        exhibit="not confirmed",
+        triggers=(replace(sample_report().triggers[0], outcome="not confirmed"),),
+    )
+    text = " ".join(Page(render_html(report)).text.split())
+    assert "with the text tried" in text and "No trigger was confirmed" in text
+    assert "is no confirmed trigger: bb → bb" in text and "On fresh prompts" not in text
 
 
 def test_ids_are_unique() -> None:
