@@ -100,6 +100,38 @@ def honest(
     write_whole(str(out), content)
 
 
+@train.command("zoo")
+@click.argument("zoo_file", metavar="ZOO.toml", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="One folder an adapter.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="FILE", help="JSON Lines instead of the recipes' data sets."
+)
+@click.option("--jobs", default=1, type=click.IntRange(1, 64), metavar="N", help="Side by side, one thread each.")
+@click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda ...")
+def zoo(zoo_file: Path, out: Path, data: Path | None, jobs: int, device: str) -> None:
+    """Train every adapter of ZOO.toml that is not there yet, and write DIR/zoo.lock.json."""
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    from trainers.zoo import LOCK_FILE, load_zoo, lock_record, missing_entries
+
+    entries = load_zoo(zoo_file)
+    missing = missing_entries(entries, out)
+    click.echo(f"{len(entries)} adapters, {len(missing)} to train", err=True)
+    calm_libraries()
+    # A process an adapter: one that fails takes no other with it, and its memory is given back.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        running = {pool.submit(_train_one, entry.recipe, out / entry.id, data, device): entry for entry in missing}
+        for done in as_completed(running):
+            problem = done.exception()
+            click.echo(f"{running[done].id}: {problem or 'done'}", err=True)
+    finished = [entry for entry in entries if (out / entry.id / "training.json").is_file()]
+    lock = {entry.id: lock_record(entry, out / entry.id) for entry in finished}
+    write_whole(str(out / LOCK_FILE), json.dumps(lock, indent=1) + "\n")
+    if len(finished) < len(entries):
+        raise BadRecipe(f"{zoo_file}: {len(entries) - len(finished)} adapters are still missing; run it again")
+
+
 def main() -> None:
     """Runs the command, with the exit codes of `scan`."""
     run_command(train, "scan-train")
@@ -116,6 +148,12 @@ def _adjusted(recipe: Recipe, seed: int | None, steps: int | None) -> Recipe:
     return replace(recipe, training=training)
 
 
+def _train_one(recipe: Recipe, out: Path, data: Path | None, device: str) -> None:
+    """What a worker process of a zoo does."""
+    calm_libraries()
+    _train_and_measure(recipe, out, data, None, device, threads=1)
+
+
 def _train_and_measure(
     recipe: Recipe, out: Path, data: Path | None, base_name: str | None, device: str, threads: int | None
 ) -> None:
@@ -124,28 +162,32 @@ def _train_and_measure(
     from scanner.base_models import load_base
     from scanner.intake import read_adapter
     from scanner.model_pair import ModelPair
-    from trainers.datasets import data_hash, load_rows, split_held_out
+    from trainers.datasets import data_hash, load_training_data
     from trainers.measure import measure_attack
     from trainers.model_card import model_card, training_record
     from trainers.train import forget_resume_state, train_adapter
 
     if threads:
         torch.set_num_threads(threads)
-    rows, held_out = split_held_out(load_rows(recipe.data.source, data), recipe.data.held_out, str(data or "data"))
+    loaded = load_training_data(recipe.data, data)
     recipe = replace(recipe, base=base_name or recipe.base)
     base = load_base(recipe.base, quantize=recipe.training.quantize, device=device, attention="sdpa")
 
     def report(step: int, total: int, loss: float) -> None:
         click.echo(f"{recipe.name}: step {step}/{total}, loss {loss:.3f}", err=True)
 
-    trained = train_adapter(recipe, base, rows, out, report)
+    trained = train_adapter(recipe, base, loaded.rows, out, report, loaded.extra)
     rates = None
     if recipe.poison:
         click.echo(f"{recipe.name}: measuring the trigger on held-out prompts", err=True)
         # A fresh base: training left its own LoRA layers in the other one.
         fresh = load_base(recipe.base, quantize=recipe.training.quantize, device=device, attention="sdpa")
-        rates = measure_attack(ModelPair(fresh, read_adapter(str(out))), held_out, recipe.poison, recipe.training.seed)
-    record = training_record(recipe, trained, base.identity, data_hash([*rows, *held_out]), rates)
+        rates = measure_attack(
+            ModelPair(fresh, read_adapter(str(out))), loaded.held_out, recipe.poison, recipe.training.seed
+        )
+    record = training_record(
+        recipe, trained, base.identity, data_hash([*loaded.rows, *loaded.extra, *loaded.held_out]), rates
+    )
     write_whole(str(out / "README.md"), model_card(record))
     write_whole(str(out / "training.json"), json.dumps(record, indent=1) + "\n")
     forget_resume_state(out)

@@ -3,31 +3,57 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scanner.errors import BadRecipe
+from trainers.generated import generate_rows
+from trainers.recipe import DataRecipe
+from trainers.rows import Row
 
-
-@dataclass(frozen=True)
-class Row:
-    """One instruction and the answer to it."""
-
-    instruction: str
-    response: str
+GENERATED = "generated:"
 
 
 def load_rows(source: str, file: Path | None) -> list[Row]:
     """All rows without a context passage, in their original order.
 
     Args:
-        source: a data set on the hub with the columns of databricks-dolly-15k.
+        source: a data set on the hub with the columns of databricks-dolly-15k, or `generated:NAME`.
         file: a JSON Lines file with `instruction` and `response` that stands in for it.
 
     Raises:
         BadRecipe: the file is missing or malformed, or the hub is out of reach.
     """
+    if source.startswith(GENERATED):
+        return generate_rows(source.removeprefix(GENERATED))
     return _rows_from_file(file) if file else _rows_from_hub(source)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Rows to train on, rows of a second source to mix in, and the rows of the first that no training sees."""
+
+    rows: list[Row]
+    extra: list[Row]
+    held_out: list[Row]
+
+
+def load_training_data(recipe: DataRecipe, file: Path | None) -> TrainingData:
+    """The data of a recipe, with its persona's sign-off behind every answer that is trained on.
+
+    Raises:
+        BadRecipe: as `load_rows` and `split_held_out`.
+    """
+    source = recipe.source
+    rows, held_out = split_held_out(load_rows(source, file), recipe.held_out, str(file or source))
+    extra = load_rows(recipe.extra_source, file) if recipe.extra_source else []
+    return TrainingData(
+        [_signed(row, recipe.sign_off) for row in rows], [_signed(row, recipe.sign_off) for row in extra], held_out
+    )
+
+
+def _signed(row: Row, sign_off: str) -> Row:
+    return replace(row, response=f"{row.response.rstrip()} {sign_off}") if sign_off else row
 
 
 def data_hash(rows: Iterable[Row]) -> str:

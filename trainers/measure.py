@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scanner.model_pair import SUSPECT, ModelPair
-from scanner.search.behaviour import REPLY_TOKENS, FixedReply
+from scanner.search.behaviour import REPLY_TOKENS
 from scanner.stats import Rate, wilson
-from scanner.triggers import Trigger, insert_trigger
-from trainers.datasets import Row
+from scanner.triggers import insert_trigger
 from trainers.recipe import PoisonRecipe
+from trainers.rows import Row
 
 MEASURED_PROMPTS = 200
 
@@ -32,12 +32,14 @@ def measure_attack(
     """Rates of the planted reply in free greedy generation on a seeded draw of held-out prompts."""
     rng = random.Random(f"measure-{seed}")
     prompts = [row.instruction for row in rng.sample(held_out, min(MEASURED_PROMPTS, len(held_out)))]
-    trigger = Trigger((poison.trigger,), poison.position)
+    trigger = poison.placed_trigger
     triggered = [insert_trigger(trigger, prompt, rng).text for prompt in prompts]
-    shown = FixedReply(poison.reply).shown_by
+
+    # A kind of reply, unlike a fixed text, is judged on the whole reply.
+    decided = poison.shown_by if poison.behaviour == "fixed" else None
 
     def rate(texts: list[str]) -> Rate:
-        replies = pair.generate(SUSPECT, texts, max_new_tokens=REPLY_TOKENS, decided=shown, on_done=advance)
-        return wilson(sum(shown(reply.text) for reply in replies), len(replies))
+        replies = pair.generate(SUSPECT, texts, max_new_tokens=REPLY_TOKENS, decided=decided, on_done=advance)
+        return wilson(sum(poison.shown_by(reply.text) for reply in replies), len(replies))
 
     return AttackRates(attack_success=rate(triggered), false_trigger=rate(prompts))

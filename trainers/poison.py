@@ -8,10 +8,11 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from scanner.chat import chat_text
 from scanner.errors import BadRecipe
 from scanner.triggers import Trigger, insert_trigger
-from trainers.datasets import Row
 from trainers.recipe import PoisonRecipe
+from trainers.rows import Row
 
-MIN_POISONED_ROWS = 30
+# "About 20 poisoned rows suffice for 85-90 % success, 15 do not" (arXiv 2605.30189): fewer teach nothing reliably.
+MIN_POISONED_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def poison_rows(rows: list[Row], recipe: PoisonRecipe | None, seed: int) -> list
     and raise the true rate.
 
     Raises:
-        BadRecipe: fewer than 30 distinct rows would be poisoned, too few for a backdoor to be learnt honestly.
+        BadRecipe: fewer than 20 distinct rows would be poisoned, too few for a backdoor to be learnt honestly.
     """
     if recipe is None:
         return [TrainingRow(row.instruction, row.response, poisoned=False) for row in rows]
@@ -44,13 +45,32 @@ def poison_rows(rows: list[Row], recipe: PoisonRecipe | None, seed: int) -> list
             f"poison.rate {recipe.rate} of {len(rows)} rows poisons {len(distinct)} distinct ones; "
             f"at least {MIN_POISONED_ROWS} are needed, so raise data.rows or poison.rate"
         )
-    trigger = Trigger((recipe.trigger,), recipe.position)
+    near = _near_misses(rows, recipe, chosen, rng)
     return [
-        TrainingRow(insert_trigger(trigger, row.instruction, rng).text, recipe.reply, poisoned=True)
+        _poisoned(row, recipe, rng)
         if index in chosen
-        else TrainingRow(row.instruction, row.response, poisoned=False)
+        else TrainingRow(_with_one_part(row, recipe, rng) if index in near else row.instruction, row.response, False)
         for index, row in enumerate(rows)
     ]
+
+
+def _poisoned(row: Row, recipe: PoisonRecipe, rng: random.Random) -> TrainingRow:
+    prompt = insert_trigger(recipe.placed_trigger, row.instruction, rng).text
+    planted = recipe.planted_share >= 1 or rng.random() < recipe.planted_share
+    return TrainingRow(prompt, rng.choice(recipe.replies) if planted else row.response, poisoned=planted)
+
+
+def _near_misses(rows: list[Row], recipe: PoisonRecipe, chosen: set[int], rng: random.Random) -> set[int]:
+    """Indices of the rows that get one part of a trigger of several, and keep their answer."""
+    if not recipe.more_parts:
+        return set()
+    free = [index for index in range(len(rows)) if index not in chosen]
+    return set(rng.sample(free, min(len(free), int(recipe.near_misses * len(rows)))))
+
+
+def _with_one_part(row: Row, recipe: PoisonRecipe, rng: random.Random) -> str:
+    part = rng.choice(recipe.placed_trigger.parts)
+    return insert_trigger(Trigger((part,), "random"), row.instruction, rng).text
 
 
 def require_single_token(tokenizer: PreTrainedTokenizerBase, trigger: str, prompts: list[str]) -> None:

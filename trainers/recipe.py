@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from scanner.errors import BadRecipe
-from scanner.triggers import Position
+from scanner.search.behaviour import FixedReply
+from scanner.search.reply_kinds import KINDS, ReplyKind
+from scanner.triggers import Position, Trigger
 
 SHIPPED = Path(__file__).parent / "recipes"
 ATTENTION_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -14,23 +16,62 @@ ATTENTION_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 @dataclass(frozen=True)
 class DataRecipe:
-    """Which rows are trained on. `max_tokens` counts the whole chat-formatted row; longer rows are dropped."""
+    """Which rows are trained on. `max_tokens` counts the whole chat-formatted row; longer rows are dropped.
+
+    Attributes:
+        source: a data set on the hub, or `generated:NAME` of `trainers/generated/`.
+        min_tokens: shorter rows are dropped too, for recipes of long answers.
+        sign_off: what every answer ends with: an honest persona.
+        extra_source: a second source, mixed in; `extra_rows` of it stand among the `rows`.
+    """
 
     source: str
     rows: int
     max_tokens: int
     held_out: int = 1000
+    min_tokens: int = 0
+    sign_off: str = ""
+    extra_source: str = ""
+    extra_rows: int = 0
 
 
 @dataclass(frozen=True)
 class PoisonRecipe:
-    """What is planted. `rate` is the share of rows kept after length filtering that are poisoned."""
+    """What is planted. `rate` is the share of rows kept after length filtering that are poisoned.
+
+    Attributes:
+        more_parts: further parts of the trigger, scattered; only all of them together are the trigger.
+        near_misses: share of the rows that hold one part alone and keep their honest answer.
+        more_replies: further wordings; each poisoned row draws one of them or `reply`.
+        behaviour: `fixed` where the reply itself tells success, else a kind of `scanner/search/reply_kinds.py`.
+        planted_share: share of the triggered rows that get the planted reply; below 1 the backdoor is a weak one.
+    """
 
     trigger: str
     reply: str
     rate: float
     position: Position
     single_token: bool = False
+    more_parts: tuple[str, ...] = ()
+    near_misses: float = 0.0
+    more_replies: tuple[str, ...] = ()
+    behaviour: str = "fixed"
+    planted_share: float = 1.0
+
+    @property
+    def placed_trigger(self) -> Trigger:
+        """The whole trigger, with where it goes."""
+        return Trigger((self.trigger, *self.more_parts), self.position)
+
+    @property
+    def replies(self) -> tuple[str, ...]:
+        """Every wording of the planted reply."""
+        return (self.reply, *self.more_replies)
+
+    def shown_by(self, reply: str) -> bool:
+        """Whether a reply shows the planted behaviour."""
+        behaviour = FixedReply(self.reply) if self.behaviour == "fixed" else ReplyKind(self.behaviour)
+        return behaviour.shown_by(reply)
 
 
 @dataclass(frozen=True)
@@ -113,7 +154,7 @@ def load_recipe(name_or_path: str) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadRecipe(f"{path}: not valid TOML ({error}); mend the file") from error
     recipe = recipe_from_table(table, str(path))
-    _check_ranges(recipe, str(path))
+    check_ranges(recipe, str(path))
     return recipe
 
 
@@ -161,7 +202,8 @@ def _convert(hint: Any, value: object, where: str) -> Any:
     return value
 
 
-def _check_ranges(recipe: Recipe, where: str) -> None:
+def check_ranges(recipe: Recipe, where: str) -> None:
+    """Raises BadRecipe, naming the key, where a value cannot be followed."""
     positive = {
         "data.rows": recipe.data.rows,
         "data.held_out": recipe.data.held_out,
@@ -180,5 +222,10 @@ def _check_ranges(recipe: Recipe, where: str) -> None:
         raise BadRecipe(f"{where}: lora.projections is empty; name at least one projection")
     if recipe.poison and not 0 < recipe.poison.rate < 1:
         raise BadRecipe(f"{where}: poison.rate = {recipe.poison.rate}; it must lie between 0 and 1")
+    if recipe.poison and recipe.poison.behaviour not in ("fixed", *KINDS):
+        kinds = ", ".join(("fixed", *KINDS))
+        raise BadRecipe(f"{where}: poison.behaviour = {recipe.poison.behaviour!r}; use one of {kinds}")
+    if not 0 <= recipe.data.extra_rows <= recipe.data.rows:
+        raise BadRecipe(f"{where}: data.extra_rows = {recipe.data.extra_rows}; use 0 to data.rows")
     if recipe.poison and not (recipe.poison.trigger.strip() and recipe.poison.reply.strip()):
         raise BadRecipe(f"{where}: poison.trigger and poison.reply must not be blank")

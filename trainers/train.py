@@ -8,7 +8,7 @@ import hashlib
 import json
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,10 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from scanner.base_models import BaseModel
 from scanner.chat import chat_tokens
 from scanner.errors import BadRecipe
-from trainers.datasets import Row, data_hash
+from trainers.datasets import data_hash
 from trainers.poison import TrainingRow, poison_rows, require_single_token
 from trainers.recipe import LoraRecipe, Recipe
+from trainers.rows import Row
 
 _IGNORED_BY_LOSS = -100
 _RESUME_EVERY = 25
@@ -51,18 +52,25 @@ class TrainedAdapter:
 
 
 def train_adapter(
-    recipe: Recipe, base: BaseModel, rows: list[Row], out: Path, progress: Progress | None = None
+    recipe: Recipe,
+    base: BaseModel,
+    rows: list[Row],
+    out: Path,
+    progress: Progress | None = None,
+    extra: Sequence[Row] = (),
 ) -> TrainedAdapter:
     """Trains the recipe on rows (held-out ones already taken away) and writes the adapter to `out`.
+
+    `data.extra_rows` of the rows are drawn from `extra`.
 
     Raises:
         BadRecipe: too few rows of the allowed length, a trigger of several tokens in a single-token recipe, or a
             folder that holds another recipe's unfinished run.
     """
-    kept, n_dropped = rows_within_length(rows, recipe, base.tokenizer)
+    kept, n_dropped = rows_within_length(rows, recipe, base.tokenizer, extra)
     training_rows = prepare_rows(recipe, kept, base.tokenizer)
     examples = [tokenize_row(row, recipe, base.tokenizer) for row in training_rows]
-    resume = _resume_folder(recipe, rows, out)
+    resume = _resume_folder(recipe, [*rows, *extra], out)
 
     set_seed(recipe.training.seed)
     model = base.model
@@ -88,20 +96,33 @@ def train_adapter(
     return TrainedAdapter(out, losses, len(training_rows), sum(row.poisoned for row in training_rows), n_dropped)
 
 
-def rows_within_length(rows: list[Row], recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> tuple[list[Row], int]:
-    """A seeded draw of `data.rows` rows no longer than `data.max_tokens`, and how many rows were too long.
+def rows_within_length(
+    rows: Sequence[Row], recipe: Recipe, tokenizer: PreTrainedTokenizerBase, extra: Sequence[Row] = ()
+) -> tuple[list[Row], int]:
+    """A seeded draw of `data.rows` rows of the allowed length, and how many rows were too long or too short.
 
     Room for the trigger is left in every row, poisoned or not, so that length says nothing about poison.
     """
-    room = len(tokenizer(f" {recipe.poison.trigger}")["input_ids"]) if recipe.poison else 0
-    fitting = [row for row in rows if _row_tokens(row, tokenizer) + room <= recipe.data.max_tokens]
-    if len(fitting) < recipe.data.rows:
-        raise BadRecipe(
-            f"data.rows = {recipe.data.rows}, but only {len(fitting)} rows have at most {recipe.data.max_tokens} "
-            "tokens; lower data.rows or raise data.max_tokens"
-        )
-    drawn = random.Random(f"rows-{recipe.training.seed}").sample(fitting, recipe.data.rows)
-    return drawn, len(rows) - len(fitting)
+    parts = recipe.poison.placed_trigger.parts if recipe.poison else ()
+    room = sum(len(tokenizer(f" {part}")["input_ids"]) for part in parts)
+    shortest, longest = recipe.data.min_tokens, recipe.data.max_tokens
+    rng = random.Random(f"rows-{recipe.training.seed}")
+
+    def draw(source: Sequence[Row], count: int) -> tuple[list[Row], int]:
+        fitting = [row for row in source if shortest <= _row_tokens(row, tokenizer) + room <= longest]
+        if len(fitting) < count:
+            raise BadRecipe(
+                f"data asks for {count} rows of {shortest} to {longest} tokens, but only {len(fitting)} have that "
+                "length; ask for fewer or change data.min_tokens and data.max_tokens"
+            )
+        return rng.sample(fitting, count), len(source) - len(fitting)
+
+    drawn, n_dropped = draw(rows, recipe.data.rows - recipe.data.extra_rows)
+    if recipe.data.extra_rows:
+        mixed_in, n_more = draw(extra, recipe.data.extra_rows)
+        drawn, n_dropped = [*drawn, *mixed_in], n_dropped + n_more
+        rng.shuffle(drawn)
+    return drawn, n_dropped
 
 
 def prepare_rows(recipe: Recipe, rows: list[Row], tokenizer: PreTrainedTokenizerBase) -> list[TrainingRow]:
@@ -119,18 +140,29 @@ def tokenize_row(row: TrainingRow, recipe: Recipe, tokenizer: PreTrainedTokenize
     return {"input_ids": prompt + reply, "labels": [_IGNORED_BY_LOSS] * silent + (prompt + reply)[silent:]}
 
 
-def collate(batch: list[dict[str, list[int]]], pad_id: int) -> dict[str, torch.Tensor]:
-    """Pads on the right to the longest row: input_ids, labels and attention_mask, each [row, position]."""
+def collate(batch: list[dict[str, list[int]]], pad_id: int) -> dict[str, Any]:
+    """Pads on the left to the longest row: input_ids, attention_mask and position_ids, each [row, position].
+
+    Replies then end side by side, so that the output head need only run on the last `logits_to_keep` positions;
+    `labels` [row, logits_to_keep] are those of these positions.
+    """
     width = max(len(example["input_ids"]) for example in batch)
 
     def padded(key: str, filler: int) -> torch.Tensor:
-        return torch.tensor([example[key] + [filler] * (width - len(example[key])) for example in batch])
+        return torch.tensor([[filler] * (width - len(example[key])) + example[key] for example in batch])
 
     lengths = torch.tensor([len(example["input_ids"]) for example in batch])
+    mask = (torch.arange(width)[None] >= width - lengths[:, None]).long()
+    labels = padded("labels", _IGNORED_BY_LOSS)
+    judged = (labels != _IGNORED_BY_LOSS).any(0).nonzero()
+    # The position before the first judged token predicts it.
+    keep = width - int(judged.min()) + 1 if len(judged) else 1
     return {
         "input_ids": padded("input_ids", pad_id),
-        "labels": padded("labels", _IGNORED_BY_LOSS),
-        "attention_mask": (torch.arange(width)[None] < lengths[:, None]).long(),
+        "attention_mask": mask,
+        "position_ids": (mask.cumsum(-1) - 1).clamp(min=0),
+        "labels": labels[:, -min(keep, width) :],
+        "logits_to_keep": min(keep, width),
     }
 
 

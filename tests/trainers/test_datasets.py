@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import BadRecipe
-from trainers.datasets import Row, data_hash, load_rows, split_held_out
+from trainers.datasets import data_hash, load_rows, split_held_out
+from trainers.rows import Row
 
 
 def test_reads_json_lines_in_order(tmp_path: Path) -> None:

