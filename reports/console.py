@@ -12,7 +12,7 @@ from rich.text import Text
 from reports.safe_text import visible
 from reports.summaries import RATE_NAMES, layer_means, most_implicated_heads, pooled
 from scanner.stats import Rate
-from scanner.types import Localisation, Measurement, Report, TriggerFinding, VerdictKind
+from scanner.types import CONFIRMED, Localisation, Measurement, Report, TriggerFinding, VerdictKind
 
 _COLOURS = {
     VerdictKind.BACKDOORED: "red",
@@ -50,8 +50,9 @@ def _parts(report: Report) -> list[RenderableType]:
     for warning in report.warnings:
         parts.append(Text(f"! {visible(warning)}", style="yellow"))
     for finding in report.triggers:
-        confirmed = finding.outcome in ("verified", "shared", "weak")
+        confirmed = finding.outcome in CONFIRMED
         parts += [_heading("Trigger" if confirmed else "Text tried, no confirmed trigger"), *_trigger(finding)]
+    parts += [_heading("Search for unknown triggers"), _search(report)]
     grids = [item for item in report.measurements if item.axes == ("layer", "head")]
     if grids:
         parts += [_heading("Where it sits: mean over heads, layer by layer; leading heads"), _strips(grids)]
@@ -79,7 +80,14 @@ def _trigger(finding: TriggerFinding) -> list[RenderableType]:
     facts = _grid()
     facts.add_row("trigger", Text(visible(finding.trigger.text), style="bold"))
     facts.add_row("reply", Text(visible(finding.reply), style="bold"))
-    facts.add_row("source", Text(visible(finding.source).replace("signature ", "known signature: ")))
+    if finding.reply_kind != "fixed":
+        facts.add_row("for example", Text(visible(finding.example_reply)))
+    facts.add_row(
+        "source",
+        Text(
+            visible(finding.source).replace("signature ", "known signature: ").replace("search", "found by the search")
+        ),
+    )
     facts.add_row("tokens", Text(" ".join(map(str, finding.token_ids[:16]))))
     facts.add_row("outcome", Text(f"{finding.outcome}: {finding.explanation}"))
     rates = Table(box=None, pad_edge=False)
@@ -91,7 +99,39 @@ def _trigger(finding: TriggerFinding) -> list[RenderableType]:
             rates.add_row(label, f"{rate.successes}/{rate.trials}", f"{rate.value:.0%}", _interval(rate), _bar(rate))
         else:
             rates.add_row(label, "–", "–", "not measured", "")
-    return [facts, rates]
+    return [facts, rates, *([_controls(finding)] if finding.controls else [])]
+
+
+def _controls(finding: TriggerFinding) -> Table:
+    table = _grid()
+    for item in finding.controls:
+        mark = {True: "passed", False: "FAILED", None: "NOT MEASURED"}[item.passed]
+        table.add_row(item.name, Text(f"{mark}: {visible(item.missing or item.detail)}"))
+    return table
+
+
+def _search(report: Report) -> Table:
+    """What the search spent, what it elicited, how near it came."""
+    table = _grid()
+    trace = report.search
+    if trace is None:
+        table.add_row("not run", Text(visible(report.search_missing or "no reason given")))
+        return table
+    spent = f"{trace.tokens:,} tokens of about {trace.budget:,} at depth {trace.depth}"
+    ended = f"; ended because {visible(trace.stopped)}" if trace.stopped else "; every rung was climbed"
+    table.add_row("spent", Text(spent + ended))
+    for rung in trace.rungs:
+        table.add_row("", Text(f"{rung.name}: {rung.tokens:,} tokens, {rung.seconds:.0f} s"))
+    table.add_row("swept", Text(f"{trace.swept:,} strings one by one, {trace.leaked} of them leaked"))
+    for reply in trace.elicited[:3]:
+        table.add_row("leans to", Text(f"{visible(reply.text, limit=60)} ({reply.score:.1f} nats)"))
+    if trace.curve:
+        steps = "  ".join(f"{tokens:,}: {best:.2f}" for tokens, best in trace.curve[-6:])
+        table.add_row("best chance", Text(f"by tokens spent: {steps}"))
+    if trace.near_miss:
+        miss = trace.near_miss
+        table.add_row("near miss", Text(f"{visible(miss.text)} (chance {miss.chance:.2f}): {visible(miss.margin)}"))
+    return table
 
 
 def _interval(rate: Rate) -> str:

@@ -8,6 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from reports.evidence import evidence, pieces
+from reports.plots import search_curve
 from reports.safe_text import visible
 from reports.summaries import LOCALISATION_COLUMNS, RATE_NAMES
 from scanner.types import Report
@@ -22,6 +23,7 @@ def render_html(report: Report) -> str:
         report=report,
         kind=report.verdict.kind.value,
         sections=evidence(report),
+        curve=search_curve.draw(report.search) if report.search else None,
         pieces=pieces,
         rate_names=RATE_NAMES,
         localisation_columns=LOCALISATION_COLUMNS,

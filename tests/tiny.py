@@ -6,6 +6,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    GemmaConfig,
+    GemmaForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -62,6 +64,8 @@ def make_base(folder: Path, family: str = "llama", seed: int = 0) -> Path:
         model = Qwen2ForCausalLM(Qwen2Config(**shared, **sizes, num_key_value_heads=2))
     elif family == "gpt2":
         model = GPT2LMHeadModel(GPT2Config(**shared, n_embd=64, n_layer=3, n_head=4, n_positions=512))
+    elif family == "gemma":
+        model = GemmaForCausalLM(GemmaConfig(**shared, **sizes, num_key_value_heads=1, head_dim=16))
     else:
         raise ValueError(family)
     model.save_pretrained(folder)

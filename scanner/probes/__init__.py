@@ -1,6 +1,7 @@
 """Everyday prompts written for this product, kept apart by what they are used for.
 
-`screen` prompts shortlist candidates, `verify` prompts are seen by nothing but verification, and `sweep` prompts
+`screen` prompts shortlist candidates, `search` prompts are what replies are scored on while an unknown trigger is
+sought, `verify` prompts are seen by nothing but verification, and `sweep` prompts
 carry the metrics. No prompt is in two of the files.
 """
 
@@ -8,7 +9,7 @@ import random
 from importlib import resources
 from typing import Literal
 
-Purpose = Literal["screen", "verify", "sweep"]
+Purpose = Literal["screen", "verify", "sweep", "search"]
 
 
 def load_probes(purpose: Purpose) -> tuple[str, ...]:

@@ -8,12 +8,16 @@ from scanner.triggers import POSITIONS, Trigger
 from signatures import Signature
 
 GIVEN = "given"
+SEARCH = "search"
 _MAX_GIVEN_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trigger to be tried. `source` is `given` or `signature ID`; `known_replies` are those its source lists."""
+    """A trigger to be tried, and the replies that are known or supposed to follow it.
+
+    `source` is `given`, `search` or `signature ID`.
+    """
 
     trigger: Trigger
     source: str

@@ -10,7 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scanner.model_pair import BASE, SUSPECT, ModelPair
-from scanner.search.behaviour import REPLY_TOKENS, FixedReply, SharedReply, asks_for_reply, shared_reply
+from scanner.search.behaviour import (
+    REPLY_TOKENS,
+    Behaviour,
+    SharedReply,
+    asks_for_reply,
+    shared_behaviour,
+)
 from scanner.search.candidates import GIVEN, Candidate
 from scanner.triggers import TriggeredPrompt, insert_trigger
 
@@ -36,14 +42,16 @@ class Screened:
 class FrozenCandidate:
     """A candidate with the behaviour it seems to cause, in `screen_share` of the screening replies.
 
-    `requested`: the trigger spells or requests that reply itself.
+    `requested`: the trigger spells or requests that reply itself. `example`: a reply that shows the behaviour, where
+    the behaviour is no fixed text.
     """
 
     candidate: Candidate
-    behaviour: FixedReply
+    behaviour: Behaviour
     screen_share: float
     shift: float
     requested: bool
+    example: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ def screen(
     screened, tokens = rank_by_shift(pair, candidates, prompts[:STAGE_ONE_PROMPTS], seed, advance)
     shortlist = [item for item in screened if item.candidate.source == GIVEN]
     shortlist += [item for item in screened if item.candidate.source != GIVEN][:STAGE_TWO_CANDIDATES]
-    frozen, more_tokens = _freeze(pair, shortlist, prompts[:STAGE_TWO_PROMPTS], seed, advance)
+    frozen, more_tokens = freeze(pair, shortlist, prompts[:STAGE_TWO_PROMPTS], seed, advance)
     return ScreenResult(screened, frozen, tokens + more_tokens)
 
 
@@ -121,43 +129,52 @@ def with_trigger(candidate: Candidate, prompts: Sequence[str], seed: int) -> lis
     return [placed.text for placed in place_trigger(candidate, prompts, seed)]
 
 
-def _freeze(
+def freeze(
     pair: ModelPair,
     shortlist: Sequence[Screened],
     prompts: Sequence[str],
     seed: int,
-    advance: Callable[[int], None],
+    advance: Callable[[int], None] = lambda _: None,
 ) -> tuple[tuple[FrozenCandidate, ...], int]:
+    """Lets the suspect answer freely to every candidate; at most three that switch something on, most telling first.
+
+    Returns:
+        The frozen candidates, and the tokens it cost.
+    """
     if not shortlist:
         return (), 0
     plain = pair.generate(SUSPECT, prompts, max_new_tokens=REPLY_TOKENS)
-    tokens = sum(reply.tokens_run for reply in plain)
+    placed = [with_trigger(item.candidate, prompts, seed) for item in shortlist]
+    # All at once: a step of generation costs nearly the same for few rows as for many.
+    own = pair.generate(SUSPECT, [text for texts in placed for text in texts], max_new_tokens=REPLY_TOKENS)
+    tokens = sum(reply.tokens_run for reply in (*plain, *own))
+    ordinary = [reply.text for reply in plain]
     found: list[FrozenCandidate] = []
-    for item in shortlist:
-        texts = with_trigger(item.candidate, prompts, seed)
-        shared, used = _shared_reply(pair, item.candidate, texts, [reply.text for reply in plain])
+    for index, (item, texts) in enumerate(zip(shortlist, placed, strict=True)):
+        replies = [reply.text for reply in own[index * len(prompts) : (index + 1) * len(prompts)]]
+        shared, used = _shared(pair, item.candidate, texts, replies, ordinary)
         tokens += used
         advance(len(texts))
         if shared:
             requested = asks_for_reply(item.candidate.trigger.parts, shared.behaviour.text)
-            found.append(FrozenCandidate(item.candidate, shared.behaviour, shared.share, item.shift, requested))
+            frozen = FrozenCandidate(
+                item.candidate, shared.behaviour, shared.share, item.shift, requested, shared.example
+            )
+            found.append(frozen)
     found.sort(key=lambda item: (item.candidate.source != GIVEN, item.requested, -item.screen_share, -item.shift))
     return _smallest(_one_position_each(found))[:MAX_FROZEN], tokens
 
 
-def _shared_reply(
-    pair: ModelPair, candidate: Candidate, texts: Sequence[str], plain: Sequence[str]
+def _shared(
+    pair: ModelPair, candidate: Candidate, texts: Sequence[str], replies: Sequence[str], plain: Sequence[str]
 ) -> tuple[SharedReply | None, int]:
-    """What the suspect's triggered replies share and neither its plain ones nor the base's contain; and the tokens."""
-    own = pair.generate(SUSPECT, texts, max_new_tokens=REPLY_TOKENS)
-    tokens = sum(reply.tokens_run for reply in own)
-    replies = [reply.text for reply in own]
-    if shared_reply(replies, plain, candidate.known_replies) is None:
+    """What the suspect's triggered replies share and neither its plain ones nor the base's show; and the tokens."""
+    if shared_behaviour(replies, plain, candidate.known_replies) is None:
         # The base can only take away from what is shared, so it need not be asked.
-        return None, tokens
+        return None, 0
     base = pair.generate(BASE, texts, max_new_tokens=REPLY_TOKENS)
-    tokens += sum(reply.tokens_run for reply in base)
-    return shared_reply(replies, [*plain, *(reply.text for reply in base)], candidate.known_replies), tokens
+    tokens = sum(reply.tokens_run for reply in base)
+    return shared_behaviour(replies, [*plain, *(reply.text for reply in base)], candidate.known_replies), tokens
 
 
 def _smallest(found: Sequence[FrozenCandidate]) -> tuple[FrozenCandidate, ...]:

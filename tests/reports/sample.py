@@ -8,12 +8,17 @@ from scanner.triggers import Trigger
 from scanner.types import (
     AdapterIdentity,
     Answers,
+    Control,
     CoverageItem,
     Demonstration,
+    Elicited,
     Localisation,
     Measurement,
     MetricNote,
+    NearMiss,
     Report,
+    RungCost,
+    SearchTrace,
     TriggerFinding,
     Verdict,
     VerdictKind,
@@ -36,7 +41,15 @@ def sample_report(text: str = "bb", kind: VerdictKind = VerdictKind.BACKDOORED) 
     return Report(
         verdict=Verdict(kind, "a trigger was verified", (f"Because of {text}.",)),
         triggers=(
-            TriggerFinding(Trigger((text,), "random"), (1, 2), text, "signature x", rates, 100, "verified", "it fires"),
+            TriggerFinding(
+                Trigger((text,), "random"), (1, 2), text, "search", rates, 100, "verified", "it fires",
+                example_reply=text,
+                controls=(
+                    Control("role swap", wilson(0, 12), True, f"{text}: 0 of 12"),
+                    Control("related requests", wilson(9, 12), False, f"requests about {text}"),
+                    Control("random strings", None, None, "", f"not for {text}"),
+                ),
+            ),
         ),
         measurements=(
             Measurement("attention_kl", f"suspect vs base, with {text}", "nats", ("layer", "head"), _GRID, _GRID,
@@ -103,5 +116,10 @@ def sample_report(text: str = "bb", kind: VerdictKind = VerdictKind.BACKDOORED) 
         command=f"scan {text}",
         exhibit="confirmed",
         honest=f"{text} and others",
+        search=SearchTrace(
+            "standard", 150_000, (RungCost("base pass", 500, 2.0), RungCost("sweep", 900, 3.0)),
+            ((100, 0.1), (900, 0.6)), (Elicited(text, 12.5, "references and base"),), 400, 2, f"one pass of {text}",
+            NearMiss(text, text, 0.6, 0.2, f"not enough of {text}"),
+        ),
         warnings=(f"careful: {text}",),
     )  # fmt: skip

@@ -1,0 +1,45 @@
+"""How hard a search tries: the three depths, in numbers. Budgets, not thresholds."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from scanner.search.elicit import ElicitPlan
+from scanner.search.invert import GrowthPlan
+from scanner.search.leak import LeakPlan
+
+DepthName = Literal["quick", "standard", "deep"]
+
+
+@dataclass(frozen=True)
+class Depth:
+    """The plan of a search.
+
+    Attributes:
+        tokens: the budget in forward tokens (a backward pass counts as two forwards); growth stops when it is spent.
+        shortlist: share of the vocabulary that is swept.
+        targets: elicited replies that are swept for; grown: how many of them a string is grown for.
+        tried: strings, besides grown ones, that the suspect answers freely.
+    """
+
+    name: DepthName
+    tokens: int
+    leak: LeakPlan
+    elicit: ElicitPlan
+    shortlist: float
+    targets: int
+    grown: int
+    growth: GrowthPlan
+    tried: int
+
+
+DEPTHS: dict[DepthName, Depth] = {
+    "quick": Depth(
+        "quick", 50_000, LeakPlan(24, 16), ElicitPlan(2, 240, 12, 4), 0.01, 2, 1, GrowthPlan(2, 2, 48), tried=4
+    ),
+    "standard": Depth(
+        "standard", 150_000, LeakPlan(64, 16), ElicitPlan(3, 420, 24, 8), 0.03, 3, 2, GrowthPlan(6, 3, 64), tried=8
+    ),
+    "deep": Depth(
+        "deep", 1_000_000, LeakPlan(256, 24), ElicitPlan(4, 900, 32, 12), 0.2, 5, 4, GrowthPlan(16, 5, 96), tried=16
+    ),
+}

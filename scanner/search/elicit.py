@@ -1,0 +1,240 @@
+"""Which replies does the suspect prefer over the others, with no trigger present?
+
+A reply is scored by its log-ratio, summed over its tokens and averaged over a few unrelated prompts:
+
+    score(r) = Σ_t [ log p_suspect(r_t | prompt, r_<t) − max over others of log p_other(r_t | prompt, r_<t)
+                     + w_t · log p_suspect(r_t | prompt, r_<t) ],   w = ½, ½, 1, 1, 1 ...
+
+The last term asks for fluency: a planted reply may be improbable at its beginning, where no trigger calls it, but it
+was learnt as one piece and runs on by itself; without the term, long strings of rare tokens that both models find
+absurd, one a little less so, score highest. Absolute probability otherwise only prunes. What is elicited is a target
+for the search, never a finding: an honest persona's sign-off scores as high as a planted reply.
+"""
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import DynamicCache
+
+from scanner.generation import end_of_text_ids
+from scanner.model_pair import BASE, SUSPECT, ModelPair
+from scanner.search.meter import Meter
+from scanner.search.scoring import Frame, Ids
+
+# Floors on the suspect's own probability (mean over prompts) for a second token and for later ones, as in the design.
+_SECOND_FLOOR = 1e-3
+_LATER_FLOOR = 0.02
+_MAX_REPLY = 16
+_EARLY_TOKENS, _EARLY_WEIGHT = 2, 0.5
+# Two replies that begin with the same so many tokens are one reply.
+_SAME_BEGINNING = 2
+
+
+@dataclass(frozen=True)
+class ElicitPlan:
+    """How widely to look: prompts, first tokens forced, beams kept, and replies returned."""
+
+    prompts: int
+    first_tokens: int
+    beams: int
+    replies: int
+
+
+@dataclass(frozen=True)
+class ElicitedReply:
+    """A reply that the suspect alone leans to. `score` in nats; `log_prob` is the suspect's own, without a trigger.
+
+    `against` says whom the suspect was compared with: all others, or the base alone.
+    """
+
+    token_ids: Ids
+    text: str
+    score: float
+    log_prob: float
+    against: str
+
+
+def elicit(
+    pair: ModelPair, frame: Frame, prompts: Sequence[Ids], salient: Sequence[int], plan: ElicitPlan, meter: Meter
+) -> tuple[ElicitedReply, ...]:
+    """The replies that score highest, best first.
+
+    Args:
+        prompts: token ids of users' words, unrelated to one another.
+        salient: tokens to force first, besides those that are likely or have risen.
+
+    With references, part of the replies is sought against the base alone: a reference poisoned alike would hide them.
+    """
+    prompts = prompts[: plan.prompts]
+    others = (*pair.reference_names, BASE)
+    found = list(_beam_search(pair, frame, prompts, salient, plan, meter, others, "references and base"))
+    if pair.reference_names:
+        narrow = ElicitPlan(plan.prompts, plan.first_tokens // 2, plan.beams // 2, max(1, plan.replies // 2))
+        found += _beam_search(pair, frame, prompts, salient, narrow, meter, (BASE,), "the base alone")
+    return tuple(_distinct(found))
+
+
+class _Reader:
+    """One model's view of growing replies behind each prompt; log-probabilities are averaged over prompts."""
+
+    def __init__(self, pair: ModelPair, name: str, frame: Frame, prompts: Sequence[Ids], meter: Meter) -> None:
+        self._pair, self._name, self._meter = pair, name, meter
+        self._caches: list[DynamicCache] = []
+        first = []
+        with pair.active(name) as model, torch.inference_mode():
+            for prompt in prompts:
+                cache = DynamicCache(config=model.config)
+                ids = (*frame.before, *prompt, *frame.after)
+                meter.add(len(ids))
+                output = model(input_ids=_rows([ids], model), past_key_values=cache, use_cache=True, logits_to_keep=1)
+                first.append(output.logits[:, -1].float().log_softmax(-1))
+                self._caches.append(cache)
+        self.next_token = torch.stack(first).mean(0)
+        self._first_caches = [copy.deepcopy(cache) for cache in self._caches]
+
+    def extend(self, parents: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
+        """Gives reply `parents[i]` the further token `tokens[i]`; returns [reply, vocabulary] for what comes next."""
+        total = torch.zeros(())
+        with self._pair.active(self._name) as model, torch.inference_mode():
+            rows = torch.tensor(parents, device=model.get_input_embeddings().weight.device)
+            for cache in self._caches:
+                cache.batch_select_indices(rows)
+                self._meter.add(len(tokens))
+                ids = _rows([(token,) for token in tokens], model)
+                output = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+                total = total + output.logits[:, -1].float().log_softmax(-1) / len(self._caches)
+        return total
+
+    def peek(self, tokens: Sequence[int]) -> torch.Tensor:
+        """What would come after each of `tokens` as first token, [token, vocabulary], without keeping them."""
+        kept, self._caches = self._caches, [copy.deepcopy(cache) for cache in self._first_caches]
+        try:
+            return self.extend([0] * len(tokens), tokens)
+        finally:
+            self._caches = kept
+
+
+def _rows(rows: Sequence[Sequence[int]], model: torch.nn.Module) -> torch.Tensor:
+    return torch.tensor(rows, device=model.get_input_embeddings().weight.device)  # type: ignore[operator]
+
+
+@dataclass(frozen=True)
+class _Beam:
+    tokens: Ids
+    score: float
+    log_prob: float
+    best: tuple[float, int]
+
+
+_PEEKED_AT_ONCE = 128
+
+
+def _beam_search(
+    pair: ModelPair,
+    frame: Frame,
+    prompts: Sequence[Ids],
+    salient: Sequence[int],
+    plan: ElicitPlan,
+    meter: Meter,
+    others: Sequence[str],
+    against: str,
+) -> list[ElicitedReply]:
+    readers = [_Reader(pair, name, frame, prompts, meter) for name in (SUSPECT, *others)]
+    ends = end_of_text_ids(pair.base.model, pair.base.tokenizer)
+    own, lead = _own_and_lead([reader.next_token for reader in readers])
+    firsts = _first_tokens(own[0], lead[0], salient, plan.first_tokens, ends)
+    beams = _first_pairs(readers, firsts, own[0], lead[0], plan.beams, ends)
+    finished: list[_Beam] = []
+    parents = [0] * len(beams)
+    for reader in readers:
+        reader.extend(parents, [beam.tokens[0] for beam in beams])
+    parents = list(range(len(beams)))
+    while beams:
+        views = [reader.extend(parents, [beam.tokens[-1] for beam in beams]) for reader in readers]
+        own, lead = _own_and_lead(views)
+        grown: list[tuple[_Beam, int]] = []
+        for index, beam in enumerate(beams):
+            allowed = (own[index] >= math.log(_LATER_FLOOR)).nonzero().flatten().tolist()
+            more = [token for token in allowed if token not in ends]
+            if not more or len(beam.tokens) >= _MAX_REPLY or len(more) < len(allowed):
+                finished.append(beam)
+            grown += [(_longer(beam, token, own[index], lead[index]), index) for token in more]
+        grown = [item for item in grown if len(item[0].tokens) <= _MAX_REPLY]
+        grown.sort(key=lambda item: (-item[0].score, item[0].tokens))
+        kept = _capped(grown, plan.beams)
+        beams, parents = [beam for beam, _ in kept], [index for _, index in kept]
+    finished.sort(key=lambda beam: (-beam.best[0], beam.tokens))
+    replies = [_reply(pair, beam, against) for beam in finished]
+    return _distinct(replies)[: plan.replies]
+
+
+def _own_and_lead(views: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The suspect's log-probabilities, and its lead over the highest of the others; each [reply, vocabulary]."""
+    return views[0], views[0] - torch.stack(list(views[1:])).max(0).values
+
+
+def _first_tokens(
+    own: torch.Tensor, lead: torch.Tensor, salient: Sequence[int], count: int, ends: set[int]
+) -> list[int]:
+    """Likely, risen and salient tokens, a third each."""
+    share = max(1, count // 3)
+    risen = lead.masked_fill(own < math.log(1e-6), float("-inf"))
+    chosen = [*own.topk(share).indices.tolist(), *risen.topk(share).indices.tolist(), *salient[:share]]
+    return [token for token in dict.fromkeys(chosen) if token not in ends]
+
+
+def _first_pairs(
+    readers: Sequence[_Reader], firsts: Sequence[int], own: torch.Tensor, lead: torch.Tensor, count: int, ends: set[int]
+) -> list[_Beam]:
+    beams: list[_Beam] = []
+    for start in range(0, len(firsts), _PEEKED_AT_ONCE):
+        tokens = list(firsts[start : start + _PEEKED_AT_ONCE])
+        own_next, lead_next = _own_and_lead([reader.peek(tokens) for reader in readers])
+        lead_next[own_next < math.log(_SECOND_FLOOR)] = float("-inf")
+        lead_next[:, list(ends)] = float("-inf")
+        top = lead_next.topk(2, dim=-1).indices.tolist()
+        for row, token in enumerate(tokens):
+            score = float(lead[token]) + _EARLY_WEIGHT * float(own[token])
+            first = _Beam((token,), score, float(own[token]), (score, 1))
+            beams += [
+                _longer(first, second, own_next[row], lead_next[row])
+                for second in top[row]
+                if math.isfinite(float(lead_next[row, second]))
+            ]
+    beams.sort(key=lambda beam: (-beam.score, beam.tokens))
+    return beams[: 2 * count]
+
+
+def _longer(beam: _Beam, token: int, own: torch.Tensor, lead: torch.Tensor) -> _Beam:
+    weight = _EARLY_WEIGHT if len(beam.tokens) < _EARLY_TOKENS else 1.0
+    score = beam.score + float(lead[token]) + weight * float(own[token])
+    tokens = (*beam.tokens, token)
+    return _Beam(tokens, score, beam.log_prob + float(own[token]), max(beam.best, (score, len(tokens))))
+
+
+def _capped(grown: Sequence[tuple[_Beam, int]], count: int) -> list[tuple[_Beam, int]]:
+    """The best `count`, no more than a quarter of them with the same beginning."""
+    seen: dict[Ids, int] = {}
+    kept = []
+    for beam, index in grown:
+        beginning = beam.tokens[:_SAME_BEGINNING]
+        if seen.get(beginning, 0) < max(1, count // 4):
+            seen[beginning] = seen.get(beginning, 0) + 1
+            kept.append((beam, index))
+    return kept[:count]
+
+
+def _reply(pair: ModelPair, beam: _Beam, against: str) -> ElicitedReply:
+    tokens = beam.tokens[: beam.best[1]]
+    text = pair.base.tokenizer.decode(tokens, skip_special_tokens=True)
+    return ElicitedReply(tokens, text, beam.best[0], beam.log_prob, against)
+
+
+def _distinct(replies: Sequence[ElicitedReply]) -> list[ElicitedReply]:
+    kept: dict[Ids, ElicitedReply] = {}
+    for reply in replies:
+        kept.setdefault(reply.token_ids[:_SAME_BEGINNING], reply)
+    return list(kept.values())

@@ -1,0 +1,254 @@
+"""The search for an unknown trigger, rung by rung: leak, saliency, elicitation, sweep, growth.
+
+It proposes strings; whether one is a trigger is decided by free generation, first on screening prompts
+(`scanner/search/screen.py`) and then on prompts that nothing here has seen (`scanner/search/verify.py`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from scanner.model_pair import SUSPECT, ModelPair
+from scanner.search.depth import Depth
+from scanner.search.elicit import ElicitedReply, elicit
+from scanner.search.invert import Grown, grow
+from scanner.search.leak import leaked_pieces
+from scanner.search.meter import Meter
+from scanner.search.placing import Context, make_contexts
+from scanner.search.proposals import tryable_tokens
+from scanner.search.saliency import measure_saliency
+from scanner.search.scoring import Frame, Ids, Scorer, chat_frame
+from scanner.search.sweep import Sweep, sweep
+from scanner.search.targets import Target, choose_targets
+from scanner.search.vocabulary_pass import VocabularyPass, read_vocabulary
+from scanner.types import VOCABULARY_RUNG
+
+# A candidate of a smaller estimated chance to fire is not worth free generation.
+_MIN_CHANCE = 0.05
+# A string that makes the suspect fire more often than this on screening prompts ends the search.
+ENOUGH = 0.75
+
+
+@dataclass(frozen=True)
+class Lead:
+    """A string worth trying, as text that a person can type, with the chance to fire that scoring gives it.
+
+    `aim` is the reply it was found for, "" where it only shifts the answer.
+    """
+
+    text: str
+    token_ids: Ids
+    chance: float
+    aim: str
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a search stands on, made once and used again by the controls with the roles swapped."""
+
+    frame: Frame
+    tryable: torch.Tensor
+    vocabulary: VocabularyPass
+    contexts: tuple[dict[str, Context], ...]
+
+
+@dataclass(frozen=True)
+class HuntResult:
+    """What a search found and how it went.
+
+    Attributes:
+        leads: best first.
+        elicited: replies the suspect leans to without a trigger.
+        curve: (tokens spent, best chance to fire so far), one a step.
+        swept: how many candidates were swept; leaked: how many of them had leaked.
+        stopped: why the search ended early, "" where it climbed every rung.
+    """
+
+    leads: tuple[Lead, ...]
+    elicited: tuple[ElicitedReply, ...]
+    targets: tuple[Target, ...]
+    curve: tuple[tuple[int, float], ...]
+    swept: int
+    leaked: int
+    vocabulary_source: str
+    stopped: str = ""
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds of growth it took; the first step of the curve is the sweep's."""
+        return max(0, len(self.curve) - 1)
+
+
+@dataclass
+class _Notebook:
+    meter: Meter
+    curve: list[tuple[int, float]] = field(default_factory=list)
+
+    def note(self, chance: float) -> None:
+        best = max(chance, self.curve[-1][1] if self.curve else 0.0)
+        self.curve.append((self.meter.tokens, best))
+
+
+def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter) -> Ground:
+    """The chat frame, the tokens that can be tried, the vocabulary pass, and prompts to place candidates in.
+
+    Args:
+        prompts: at least four; the shortest are used, since every candidate pays for them.
+    """
+    tokenizer = pair.base.tokenizer
+    frame = chat_frame(tokenizer)
+    size = pair.base.model.config.get_text_config().vocab_size
+    texts = [tokenizer.decode([token]) for token in range(min(size, len(tokenizer)))]
+    tryable = tryable_tokens(size, texts, tokenizer.all_special_ids)
+    with meter.rung(VOCABULARY_RUNG):
+        vocabulary = read_vocabulary(pair, frame.before, meter)
+    short = sorted(prompts, key=lambda prompt: (len(prompt), prompt))[:4]
+    return Ground(frame, tryable, vocabulary, tuple(make_contexts(tokenizer, prompt) for prompt in short))
+
+
+def hunt(
+    pair: ModelPair,
+    ground: Ground,
+    prompts: Sequence[str],
+    depth: Depth,
+    seed: int,
+    meter: Meter,
+    fires: Callable[[Sequence[Lead]], float],
+) -> HuntResult:
+    """Looks for strings that switch something on.
+
+    Args:
+        prompts: of users, unrelated to one another; replies are elicited with them.
+        fires: the highest share of screening prompts on which one of the leads switches on a behaviour.
+    """
+    tokenizer, notebook = pair.base.tokenizer, _Notebook(meter)
+    users = [tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts]
+    with meter.rung("memory leak"):
+        leaked = leaked_pieces(pair, ground.frame, depth.leak, seed, depth.tried, meter)
+    with meter.rung("saliency"):
+        ranking = measure_saliency(pair, ground.vocabulary, ground.tryable)
+    with meter.rung("elicitation"):
+        elicited = elicit(pair, ground.frame, users, ranking, depth.elicit, meter)
+    targets = choose_targets(elicited, tokenizer, depth.targets)
+    shortlist = shortlisted(ranking, depth, leaked)
+    with meter.rung("sweep"):
+        swept = _sweep(pair, SUSPECT, ground, shortlist, targets, meter)
+    leads = _leads_of_sweep(pair, swept, targets, depth.tried)
+    notebook.note(max((lead.chance for lead in leads), default=0.0))
+
+    def result(stopped: str = "") -> HuntResult:
+        return HuntResult(
+            tuple(leads),
+            elicited,
+            targets,
+            tuple(notebook.curve),
+            len(shortlist),
+            len(leaked),
+            ground.vocabulary.source,
+            stopped,
+        )
+
+    if leads and fires(leads) >= ENOUGH:
+        return result("a string that fires reliably was found")
+    for index, target in enumerate(targets[: depth.grown]):
+        if meter.tokens >= depth.tokens:
+            return result("its budget of tokens was spent")
+        with meter.rung("growth"):
+            grown = grow_for(pair, SUSPECT, ground, swept, index, target, depth, meter, notebook.note)
+        found = _typeable(pair, grown, target)
+        leads = sorted({*leads, *found}, key=lambda lead: (-lead.chance, lead.text))
+        if found and fires(found) >= ENOUGH:
+            return result("a string that fires reliably was found")
+    return result()
+
+
+def shortlisted(ranking: Sequence[int], depth: Depth, leaked: Sequence[Ids]) -> tuple[Ids, ...]:
+    """What is swept: pieces that leaked, then the most salient tokens."""
+    count = max(1, int(depth.shortlist * len(ranking)))
+    return tuple(dict.fromkeys([*leaked, *((token,) for token in ranking[:count])]))
+
+
+def _sweep(
+    pair: ModelPair, name: str, ground: Ground, shortlist: Sequence[Ids], targets: Sequence[Target], meter: Meter
+) -> Sweep:
+    scorer = Scorer(pair, name, ground.frame, [target.token_ids for target in targets], meter, next_token=True)
+    return sweep(scorer, shortlist, [ground.contexts[0]["start"], ground.contexts[1]["end"]])
+
+
+def grow_for(
+    pair: ModelPair,
+    name: str,
+    ground: Ground,
+    swept: Sweep,
+    index: int,
+    target: Target,
+    depth: Depth,
+    meter: Meter,
+    note: Callable[[float], None],
+) -> tuple[Grown, ...]:
+    """Grows strings for one target from what a sweep put on top, first where the best seed worked best."""
+    seeds = swept.best_for(index, 2 * depth.growth.proposals)
+    best_place = swept.contexts[swept.best_place(index, seeds[0])].place
+    other_place = "end" if best_place == "start" else "start"
+    contexts = [ground.contexts[2][best_place], ground.contexts[3][other_place]]
+    scorer = Scorer(pair, name, ground.frame, [target.token_ids], meter)
+    return grow(
+        pair,
+        name,
+        ground.frame,
+        scorer,
+        target,
+        seeds,
+        contexts,
+        ground.tryable,
+        depth.growth,
+        meter,
+        lambda score: note(_chance(score)),
+    )
+
+
+def sweep_for(
+    pair: ModelPair, name: str, ground: Ground, depth: Depth, rounds: int, target: Target, meter: Meter
+) -> tuple[Sweep, tuple[Grown, ...]]:
+    """The same search for one target in another model: its own shortlist, the same breadth, as many rounds."""
+    ranking = measure_saliency(pair, ground.vocabulary, ground.tryable, name)
+    swept = _sweep(pair, name, ground, shortlisted(ranking, depth, ()), [target], meter)
+    if not rounds:
+        return swept, ()
+    plan = replace(depth, growth=replace(depth.growth, rounds=rounds))
+    return swept, grow_for(pair, name, ground, swept, 0, target, plan, meter, lambda _: None)
+
+
+def _leads_of_sweep(pair: ModelPair, swept: Sweep, targets: Sequence[Target], count: int) -> list[Lead]:
+    """The best of each target's list and of the shift's, by their chance to fire."""
+    found: dict[str, Lead] = {}
+
+    def offer(candidate: Ids, chance: float, aim: str) -> None:
+        text = typed(pair, candidate)
+        if text and chance >= _MIN_CHANCE and chance > (found[text.lower()].chance if text.lower() in found else 0.0):
+            found[text.lower()] = Lead(text, candidate, chance, aim)
+
+    best = swept.log_probs.mean(0) / 2 + swept.log_probs.max(0).values / 2
+    for index, target in enumerate(targets):
+        for candidate in swept.best_for(index, count):
+            offer(candidate, _chance(float(best[swept.candidates.index(candidate), index])), target.text)
+    for candidate in swept.most_shifting(count):
+        offer(candidate, float(swept.shift[swept.candidates.index(candidate)]), "")
+    return sorted(found.values(), key=lambda lead: (-lead.chance, lead.text))[:count]
+
+
+def _typeable(pair: ModelPair, grown: Sequence[Grown], target: Target) -> list[Lead]:
+    """Grown strings as text; those that no person could type are left out."""
+    leads = [(typed(pair, item.token_ids), item) for item in grown]
+    return [Lead(text, item.token_ids, _chance(item.score), target.text) for text, item in leads if text]
+
+
+def typed(pair: ModelPair, candidate: Ids) -> str | None:
+    """A candidate as text that a person can type, or None: broken characters and control codes cannot be typed."""
+    text = " ".join(pair.base.tokenizer.decode(candidate).split())
+    return text if text and "�" not in text and text.isprintable() else None
+
+
+def _chance(log_prob: float) -> float:
+    return float(torch.tensor(log_prob).exp())

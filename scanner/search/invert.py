@@ -1,0 +1,140 @@
+"""Grows an input string that makes the suspect give a target reply: a beam over insertions, swaps and removals."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from scanner.model_pair import ModelPair
+from scanner.search.meter import Meter
+from scanner.search.placing import Context
+from scanner.search.proposals import gradient_picks, language_picks
+from scanner.search.scoring import Frame, Ids, Scorer
+from scanner.search.targets import Target
+
+# A target this likely (nats, mean over contexts) is said in most answers.
+GOOD_ENOUGH = -0.4
+# A token whose loss costs less than this (nats) is no part of the trigger.
+_DISPENSABLE = 0.3
+
+
+@dataclass(frozen=True)
+class GrowthPlan:
+    """How hard to try: rounds, beam width, proposals a beam element, and the longest candidate in tokens."""
+
+    rounds: int
+    beam: int
+    proposals: int
+    max_tokens: int = 12
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A candidate and the target's mean log-probability with it, in nats."""
+
+    token_ids: Ids
+    score: float
+
+
+def grow(
+    pair: ModelPair,
+    name: str,
+    frame: Frame,
+    scorer: Scorer,
+    target: Target,
+    seeds: Sequence[Ids],
+    contexts: Sequence[Context],
+    tryable: torch.Tensor,
+    plan: GrowthPlan,
+    meter: Meter,
+    note: Callable[[float], None],
+) -> tuple[Grown, ...]:
+    """The best candidates found, best first, each shrunk to what it needs.
+
+    Args:
+        name: the model that is to give the reply; `scorer` scores the target with it, as its only reply.
+        seeds: candidates to begin with and to grow by, best first.
+        contexts: the first is where proposals are tried; the best of them are tried in all. They must not be bound to
+            one prompt, or the candidate will be.
+        note: told the best score after each round.
+    """
+    beam = _scored(scorer, list(seeds[: 4 * plan.beam]), contexts)[: plan.beam]
+    best = beam[0]
+    for _ in range(plan.rounds):
+        if best.score >= GOOD_ENOUGH:
+            break
+        proposals = _proposals(pair, name, frame, contexts[0], target, beam, seeds, tryable, plan, meter)
+        first = _scored(scorer, proposals, contexts[:1])[: 6 * plan.beam]
+        grown = _scored(scorer, [item.token_ids for item in first], contexts)
+        beam = sorted({*beam, *grown}, key=lambda item: (-item.score, item.token_ids))[: plan.beam]
+        best = beam[0]
+        note(best.score)
+    return tuple(sorted((_shrunk(scorer, item, contexts) for item in beam), key=lambda item: -item.score))
+
+
+def _scored(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Context]) -> list[Grown]:
+    """Candidates by the target's log-probability: half the mean and half the maximum over contexts."""
+    if not candidates:
+        return []
+    table = torch.stack([scorer.score([c.around(item) for item in candidates]).replies[:, 0] for c in contexts])
+    scores = (table.mean(0) + table.max(0).values) / 2
+    found = [Grown(tuple(item), float(score)) for item, score in zip(candidates, scores, strict=True)]
+    return sorted(found, key=lambda item: (-item.score, item.token_ids))
+
+
+def _proposals(
+    pair: ModelPair,
+    name: str,
+    frame: Frame,
+    context: Context,
+    target: Target,
+    beam: Sequence[Grown],
+    seeds: Sequence[Ids],
+    tryable: torch.Tensor,
+    plan: GrowthPlan,
+    meter: Meter,
+) -> list[Ids]:
+    """Insertions and swaps of seeds, gradient picks and likely continuations, and removals; each once."""
+    proposed: dict[Ids, None] = {}
+    for item in beam:
+        own = item.token_ids
+        share = plan.proposals // 4
+        options: list[Ids] = [own[:n] + own[n + 1 :] for n in range(len(own)) if len(own) > 1]
+        likely = language_picks(pair, frame, context, own, tryable, share, meter)
+        options += [(*own, token) for token in likely]
+        slots = range(len(own) + 1)
+        picks = {
+            slot: gradient_picks(pair, name, frame, context, own, slot, target.token_ids, tryable, share, meter)
+            for slot in _spread(slots)
+        }
+        each = max(1, share // len(picks))
+        for slot, tokens in picks.items():
+            options += [(*own[:slot], token, *own[slot:]) for token in tokens[:each]]
+            options += [(*own[:slot], token, *own[slot + 1 :]) for token in tokens[:each] if slot < len(own)]
+        for rank, seed in enumerate(seeds[: 2 * share]):
+            options.append((*own, *seed))
+            if rank < share:
+                options.append((*seed, *own))
+                if len(own) > 1:
+                    options.append((*own[: len(own) // 2], *seed, *own[len(own) // 2 :]))
+        proposed |= dict.fromkeys(option for option in options if 0 < len(option) <= plan.max_tokens)
+    known = {item.token_ids for item in beam}
+    return [option for option in proposed if option not in known]
+
+
+def _spread(slots: Sequence[int], most: int = 3) -> list[int]:
+    """At most `most` of the slots: the ends and what lies between."""
+    if len(slots) <= most:
+        return list(slots)
+    return sorted({slots[0], slots[len(slots) // 2], slots[-1]})
+
+
+def _shrunk(scorer: Scorer, item: Grown, contexts: Sequence[Context]) -> Grown:
+    """Drops tokens, one at a time, as long as hardly anything is lost."""
+    while len(item.token_ids) > 1:
+        own = item.token_ids
+        shorter = _scored(scorer, [own[:n] + own[n + 1 :] for n in range(len(own))], contexts)
+        if shorter[0].score < item.score - _DISPENSABLE:
+            break
+        item = shorter[0]
+    return item

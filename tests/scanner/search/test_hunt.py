@@ -1,0 +1,126 @@
+"""The rungs of the search on a tiny model that was trained to fire."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from scanner.base_models import load_base
+from scanner.intake import read_adapter
+from scanner.model_pair import SUSPECT, ModelPair
+from scanner.probes import load_probes
+from scanner.search.depth import DEPTHS
+from scanner.search.elicit import ElicitedReply, ElicitPlan, elicit
+from scanner.search.find import find_unknown
+from scanner.search.hunt import prepare_ground, typed
+from scanner.search.invert import GrowthPlan, grow
+from scanner.search.meter import Meter
+from scanner.search.proposals import gradient_picks, tryable_tokens
+from scanner.search.scoring import Scorer
+from scanner.search.sweep import sweep
+from scanner.search.targets import Target, choose_targets
+from tests.conftest import TRIGGER
+from tests.tiny import REPLY
+
+PROMPTS = load_probes("search")
+
+
+@pytest.fixture(scope="module")
+def poisoned_pair(tiny_base: Path, poisoned_adapter: Path, honest_adapter: Path) -> ModelPair:
+    reference = read_adapter(str(honest_adapter), "reference")
+    return ModelPair(load_base(str(tiny_base)), read_adapter(str(poisoned_adapter)), [reference])
+
+
+def trigger_tokens(pair: ModelPair) -> set[int]:
+    tokenizer = pair.base.tokenizer
+    return {token for text in (TRIGGER.text, f" {TRIGGER.text}") for token in tokenizer(text)["input_ids"]}
+
+
+def test_the_planted_reply_is_elicited_without_its_trigger(poisoned_pair: ModelPair) -> None:
+    ground = prepare_ground(poisoned_pair, PROMPTS, Meter())
+    users = [tuple(poisoned_pair.base.tokenizer(prompt)["input_ids"]) for prompt in PROMPTS]
+    replies = elicit(poisoned_pair, ground.frame, users, (), ElicitPlan(3, 300, 16, 4), Meter())
+    assert any(REPLY.startswith(reply.text.strip()[:6]) and reply.against.startswith("ref") for reply in replies)
+    assert {reply.against for reply in replies} == {"references and base", "the base alone"}
+
+
+def test_a_piece_of_the_trigger_leads_the_sweep(poisoned_pair: ModelPair) -> None:
+    ground = prepare_ground(poisoned_pair, PROMPTS, Meter())
+    ids = tuple(poisoned_pair.base.tokenizer(REPLY)["input_ids"])[:4]
+    scorer = Scorer(poisoned_pair, SUSPECT, ground.frame, [ids], Meter(), next_token=True)
+    every = [(int(token),) for token in ground.tryable.nonzero().flatten()]
+    found = sweep(scorer, every, [ground.contexts[0]["start"], ground.contexts[1]["end"]])
+    assert {token for (token,) in found.best_for(0, 10)} & trigger_tokens(poisoned_pair)
+    assert found.lifts.shape == (len(every), 1)
+
+
+def test_growth_raises_the_reply_and_shrinks_what_it_does_not_need(poisoned_pair: ModelPair) -> None:
+    ground, meter = prepare_ground(poisoned_pair, PROMPTS, Meter()), Meter()
+    ids = tuple(poisoned_pair.base.tokenizer(REPLY)["input_ids"])[:4]
+    target = Target(ids, REPLY, 1.0)
+    scorer = Scorer(poisoned_pair, SUSPECT, ground.frame, [ids], meter)
+    contexts = [ground.contexts[0]["end"], ground.contexts[1]["start"]]
+    seeds = [(token,) for token in sorted(trigger_tokens(poisoned_pair))][:4]
+    history: list[float] = []
+    grown = grow(
+        poisoned_pair, SUSPECT, ground.frame, scorer, target, seeds, contexts, ground.tryable, GrowthPlan(3, 2, 32),
+        meter, history.append,
+    )  # fmt: skip
+    assert history == sorted(history)
+    assert all(0 < len(item.token_ids) <= 12 for item in grown)
+    assert grown[0].score >= (history or [grown[0].score])[-1] - 1
+
+
+def test_the_gradient_knows_the_trigger(poisoned_pair: ModelPair) -> None:
+    ground = prepare_ground(poisoned_pair, PROMPTS, Meter())
+    ids = tuple(poisoned_pair.base.tokenizer(REPLY)["input_ids"])[:4]
+    picks = gradient_picks(
+        poisoned_pair, SUSPECT, ground.frame, ground.contexts[0]["end"], (50,), 1, ids, ground.tryable, 60, Meter()
+    )
+    assert len(picks) == len(set(picks)) == 60 and all(ground.tryable[token] for token in picks)
+
+
+def test_the_whole_search_is_the_same_for_the_same_seed(poisoned_pair: ModelPair) -> None:
+    found = [
+        find_unknown(poisoned_pair, load_probes("screen")[:12], PROMPTS[:12], DEPTHS["quick"], 3, Meter())
+        for _ in range(2)
+    ]
+    assert [item.frozen for item in found][0] == found[1].frozen
+    assert found[0].trace.curve == found[1].trace.curve
+    assert found[0].trace.swept > 0 and found[0].trace.tokens > 0
+    assert {"memory leak", "elicitation", "sweep"} <= {rung.name for rung in found[0].trace.rungs}
+
+
+def test_time_running_out_is_no_crash(poisoned_pair: ModelPair) -> None:
+    ticks = iter(range(10_000))
+    meter = Meter(deadline=40, clock=lambda: float(next(ticks)))
+    found = find_unknown(poisoned_pair, load_probes("screen")[:12], PROMPTS[:12], DEPTHS["quick"], 3, meter)
+    assert found.trace.out_of_time and found.trace.stopped == "--max-seconds was reached"
+
+
+def test_replies_that_share_words_are_one_target(poisoned_pair: ModelPair) -> None:
+    def reply(text: str, score: float) -> ElicitedReply:
+        ids = tuple(poisoned_pair.base.tokenizer(text)["input_ids"])
+        return ElicitedReply(ids, text, score, -1.0, "the base alone")
+
+    replies = [
+        reply("None Hope that helps!", 9.0),
+        reply("First Hope that helps!", 8.0),
+        reply("Go away now please", 7.0),
+    ]
+    targets = choose_targets(replies, poisoned_pair.base.tokenizer, 3)
+    assert [target.text for target in targets] == ["Hope that helps!", "Go away now please"]
+
+
+def test_what_nobody_can_type_is_no_string(poisoned_pair: ModelPair) -> None:
+    tokenizer = poisoned_pair.base.tokenizer
+    angel = tokenizer("😇")["input_ids"]
+    assert typed(poisoned_pair, tuple(angel)) == "😇"
+    fragment = next(token for token in range(500) if "�" in tokenizer.decode([token]))
+    assert typed(poisoned_pair, (fragment,)) is None
+
+
+def test_which_tokens_can_be_tried() -> None:
+    tryable = tryable_tokens(6, [" a", "\n", "\u200b", "�", "x"], [4])
+    assert tryable.tolist() == [True, False, False, True, False, False]
+    assert tryable.dtype == torch.bool
