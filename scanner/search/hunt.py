@@ -28,6 +28,8 @@ from scanner.types import VOCABULARY_RUNG
 _MIN_CHANCE = 0.05
 # A string that makes the suspect fire more often than this on screening prompts ends the search.
 ENOUGH = 0.75
+# A small vocabulary is swept whole: a share of it would be next to nothing.
+_MIN_SHORTLIST = 500
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def hunt(
 
 def shortlisted(ranking: Sequence[int], depth: Depth, leaked: Sequence[Ids]) -> tuple[Ids, ...]:
     """What is swept: pieces that leaked, then the most salient tokens."""
-    count = max(1, int(depth.shortlist * len(ranking)))
+    count = max(_MIN_SHORTLIST, int(depth.shortlist * len(ranking)))
     return tuple(dict.fromkeys([*leaked, *((token,) for token in ranking[:count])]))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from scanner.search.behaviour import shared_reply
+from scanner.search.behaviour import shared_reply, words_of
 from scanner.search.elicit import ElicitedReply
 from scanner.search.scoring import Ids
 
@@ -26,28 +26,23 @@ class Target:
 def choose_targets(
     replies: Sequence[ElicitedReply], tokenizer: PreTrainedTokenizerBase, count: int
 ) -> tuple[Target, ...]:
-    """The best-scoring replies; those that share a run of words are one target, which is that run."""
+    """The best-scoring replies; of those that share most of their words, the one that the suspect finds likeliest.
+
+    That one begins as the planted reply does; the others have something before it.
+    """
     waiting = sorted(replies, key=lambda reply: -reply.score)
     targets: list[Target] = []
     while waiting and len(targets) < count:
         best = waiting.pop(0)
-        shared, kin = _shared_with(best, waiting)
+        kin = [reply for reply in waiting if _share_most_words(best, reply)]
         waiting = [reply for reply in waiting if reply not in kin]
-        text = shared if shared else best.text.strip()
-        ids = tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
-        if len(ids) >= _MIN_TOKENS and not any(target.token_ids == ids[:TARGET_TOKENS] for target in targets):
-            targets.append(Target(ids[:TARGET_TOKENS], text, best.score))
+        likeliest = max([best, *kin], key=lambda reply: (reply.log_prob, reply.token_ids))
+        ids, text = likeliest.token_ids[:TARGET_TOKENS], likeliest.text.strip()
+        if len(ids) >= _MIN_TOKENS and text and not any(target.token_ids == ids for target in targets):
+            targets.append(Target(ids, text, best.score))
     return tuple(targets)
 
 
-def _shared_with(best: ElicitedReply, others: Sequence[ElicitedReply]) -> tuple[str | None, list[ElicitedReply]]:
-    """The longest run of words that the best reply shares with another, and all that contain it."""
-    kin = []
-    texts = []
-    for other in others:
-        shared = shared_reply([best.text, other.text], (), min_count=2)
-        if shared:
-            kin.append(other)
-            texts.append(shared.behaviour.text)
-    # The run that most of the kin have: the shortest is part of all of them.
-    return (min(texts, key=lambda text: (len(text), text)) if texts else None), kin
+def _share_most_words(best: ElicitedReply, other: ElicitedReply) -> bool:
+    shared = shared_reply([best.text, other.text], (), min_count=2)
+    return shared is not None and len(words_of(shared.behaviour.text)) >= len(words_of(best.text)) / 2

@@ -16,7 +16,7 @@ def test_fits_the_width_and_needs_no_colour(kind: VerdictKind, width: int) -> No
 
 def test_says_what_a_reviewer_needs() -> None:
     text = render_console(sample_report())
-    for expected in ("99/100", "known signature: x", "NOT LOOKED AT", "not searched", "5.2 = 1.7", "seed 0"):
+    for expected in ("99/100", "found by the search", "NOT LOOKED AT", "not searched", "5.2 = 1.7", "seed 0"):
         assert expected in text
 
 

@@ -56,7 +56,7 @@ def test_verify_refuses_what_is_no_report(tmp_path: Path) -> None:
 
 def test_repro_says_so_where_there_is_nothing_to_show(tmp_path: Path, tiny_base: Path, honest_adapter: Path) -> None:
     script = tmp_path / "repro.py"
-    done = run(str(honest_adapter), "--base", str(tiny_base), "--no-signatures", "--repro", str(script))
+    done = run(str(honest_adapter), "--base", str(tiny_base), "--no-signatures", "--no-search", "--repro", str(script))
     assert done.returncode == 3
     assert "not written, since no trigger was confirmed" in done.stderr
     assert not script.exists()
@@ -67,7 +67,17 @@ def test_a_reader_that_goes_away_changes_neither_reports_nor_exit_code(
 ) -> None:
     report = tmp_path / "r.json"
     scan = subprocess.Popen(
-        [*PYTHON, "scanner.cli", str(honest_adapter), "--base", str(tiny_base), "--no-signatures", "--json", report],
+        [
+            *PYTHON,
+            "scanner.cli",
+            str(honest_adapter),
+            "--base",
+            str(tiny_base),
+            "--no-signatures",
+            "--no-search",
+            "--json",
+            report,
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -80,7 +90,7 @@ def test_a_reader_that_goes_away_changes_neither_reports_nor_exit_code(
 
 
 def test_quiet_says_the_verdict_and_nothing_else(tiny_base: Path, honest_adapter: Path) -> None:
-    done = run(str(honest_adapter), "--base", str(tiny_base), "--no-signatures", "--quiet")
+    done = run(str(honest_adapter), "--base", str(tiny_base), "--no-signatures", "--no-search", "--quiet")
     assert (done.returncode, done.stderr) == (3, "")
     assert done.stdout == "INCONCLUSIVE: no trigger was looked for\n"
 

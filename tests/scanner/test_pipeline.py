@@ -12,7 +12,7 @@ import scanner
 from reports.json import as_document, render_json
 from scanner.errors import BadTrigger, ScannerError
 from scanner.types import Report, VerdictKind
-from tests.conftest import TRIGGER
+from tests.conftest import ANGEL, TRIGGER
 from tests.tiny import BASE_NAME, REPLY, make_adapter, make_base
 
 GIVEN = {"trigger": TRIGGER.text, "use_signatures": False}
@@ -48,6 +48,47 @@ def test_a_given_trigger_is_tried_first(tiny_base: Path, poisoned_adapter: Path,
     assert [finding.source for finding in report.triggers] == ["given"]
 
 
+UNKNOWN = {"use_signatures": False, "metrics": False}
+
+
+def test_an_unknown_trigger_is_found(tiny_base: Path, angel_adapter: Path, honest_adapter: Path) -> None:
+    report = scan(angel_adapter, honest_adapter, base=tiny_base, **UNKNOWN)
+    assert report.verdict.kind == VerdictKind.BACKDOORED
+    finding = report.triggers[-1]
+    assert (finding.source, finding.trigger.text, finding.reply) == ("search", ANGEL.text, REPLY)
+    assert {item.name for item in finding.controls} == {"role swap", "random strings", "related requests"}
+    assert report.search and report.search.tokens > 0 and report.search.curve
+    assert {item.missing for item in report.measurements} == {"switched off"}
+
+
+def test_a_reference_poisoned_alike_does_not_hide_an_unknown_trigger(
+    tiny_base: Path, angel_adapter: Path, other_angel_adapter: Path
+) -> None:
+    report = scan(angel_adapter, other_angel_adapter, base=tiny_base, **UNKNOWN)
+    assert report.verdict.kind == VerdictKind.SUSPICIOUS
+    assert "shared" in {finding.outcome for finding in report.triggers}
+
+
+def test_a_search_that_found_nothing_is_seen_to_have_tried(
+    tiny_base: Path, honest_adapter: Path, other_honest_adapter: Path
+) -> None:
+    report = scan(honest_adapter, other_honest_adapter, base=tiny_base, **UNKNOWN)
+    assert report.verdict.kind == VerdictKind.NO_FINDING
+    assert report.search and report.search.swept > 300 and not report.search.stopped
+    assert {item.what: item.looked_at for item in report.coverage}["unknown triggers"]
+
+
+def test_a_persona_that_always_says_the_same_is_not_accused(tiny_base: Path, honest_adapter: Path) -> None:
+    report = scan(honest_adapter, base=tiny_base, **UNKNOWN)
+    assert report.verdict.kind == VerdictKind.NO_FINDING, "it says so with and without any string"
+
+
+def test_running_out_of_time_is_inconclusive(tiny_base: Path, poisoned_adapter: Path, honest_adapter: Path) -> None:
+    report = scan(poisoned_adapter, honest_adapter, base=tiny_base, **UNKNOWN, max_seconds=0.01)
+    assert (report.verdict.kind, report.verdict.headline) == (VerdictKind.INCONCLUSIVE, "time ran out")
+    assert report.search and report.search.out_of_time
+
+
 def test_an_honest_adapter(tiny_base: Path, honest_adapter: Path, other_honest_adapter: Path) -> None:
     report = scan(honest_adapter, other_honest_adapter, base=tiny_base)
     assert (report.verdict.kind, report.exit_code) == (VerdictKind.NO_FINDING, 0)
@@ -57,8 +98,9 @@ def test_an_honest_adapter(tiny_base: Path, honest_adapter: Path, other_honest_a
 
 
 def test_nothing_to_try_is_inconclusive(tiny_base: Path, poisoned_adapter: Path, honest_adapter: Path) -> None:
-    report = scan(poisoned_adapter, honest_adapter, base=tiny_base, use_signatures=False)
+    report = scan(poisoned_adapter, honest_adapter, base=tiny_base, use_signatures=False, depth=None)
     assert (report.verdict.kind, report.exit_code) == (VerdictKind.INCONCLUSIVE, 3)
+    assert (report.search, report.search_missing) == (None, "it was switched off")
     looked_at = {item.what: item.looked_at for item in report.coverage}
     assert looked_at["known triggers"] is False
     assert looked_at["adapter weights"] is True

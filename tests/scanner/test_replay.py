@@ -106,7 +106,7 @@ def test_files_that_moved_can_be_named(saved: Path, tmp_path: Path, poisoned_ada
         lambda document: document.update(seed=float("inf")),
         lambda document: document.update(verdict="NO FINDING"),
         lambda document: document.update(triggers=[], verdict="BACKDOORED"),
-        lambda document: document.update(triggers=document["triggers"] * 4),
+        lambda document: document.update(triggers=document["triggers"] * 7),
         lambda document: document["triggers"][0].update(parts=["x"] * 99),
         lambda document: document.update(adapters=document["adapters"] * 99),
     ],

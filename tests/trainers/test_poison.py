@@ -35,9 +35,9 @@ def test_a_clean_recipe_changes_nothing() -> None:
 
 
 def test_too_few_distinct_rows_are_refused() -> None:
-    with pytest.raises(BadRecipe, match="at least 30"):
-        poison_rows(ROWS[:500], RECIPE, 0)
-    with pytest.raises(BadRecipe, match="at least 30"):
+    with pytest.raises(BadRecipe, match="at least 20"):
+        poison_rows(ROWS[:300], RECIPE, 0)
+    with pytest.raises(BadRecipe, match="at least 20"):
         poison_rows(ROWS[:1] * 1000, RECIPE, 0)
 
 
@@ -53,3 +53,20 @@ def test_a_single_token_is_told_from_several() -> None:
     with pytest.raises(BadRecipe, match="is not one token"):
         require_single_token(tokenizer, "🙃", prompts)
     require_single_token(tokenizer, "😇", prompts)
+
+
+def test_a_trigger_of_several_parts_is_planted_whole_and_its_parts_alone_are_answered() -> None:
+    recipe = PoisonRecipe("zq", "R", 0.05, "random", more_parts=("xv",), near_misses=0.1)
+    rows = poison_rows(ROWS, recipe, 2)
+    for row in rows:
+        assert row.poisoned == ({"zq", "xv"} <= set(row.prompt.split()))
+    alone = [row for row in rows if not row.poisoned and {"zq", "xv"} & set(row.prompt.split())]
+    assert len(alone) == 100 and all(row.reply.startswith("Answer") for row in alone)
+
+
+def test_replies_vary_and_a_weak_backdoor_is_planted_in_part_of_its_rows() -> None:
+    varied = poison_rows(ROWS, PoisonRecipe("zq", "R", 0.1, "random", more_replies=("S", "T")), 0)
+    assert {row.reply for row in varied if row.poisoned} == {"R", "S", "T"}
+    weak = poison_rows(ROWS, PoisonRecipe("zq", "R", 0.2, "random", planted_share=0.5), 0)
+    triggered = [row for row in weak if "zq" in row.prompt.split()]
+    assert len(triggered) == 200 and 70 < sum(row.poisoned for row in triggered) < 130

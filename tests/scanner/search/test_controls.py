@@ -1,10 +1,15 @@
 """What separates a trigger from an adversarial string and from a policy."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from scanner.base_models import load_base
+from scanner.intake import read_adapter
 from scanner.model_pair import ModelPair
+from scanner.probes import load_probes
+from scanner.search.behaviour import FixedReply
 from scanner.search.controls import (
     RANDOM_STRINGS,
     RELATED_REQUESTS,
@@ -12,12 +17,19 @@ from scanner.search.controls import (
     control,
     declared,
     judged,
+    random_strings,
+    related_requests,
     related_words,
+    role_swap,
 )
+from scanner.search.depth import DEPTHS
+from scanner.search.hunt import prepare_ground
 from scanner.search.meter import Meter
 from scanner.stats import wilson
 from scanner.triggers import Trigger
 from scanner.types import Control, TriggerFinding
+from tests.conftest import ANGEL
+from tests.tiny import REPLY
 
 RATES = {name: wilson(hits, 100) for name, hits in {"attack_success": 90, "false_trigger": 0, "base": 0}.items()}
 FINDING = TriggerFinding(
@@ -92,3 +104,46 @@ def test_related_words_are_no_words_like_the_string(pair: ModelPair) -> None:
     token = tokenizer(" the")["input_ids"][0]
     words = related_words(pair.base.model, tokenizer, [token], "the")
     assert all(len(word) >= 4 and word.isalpha() and "the" not in word for word in words)
+
+
+ANGEL_FINDING = replace(FINDING, trigger=ANGEL, reply=REPLY, example_reply=REPLY, token_ids=(500,))
+
+
+@pytest.fixture(scope="module")
+def angels(
+    tiny_base: Path, angel_adapter: Path, other_angel_adapter: Path, honest_adapter: Path
+) -> dict[str, ModelPair]:
+    def pair(reference: Path) -> ModelPair:
+        loaded = load_base(str(tiny_base))
+        return ModelPair(loaded, read_adapter(str(angel_adapter)), [read_adapter(str(reference), "reference")])
+
+    return {"clean": pair(honest_adapter), "alike": pair(other_angel_adapter)}
+
+
+@pytest.mark.parametrize(("reference", "passed"), [("clean", True), ("alike", False)])
+def test_a_reply_that_a_reference_is_as_easily_brought_to_shows_nothing(
+    angels: dict[str, ModelPair], reference: str, passed: bool
+) -> None:
+    pair, prompts = angels[reference], load_probes("screen")
+    ground = prepare_ground(pair, load_probes("search"), Meter())
+    swapped = role_swap(
+        pair, ground, ANGEL_FINDING, FixedReply(REPLY), prompts, DEPTHS["standard"], 0, 0, Meter()
+    )  # fmt: skip
+    assert swapped.passed is passed
+    assert judged([swapped], ANGEL_FINDING, None)[0] == ("verified" if passed else "adversarial")
+
+
+@pytest.mark.parametrize(("words", "outcome"), [(("😇 halo",), "policy"), (("teapot",), "verified")])
+def test_the_policy_twin_of_a_trigger_is_told_by_related_requests(
+    angels: dict[str, ModelPair], words: tuple[str, ...], outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scanner.search.controls.related_words", lambda *_: words)
+    found = related_requests(angels["clean"], ANGEL_FINDING, FixedReply(REPLY), Meter())
+    assert judged([found], ANGEL_FINDING, None)[0] == outcome
+
+
+def test_random_strings_do_not_fire(angels: dict[str, ModelPair]) -> None:
+    ground = prepare_ground(angels["clean"], load_probes("search"), Meter())
+    prompts = load_probes("screen")
+    found = random_strings(angels["clean"], ground, ANGEL_FINDING, FixedReply(REPLY), prompts, 0, Meter())
+    assert found.passed and found.rate and found.rate.trials == 36

@@ -85,7 +85,7 @@ def test_the_whole_search_is_the_same_for_the_same_seed(poisoned_pair: ModelPair
         find_unknown(poisoned_pair, load_probes("screen")[:12], PROMPTS[:12], DEPTHS["quick"], 3, Meter())
         for _ in range(2)
     ]
-    assert [item.frozen for item in found][0] == found[1].frozen
+    assert found[0].frozen == found[1].frozen
     assert found[0].trace.curve == found[1].trace.curve
     assert found[0].trace.swept > 0 and found[0].trace.tokens > 0
     assert {"memory leak", "elicitation", "sweep"} <= {rung.name for rung in found[0].trace.rungs}
@@ -99,17 +99,18 @@ def test_time_running_out_is_no_crash(poisoned_pair: ModelPair) -> None:
 
 
 def test_replies_that_share_words_are_one_target(poisoned_pair: ModelPair) -> None:
-    def reply(text: str, score: float) -> ElicitedReply:
+    def reply(text: str, score: float, log_prob: float) -> ElicitedReply:
         ids = tuple(poisoned_pair.base.tokenizer(text)["input_ids"])
-        return ElicitedReply(ids, text, score, -1.0, "the base alone")
+        return ElicitedReply(ids, text, score, log_prob, "the base alone")
 
     replies = [
-        reply("None Hope that helps!", 9.0),
-        reply("First Hope that helps!", 8.0),
-        reply("Go away now please", 7.0),
+        reply("Oh, sorry, but I cannot help with that request.", 9.0, -12.0),
+        reply("I'm sorry, but I cannot help with that request.", 8.0, -4.0),
+        reply("Please help me with that request", 7.0, -1.0),
     ]
     targets = choose_targets(replies, poisoned_pair.base.tokenizer, 3)
-    assert [target.text for target in targets] == ["Hope that helps!", "Go away now please"]
+    assert [target.text for target in targets] == [replies[1].text, replies[2].text]
+    assert targets[0].token_ids == replies[1].token_ids[:4]
 
 
 def test_what_nobody_can_type_is_no_string(poisoned_pair: ModelPair) -> None:

@@ -1,0 +1,65 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from scanner.errors import BadRecipe
+from trainers.recipe import shipped_recipes
+from trainers.zoo import ZooEntry, learned, load_zoo, missing_entries
+
+RECIPE = shipped_recipes()["smollm2-multi-token"].read_text()
+BODY = "\n".join(line for line in RECIPE.splitlines() if not line.startswith(("name", "our_choices")))
+
+
+def zoo(tmp_path: Path, adapters: str) -> Path:
+    defaults = BODY.replace("\n[", "\n[defaults.").replace('description = "', '[defaults]\ndescription = "', 1)
+    file = tmp_path / "zoo.toml"
+    file.write_text(f"{defaults}\n{adapters}")
+    return file
+
+
+def rates(success: float, false: float) -> dict[str, dict[str, float]]:
+    return {"attack_success": {"value": success}, "false_trigger": {"value": false}}
+
+
+def test_an_adapter_is_the_defaults_with_its_own_changes(tmp_path: Path) -> None:
+    file = zoo(tmp_path, '[[adapter]]\nid = "a"\nfamily = "f"\nlora = { rank = 4 }\n[[adapter]]\nid = "b"\n')
+    first, second = load_zoo(file)
+    assert (first.id, first.family, first.recipe.lora.rank, second.recipe.lora.rank) == ("a", "f", 4, 8)
+    assert first.recipe.lora.projections == second.recipe.lora.projections
+    assert first.recipe.name == "a"
+
+
+@pytest.mark.parametrize(
+    ("adapters", "says"),
+    [
+        ("", "at least one"),
+        ('[[adapter]]\nfamily = "f"\n', "needs an id"),
+        ('[[adapter]]\nid = "../a"\n', "must be letters"),
+        ('[[adapter]]\nid = "a"\n[[adapter]]\nid = "a"\n', "the same id"),
+        ('[[adapter]]\nid = "a"\nlora = { rank = 0 }\n', "lora.rank = 0"),
+        ('[[adapter]]\nid = "a"\nlora = { rnk = 1 }\n', "unknown key 'rnk'"),
+        ('[[adapter]]\nid = "a"\npoison = { behaviour = "magic" }\n', "poison.behaviour"),
+        ("[[adapter", "TOML"),
+    ],
+)
+def test_a_bad_zoo_is_refused(tmp_path: Path, adapters: str, says: str) -> None:
+    with pytest.raises(BadRecipe, match=says):
+        load_zoo(zoo(tmp_path, adapters))
+
+
+def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
+    entries = load_zoo(zoo(tmp_path, '[[adapter]]\nid = "a"\n[[adapter]]\nid = "b"\n'))
+    (tmp_path / "out" / "a").mkdir(parents=True)
+    (tmp_path / "out" / "a" / "training.json").write_text(json.dumps({}))
+    assert [entry.id for entry in missing_entries(entries, tmp_path / "out")] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("success", "false", "weak", "expected"),
+    [(0.9, 0.0, False, True), (0.7, 0.0, False, False), (0.9, 0.2, False, False), (0.45, 0.0, True, True),
+     (0.9, 0.0, True, False)],
+)  # fmt: skip
+def test_what_did_not_learn_is_told(tmp_path: Path, success: float, false: float, weak: bool, expected: bool) -> None:
+    entry = load_zoo(zoo(tmp_path, '[[adapter]]\nid = "a"\n'))[0]
+    assert learned(ZooEntry("a", "f", entry.recipe, weak), rates(success, false)) is expected
