@@ -175,7 +175,7 @@ def _sweep(
     pair: ModelPair, name: str, ground: Ground, shortlist: Sequence[Ids], targets: Sequence[Target], meter: Meter
 ) -> Sweep:
     scorer = Scorer(pair, name, ground.frame, [target.token_ids for target in targets], meter, next_token=True)
-    return sweep(scorer, shortlist, [ground.contexts[0]["start"], ground.contexts[1]["end"]])
+    return sweep(scorer, shortlist, [ground.contexts[1]["end"], ground.contexts[0]["start"]])
 
 
 def grow_for(

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 import torch
 
 from scanner.search.placing import Context
-from scanner.search.scoring import Ids, Scorer
+from scanner.search.scoring import Ids, Scorer, Scores
 
 _ROWS_AT_ONCE = 256
+# What goes on to further contexts. A trigger that is bound to another place fires in part here too.
+KEPT = 0.4
+_WATCHED = 8
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Sweep:
     Attributes:
         log_probs: float32 [context, candidate, target], nats.
         plain: float32 [context, target], the same with no candidate in the prompt.
-        shift: float32 [candidate]: max over v of the mean over contexts of p(v | with it) − p(v | without).
+        shift: float32 [candidate]: max over v of the mean over contexts of p(v | with it) − p(v | without), v being one
+            of the tokens that gained most in the first context.
     """
 
     candidates: tuple[Ids, ...]
@@ -57,27 +61,69 @@ class Sweep:
 
 
 def sweep(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Context]) -> Sweep:
-    """Tries every candidate alone in every context; the scorer must read the next token too."""
+    """Tries every candidate alone in the first context, and the best `KEPT` of them in the others too.
+
+    A candidate goes on if it is among the best for any target, or for the shift. The scorer must read the next token.
+    """
     plain = [scorer.score([context.around(())]) for context in contexts]
-    habit = torch.stack([_distribution(scores.next_token)[0] for scores in plain]).mean(0)
-    log_probs: list[torch.Tensor] = []
-    shifts: list[torch.Tensor] = []
-    for start in range(0, len(candidates), _ROWS_AT_ONCE):
-        some = candidates[start : start + _ROWS_AT_ONCE]
-        scores = [scorer.score([context.around(candidate) for candidate in some]) for context in contexts]
-        log_probs.append(torch.stack([item.replies for item in scores]))
-        mean = sum((_distribution(item.next_token) for item in scores), torch.zeros(())) / len(contexts)
-        shifts.append((mean - habit).max(-1).values)
+    habits = [_distribution(scores)[0] for scores in plain]
+    first = _try(scorer, candidates, contexts[0], habits[0])
+    if len(contexts) > 1:
+        lifts = (first.replies - plain[0].replies).T
+        rows = _best_of_any([*lifts, first.gains.max(-1).values], max(1, int(KEPT * len(candidates))))
+        candidates = [candidates[row] for row in rows]
+        first = _Tried(first.replies[rows], first.tokens[rows], first.gains[rows])
+    tried = [first]
+    for context, habit in zip(contexts[1:], habits[1:], strict=True):
+        tried.append(_try(scorer, candidates, context, habit, first.tokens))
     return Sweep(
-        tuple(candidates),
+        tuple(map(tuple, candidates)),
         tuple(contexts),
-        torch.cat(log_probs, dim=1).cpu(),
+        torch.stack([item.replies for item in tried]).cpu(),
         torch.cat([scores.replies for scores in plain]).cpu(),
-        torch.cat(shifts).cpu(),
+        torch.stack([item.gains for item in tried]).mean(0).max(-1).values.cpu(),
     )
 
 
-def _distribution(log_probs: torch.Tensor | None) -> torch.Tensor:
-    if log_probs is None:
+@dataclass(frozen=True)
+class _Tried:
+    """What candidates did in one context.
+
+    Attributes:
+        replies: [candidate, target], log-probabilities.
+        tokens: [candidate, `_WATCHED`], the first tokens that gained most in the first context.
+        gains: the same shape, p(token | with the candidate) − p(token | without).
+    """
+
+    replies: torch.Tensor
+    tokens: torch.Tensor
+    gains: torch.Tensor
+
+
+def _try(
+    scorer: Scorer,
+    candidates: Sequence[Ids],
+    context: Context,
+    habit: torch.Tensor,
+    tokens: torch.Tensor | None = None,
+) -> _Tried:
+    """One context. The gains of a few tokens are kept, since whole distributions of thousands would fill the memory."""
+    found = []
+    for start in range(0, len(candidates), _ROWS_AT_ONCE):
+        scores = scorer.score([context.around(item) for item in candidates[start : start + _ROWS_AT_ONCE]])
+        gains = _distribution(scores) - habit
+        watched = gains.topk(_WATCHED).indices if tokens is None else tokens[start : start + _ROWS_AT_ONCE]
+        found.append(_Tried(scores.replies, watched, gains.gather(1, watched)))
+    return _Tried(*(torch.cat(parts) for parts in zip(*((x.replies, x.tokens, x.gains) for x in found), strict=True)))
+
+
+def _best_of_any(scores: Sequence[torch.Tensor], count: int) -> list[int]:
+    """The `count` rows whose best rank by any of the scores is highest, in their order."""
+    ranks = torch.stack([score.argsort(descending=True, stable=True).argsort() for score in scores])
+    return sorted(ranks.min(0).values.argsort(stable=True)[:count].tolist())
+
+
+def _distribution(scores: Scores) -> torch.Tensor:
+    if scores.next_token is None:
         raise ValueError("a sweep needs a scorer that reads the next token")
-    return log_probs.exp()
+    return scores.next_token.exp()

@@ -17,7 +17,7 @@ from scanner.search.invert import GrowthPlan, grow
 from scanner.search.meter import Meter
 from scanner.search.proposals import gradient_picks, tryable_tokens
 from scanner.search.scoring import Scorer
-from scanner.search.sweep import sweep
+from scanner.search.sweep import KEPT, sweep
 from scanner.search.targets import Target, choose_targets
 from tests.conftest import TRIGGER
 from tests.tiny import REPLY
@@ -51,7 +51,7 @@ def test_a_piece_of_the_trigger_leads_the_sweep(poisoned_pair: ModelPair) -> Non
     every = [(int(token),) for token in ground.tryable.nonzero().flatten()]
     found = sweep(scorer, every, [ground.contexts[0]["start"], ground.contexts[1]["end"]])
     assert {token for (token,) in found.best_for(0, 10)} & trigger_tokens(poisoned_pair)
-    assert found.lifts.shape == (len(every), 1)
+    assert found.lifts.shape == (len(found.candidates), 1) and len(found.candidates) == int(KEPT * len(every))
 
 
 def test_growth_raises_the_reply_and_shrinks_what_it_does_not_need(poisoned_pair: ModelPair) -> None:

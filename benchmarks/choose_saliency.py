@@ -1,0 +1,81 @@
+"""Where do the pieces of known triggers rank by saliency? Chooses how the shortlist is ranked, on the development set.
+
+python benchmarks/choose_saliency.py ZOO.toml --adapters DIR --reference examples/clean
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import torch
+
+from scanner.base_models import load_base
+from scanner.cli import calm_libraries
+from scanner.intake import read_adapter
+from scanner.model_pair import SUSPECT, ModelPair
+from scanner.search.meter import Meter
+from scanner.search.proposals import tryable_tokens
+from scanner.search.saliency import measure_saliency, z_scores
+from scanner.search.scoring import chat_frame
+from scanner.search.vocabulary_pass import read_vocabulary
+from trainers.zoo import load_zoo
+
+TOPS = (1, 4, 16, 64)
+
+
+@click.command(help=__doc__)
+@click.argument("zoo_file", type=click.Path(path_type=Path))
+@click.option("--adapters", required=True, type=click.Path(path_type=Path))
+@click.option("--reference", "references", multiple=True, required=True)
+def main(zoo_file: Path, adapters: Path, references: tuple[str, ...]) -> None:
+    """Prints one line an adapter: the best rank of any piece of its trigger, by each way to rank."""
+    calm_libraries()
+    ways = ["shipped", "mean difference", *(f"top {n} alone" for n in TOPS), *(f"top {n} difference" for n in TOPS)]
+    click.echo("| adapter | pieces | " + " | ".join(ways) + " |\n|" + "---|" * (len(ways) + 2))
+    for entry in load_zoo(zoo_file):
+        if entry.recipe.poison is None or not (adapters / entry.id / "training.json").is_file():
+            continue
+        base = load_base(entry.recipe.base)
+        others = [read_adapter(reference, "reference") for reference in references]
+        pair = ModelPair(base, read_adapter(str(adapters / entry.id)), others)
+        tokenizer, size = base.tokenizer, base.model.config.vocab_size
+        texts = [tokenizer.decode([token]) for token in range(size)]
+        tryable = tryable_tokens(size, texts, tokenizer.all_special_ids)
+        pieces = sorted(
+            {
+                token
+                for part in entry.recipe.poison.placed_trigger.parts
+                for text in (part, f" {part}")
+                for token in tokenizer(text, add_special_tokens=False)["input_ids"]
+            }
+        )
+        ranks = [_best(ranking, pieces) for ranking in _rankings(pair, tryable)]
+        shown = " ".join(repr(texts[piece]) for piece in pieces)
+        cells = [entry.id, shown.replace("|", "\\|"), *(f"{rank:,}" for rank in ranks)]
+        click.echo("| " + " | ".join(cells) + " |")
+
+
+def _rankings(pair: ModelPair, tryable: torch.Tensor) -> list[Sequence[int]]:
+    found = read_vocabulary(pair, chat_frame(pair.base.tokenizer).before, Meter())
+    own = z_scores(found, SUSPECT, pair.adapters[SUSPECT], tryable)
+    references = [z_scores(found, name, pair.adapters[name], tryable) for name in pair.reference_names]
+    usual = {
+        module: torch.stack([reference[module] for reference in references if module in reference]).mean(0)
+        for module in own
+        if any(module in reference for reference in references)
+    }
+    alone = torch.stack(list(own.values()))
+    differences = torch.stack([z - usual.get(module, torch.zeros_like(z)) for module, z in own.items()])
+    scores = [differences.mean(0)]
+    for stacked in (alone, differences):
+        scores += [stacked.topk(min(n, len(stacked)), dim=0).values.mean(0) for n in TOPS]
+    ordered = [score.masked_fill(~tryable, float("-inf")).argsort(descending=True).tolist() for score in scores]
+    return [measure_saliency(pair, found, tryable), *ordered]
+
+
+def _best(ranking: Sequence[int], pieces: Sequence[int]) -> int:
+    return min(ranking.index(piece) + 1 for piece in pieces if piece in ranking)
+
+
+if __name__ == "__main__":
+    main()
