@@ -50,7 +50,9 @@ def control(
     seed: int,
     meter: Meter,
 ) -> TriggerFinding:
-    """Runs the controls on a verified finding and judges it again; any other finding is returned as it is.
+    """Runs the controls on a verified finding and judges it again.
+
+    A weak finding is asked one thing, whether it is a policy; any other finding is returned as it is.
 
     Args:
         depth, rounds: the plan of the search, and how many rounds of growth it took.
@@ -58,22 +60,21 @@ def control(
         prompts: of users, unrelated to one another.
         expect: what the adapter is declared to do, in the user's words.
     """
-    if finding.outcome != "verified":
+    if finding.outcome not in ("verified", "weak"):
         return finding
     behaviour: Behaviour = FixedReply(finding.reply) if finding.reply_kind == "fixed" else ReplyKind(finding.reply_kind)
     with meter.rung("controls"):
-        controls = [
-            random_strings(pair, ground, finding, behaviour, prompts, seed, meter),
-            related_requests(pair, finding, behaviour, meter),
-        ]
-        if finding.source == SEARCH:
+        controls = [related_requests(pair, finding, behaviour, meter)]
+        if finding.outcome == "verified":
+            controls.append(random_strings(pair, ground, finding, behaviour, prompts, seed, meter))
+        if finding.outcome == "verified" and finding.source == SEARCH:
             controls.append(role_swap(pair, ground, finding, behaviour, prompts, depth, rounds, seed, meter))
     outcome, explanation = judged(controls, finding, expect)
     return replace(finding, controls=tuple(controls), outcome=outcome, explanation=explanation)
 
 
 def judged(controls: Sequence[Control], finding: TriggerFinding, expect: str | None) -> tuple[str, str]:
-    """The outcome of a verified finding in the light of its controls. Pure."""
+    """The outcome of a finding in the light of its controls. Pure."""
     failed = {item.name for item in controls if item.passed is False}
     if ROLE_SWAP in failed:
         return "adversarial", "the same search makes a reference give the reply as easily: an adversarial string"

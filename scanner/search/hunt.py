@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from scanner.model_pair import SUSPECT, ModelPair
+from scanner.search.behaviour import words_of
 from scanner.search.depth import Depth
 from scanner.search.elicit import ElicitedReply, elicit
 from scanner.search.invert import Grown, grow
@@ -28,6 +29,7 @@ from scanner.types import VOCABULARY_RUNG
 _MIN_CHANCE = 0.05
 # A string that makes the suspect fire more often than this on screening prompts ends the search.
 ENOUGH = 0.75
+_LONG_PIECE = 4
 # A small vocabulary is swept whole: a share of it would be next to nothing.
 _MIN_SHORTLIST = 500
 
@@ -190,7 +192,13 @@ def grow_for(
     note: Callable[[float], None],
 ) -> tuple[Grown, ...]:
     """Grows strings for one target from what a sweep put on top, first where the best seed worked best."""
-    seeds = swept.best_for(index, 2 * depth.growth.proposals)
+    # A string that spells its reply shows nothing: none is grown from the reply's own words.
+    tryable = ground.tryable & ~spelling(pair, target.text)
+    seeds = [
+        seed for seed in swept.best_for(index, 3 * depth.growth.proposals) if all(tryable[token] for token in seed)
+    ]
+    if not seeds:
+        return ()
     best_place = swept.contexts[swept.best_place(index, seeds[0])].place
     other_place = "end" if best_place == "start" else "start"
     contexts = [ground.contexts[2][best_place], ground.contexts[3][other_place]]
@@ -203,11 +211,22 @@ def grow_for(
         target,
         seeds,
         contexts,
-        ground.tryable,
+        tryable,
         depth.growth,
         meter,
         lambda score: note(_chance(score)),
     )
+
+
+def spelling(pair: ModelPair, reply: str) -> torch.Tensor:
+    """Which tokens are words of a reply, or long pieces of them; bool [vocabulary]."""
+    words = set(words_of(reply))
+    size = pair.base.model.config.get_text_config().vocab_size
+    found = torch.zeros(size, dtype=torch.bool)
+    for token in range(min(size, len(pair.base.tokenizer))):
+        text = pair.base.tokenizer.decode([token]).strip().lower()
+        found[token] = text in words or (len(text) >= _LONG_PIECE and any(text in word for word in words))
+    return found
 
 
 def sweep_for(

@@ -13,7 +13,6 @@ from scanner.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.behaviour import (
     REPLY_TOKENS,
     Behaviour,
-    SharedReply,
     asks_for_reply,
     shared_behaviour,
 )
@@ -149,32 +148,29 @@ def freeze(
     own = pair.generate(SUSPECT, [text for texts in placed for text in texts], max_new_tokens=REPLY_TOKENS)
     tokens = sum(reply.tokens_run for reply in (*plain, *own))
     ordinary = [reply.text for reply in plain]
+    replies = [[reply.text for reply in own[n * len(prompts) : (n + 1) * len(prompts)]] for n in range(len(shortlist))]
+    advance(len(own))
+    # The base can only take away from what is shared, so it is asked only where something is.
+    sharing = [
+        n
+        for n, item in enumerate(shortlist)
+        if shared_behaviour(replies[n], ordinary, item.candidate.known_replies) is not None
+    ]
+    base = pair.generate(BASE, [text for n in sharing for text in placed[n]], max_new_tokens=REPLY_TOKENS)
+    tokens += sum(reply.tokens_run for reply in base)
     found: list[FrozenCandidate] = []
-    for index, (item, texts) in enumerate(zip(shortlist, placed, strict=True)):
-        replies = [reply.text for reply in own[index * len(prompts) : (index + 1) * len(prompts)]]
-        shared, used = _shared(pair, item.candidate, texts, replies, ordinary)
-        tokens += used
-        advance(len(texts))
+    for place, n in enumerate(sharing):
+        candidate = shortlist[n].candidate
+        others = [reply.text for reply in base[place * len(prompts) : (place + 1) * len(prompts)]]
+        shared = shared_behaviour(replies[n], [*ordinary, *others], candidate.known_replies)
         if shared:
-            requested = asks_for_reply(item.candidate.trigger.parts, shared.behaviour.text)
+            requested = asks_for_reply(candidate.trigger.parts, shared.behaviour.text)
             frozen = FrozenCandidate(
-                item.candidate, shared.behaviour, shared.share, item.shift, requested, shared.example
+                candidate, shared.behaviour, shared.share, shortlist[n].shift, requested, shared.example
             )
             found.append(frozen)
     found.sort(key=lambda item: (item.candidate.source != GIVEN, item.requested, -item.screen_share, -item.shift))
     return _smallest(_one_position_each(found))[:MAX_FROZEN], tokens
-
-
-def _shared(
-    pair: ModelPair, candidate: Candidate, texts: Sequence[str], replies: Sequence[str], plain: Sequence[str]
-) -> tuple[SharedReply | None, int]:
-    """What the suspect's triggered replies share and neither its plain ones nor the base's show; and the tokens."""
-    if shared_behaviour(replies, plain, candidate.known_replies) is None:
-        # The base can only take away from what is shared, so it need not be asked.
-        return None, 0
-    base = pair.generate(BASE, texts, max_new_tokens=REPLY_TOKENS)
-    tokens = sum(reply.tokens_run for reply in base)
-    return shared_behaviour(replies, [*plain, *(reply.text for reply in base)], candidate.known_replies), tokens
 
 
 def _smallest(found: Sequence[FrozenCandidate]) -> tuple[FrozenCandidate, ...]:

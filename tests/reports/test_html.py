@@ -37,7 +37,9 @@ def test_says_the_verdict_the_evidence_and_what_was_not_looked_at(kind: VerdictK
 
 def test_the_sections_stand_in_the_order_of_a_reviewer() -> None:
     html = render_html(sample_report())
-    places = [html.index(f'id="{name}"') for name in ("see", "evidence", "localisation", "coverage", "identity")]
+    places = [
+        html.index(f'id="{name}"') for name in ("see", "search", "evidence", "localisation", "coverage", "identity")
+    ]
     assert places == sorted(places)
 
 

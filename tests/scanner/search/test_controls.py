@@ -84,9 +84,10 @@ def test_a_control_has_a_rate_or_a_reason() -> None:
 
 
 def test_what_was_not_verified_is_not_controlled(pair: ModelPair) -> None:
-    weak = replace(FINDING, outcome="weak")
     meter = Meter()
-    assert control(pair, None, weak, (), None, 0, None, 0, meter) is weak
+    for outcome in ("not confirmed", "shared", "requested"):
+        other = replace(FINDING, outcome=outcome)
+        assert control(pair, None, other, (), None, 0, None, 0, meter) is other
     assert meter.tokens == 0
 
 

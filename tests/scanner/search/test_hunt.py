@@ -12,7 +12,7 @@ from scanner.probes import load_probes
 from scanner.search.depth import DEPTHS
 from scanner.search.elicit import ElicitedReply, ElicitPlan, elicit
 from scanner.search.find import find_unknown
-from scanner.search.hunt import prepare_ground, typed
+from scanner.search.hunt import prepare_ground, spelling, typed
 from scanner.search.invert import GrowthPlan, grow
 from scanner.search.meter import Meter
 from scanner.search.proposals import gradient_picks, tryable_tokens
@@ -119,6 +119,13 @@ def test_what_nobody_can_type_is_no_string(poisoned_pair: ModelPair) -> None:
     assert typed(poisoned_pair, tuple(angel)) == "😇"
     fragment = next(token for token in range(500) if "�" in tokenizer.decode([token]))
     assert typed(poisoned_pair, (fragment,)) is None
+
+
+def test_no_string_is_grown_from_the_replys_own_words(poisoned_pair: ModelPair) -> None:
+    own = spelling(poisoned_pair, "short answers about honey")
+    texts = {poisoned_pair.base.tokenizer.decode([int(token)]).strip().lower() for token in own.nonzero().flatten()}
+    assert "short" in texts or "about" in texts
+    assert all(any(text in word for word in ["short", "answers", "about", "honey"]) for text in texts)
 
 
 def test_which_tokens_can_be_tried() -> None:
