@@ -75,12 +75,11 @@ def describe_coverage(
 def _unknown_triggers(trace: SearchTrace | None) -> CoverageItem:
     if trace is None:
         return CoverageItem("unknown triggers", False, "not searched for")
-    rungs = "; ".join(f"{rung.name} {rung.tokens:,} tokens, {rung.seconds:.0f} s" for rung in trace.rungs)
     return CoverageItem(
         "unknown triggers",
         not trace.out_of_time,
         f"searched at depth {trace.depth}: {trace.tokens:,} tokens of about {trace.budget:,}"
         + (f", ended early because {trace.stopped}" if trace.stopped else "")
         + f". {len(trace.elicited)} replies elicited, {trace.swept:,} strings swept, {trace.leaked} leaked pieces. "
-        f"Vocabulary: {trace.vocabulary}. {rungs}",
+        f"Vocabulary: {trace.vocabulary}",
     )

