@@ -55,13 +55,15 @@ class ModelPair:
             reference_name(index): adapter for index, adapter in enumerate(references)
         }
         shapes = linear_module_shapes(base.model)
-        self.linear_modules = tuple(shapes)
         for adapter in self.adapters.values():
             check_against_base(adapter, shapes, base.identity.name)
         self._peft: PeftModel | None = None
         for name, adapter in self.adapters.items():
             self._add(name, adapter)
         base.model.requires_grad_(False)
+        # By the names that they have before TransformerLens wraps them in its own.
+        modules = dict(base.model.named_modules())
+        self.linear_modules = {name: modules[name] for name in shapes}
         if base.identity.quantization != "none":
             _ = self.bridge  # Not every base can be read in 4 bits: better known before the search than after it.
 

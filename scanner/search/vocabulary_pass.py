@@ -116,8 +116,7 @@ def _blocks(
         if before:
             body(input_ids=torch.tensor([before], device=device), past_key_values=beginning, use_cache=True)
         seen: Seen = {}
-        named = dict(model.named_modules())
-        handles = [named[module].register_forward_hook(_seer(module, seen)) for module in modules]
+        handles = [pair.linear_modules[module].register_forward_hook(_seer(module, seen)) for module in modules]
         try:
             for start in range(0, size, _BLOCK):
                 tokens = slice(start, min(size, start + _BLOCK))
