@@ -30,8 +30,12 @@ from scanner.types import VOCABULARY_RUNG
 _MIN_CHANCE = 0.05
 _ALWAYS_TRIED = 2
 # A string that makes the suspect fire more often than this on screening prompts ends the search.
-ENOUGH = 0.75
+ENOUGH = 0.85
 _LONG_PIECE = 4
+# The answer's first token that strings are grown for is that which so many of the most shifting candidates call for.
+_SHIFTING = 16
+# Nats of elicitation below which a reply hardly stands out; decides on the order of work alone.
+_CLEAR_TARGET = 5.0
 # A small vocabulary is swept whole: a share of it would be next to nothing.
 _MIN_SHORTLIST = 500
 
@@ -157,16 +161,32 @@ def hunt(
 
     if leads and fires(leads) >= ENOUGH:
         return result("a string that fires reliably was found")
-    for index, target in enumerate(targets[: depth.grown]):
+    for index, target in growth_aims(swept, targets[: depth.grown]):
         if meter.tokens >= depth.tokens:
             return result("its budget of tokens was spent")
         with meter.rung("growth"):
-            grown = grow_for(pair, SUSPECT, ground, swept, index, target, depth, meter, notebook.note)
+            # How likely a mere first token is says nothing of the chance to fire.
+            note = notebook.note if index is not None else lambda _: notebook.note(0.0)
+            grown = grow_for(pair, SUSPECT, ground, swept, index, target, depth, meter, note)
         found = _typeable(pair, grown, target)
         leads = sorted({*leads, *found}, key=lambda lead: (-lead.chance, lead.text))
         if found and fires(found) >= ENOUGH:
             return result("a string that fires reliably was found")
     return result()
+
+
+def growth_aims(swept: Sweep, targets: Sequence[Target]) -> list[tuple[int | None, Target]]:
+    """What strings are grown for: each target by its number, and, for replies of no fixed text, a mere first token.
+
+    A refusal in varying words or an answer in another language shows in how the answer begins. It goes before targets
+    that hardly stand out.
+    """
+    aims: list[tuple[int | None, Target]] = list(enumerate(targets))
+    token = swept.most_gained(_SHIFTING)
+    if token is not None:
+        clear = sum(target.score >= _CLEAR_TARGET for target in targets)
+        aims.insert(clear, (None, Target((token,), "", 0.0)))
+    return aims
 
 
 def shortlisted(ranking: Sequence[int], depth: Depth, leaked: Sequence[Ids]) -> tuple[Ids, ...]:
@@ -187,7 +207,7 @@ def grow_for(
     name: str,
     ground: Ground,
     swept: Sweep,
-    index: int,
+    index: int | None,
     target: Target,
     depth: Depth,
     meter: Meter,
@@ -260,7 +280,7 @@ def _leads_of_sweep(pair: ModelPair, swept: Sweep, targets: Sequence[Target], co
     for index, target in enumerate(targets):
         for rank, candidate in enumerate(swept.best_for(index, count)):
             offer(rank, candidate, _chance(float(best[swept.candidates.index(candidate), index])), target.text)
-    for rank, candidate in enumerate(swept.most_shifting(count)):
+    for rank, candidate in enumerate(swept.best_for(None, count)):
         offer(rank, candidate, float(swept.shift[swept.candidates.index(candidate)]), "")
     return sorted(found.values(), key=lambda lead: (-lead.chance, lead.text))[:count]
 

@@ -25,15 +25,21 @@ class Sweep:
     Attributes:
         log_probs: float32 [context, candidate, target], nats.
         plain: float32 [context, target], the same with no candidate in the prompt.
-        shift: float32 [candidate]: max over v of the mean over contexts of p(v | with it) − p(v | without), v being one
-            of the tokens that gained most in the first context.
+        watched: int64 [candidate, `_WATCHED`], the first tokens of an answer that gained most in the first context.
+        gains: float32 [context, candidate, `_WATCHED`], p(token | with the candidate) − p(token | without).
     """
 
     candidates: tuple[Ids, ...]
     contexts: tuple[Context, ...]
     log_probs: torch.Tensor
     plain: torch.Tensor
-    shift: torch.Tensor
+    watched: torch.Tensor
+    gains: torch.Tensor
+
+    @property
+    def shift(self) -> torch.Tensor:
+        """float32 [candidate]: the highest gain of one first token, mean over contexts."""
+        return self.gains.mean(0).max(-1).values
 
     @property
     def lifts(self) -> torch.Tensor:
@@ -44,20 +50,27 @@ class Sweep:
         lift = self.log_probs - self.plain[:, None, :]
         return (lift.mean(0) + lift.max(0).values) / 2
 
-    def best_for(self, target: int, count: int) -> list[Ids]:
-        """The candidates that lift a target most, best first."""
-        order = self.lifts[:, target].argsort(descending=True, stable=True)[:count]
+    def best_for(self, target: int | None, count: int) -> list[Ids]:
+        """The candidates that lift a target most, best first; of target None, those that shift the first token most."""
+        scores = self.shift if target is None else self.lifts[:, target]
+        order = scores.argsort(descending=True, stable=True)[:count]
         return [self.candidates[row] for row in order.tolist()]
 
-    def best_place(self, target: int, candidate: Ids) -> int:
-        """The index of the context in which a candidate lifts a target most."""
+    def best_place(self, target: int | None, candidate: Ids) -> int:
+        """The index of the context in which a candidate lifts a target, or shifts the first token, most."""
         row = self.candidates.index(candidate)
+        if target is None:
+            return int(self.gains[:, row].max(-1).values.argmax())
         return int((self.log_probs[:, row, target] - self.plain[:, target]).argmax())
 
-    def most_shifting(self, count: int) -> list[Ids]:
-        """The candidates that shift the answer's first token most, best first."""
-        order = self.shift.argsort(descending=True, stable=True)[:count]
-        return [self.candidates[row] for row in order.tolist()]
+    def most_gained(self, count: int) -> int | None:
+        """The first token that the `count` most shifting candidates together gain most for; None without any."""
+        totals: dict[int, float] = {}
+        for candidate in self.best_for(None, count):
+            row = self.candidates.index(candidate)
+            for token, gain in zip(self.watched[row].tolist(), self.gains[:, row].mean(0).tolist(), strict=True):
+                totals[token] = totals.get(token, 0.0) + gain
+        return max(totals, key=lambda token: (totals[token], -token), default=None)
 
 
 def sweep(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Context]) -> Sweep:
@@ -81,7 +94,8 @@ def sweep(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Context]
         tuple(contexts),
         torch.stack([item.replies for item in tried]).cpu(),
         torch.cat([scores.replies for scores in plain]).cpu(),
-        torch.stack([item.gains for item in tried]).mean(0).max(-1).values.cpu(),
+        first.tokens.cpu(),
+        torch.stack([item.gains for item in tried]).cpu(),
     )
 
 

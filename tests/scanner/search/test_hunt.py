@@ -12,12 +12,12 @@ from scanner.probes import load_probes
 from scanner.search.depth import DEPTHS
 from scanner.search.elicit import ElicitedReply, ElicitPlan, elicit
 from scanner.search.find import find_unknown
-from scanner.search.hunt import prepare_ground, spelling, typed
+from scanner.search.hunt import growth_aims, prepare_ground, spelling, typed
 from scanner.search.invert import GrowthPlan, grow
 from scanner.search.meter import Meter
 from scanner.search.proposals import gradient_picks, tryable_tokens
 from scanner.search.scoring import Scorer
-from scanner.search.sweep import KEPT, sweep
+from scanner.search.sweep import KEPT, Sweep, sweep
 from scanner.search.targets import Target, choose_targets
 from tests.conftest import TRIGGER
 from tests.tiny import REPLY
@@ -111,6 +111,25 @@ def test_replies_that_share_words_are_one_target(poisoned_pair: ModelPair) -> No
     targets = choose_targets(replies, poisoned_pair.base.tokenizer, 3)
     assert [target.text for target in targets] == [replies[1].text, replies[2].text]
     assert targets[0].token_ids == replies[1].token_ids[:4]
+
+
+def moved(gains: list[list[float]], watched: list[list[int]]) -> Sweep:
+    """A sweep of candidates (0,), (1,) ... in two contexts that gained alike in both, for no target."""
+    table = torch.tensor([gains, gains])
+    candidates = tuple((row,) for row in range(len(gains)))
+    return Sweep(candidates, (), torch.zeros(2, len(gains), 0), torch.zeros(2, 0), torch.tensor(watched), table)
+
+
+def test_a_reply_of_no_fixed_text_is_sought_by_the_first_token_that_many_candidates_call_for() -> None:
+    swept = moved([[0.3, 0.2], [0.3, 0.1], [0.5, 0.0]], [[7, 8], [7, 9], [4, 8]])
+    assert swept.best_for(None, 1) == [(2,)]
+    assert swept.most_gained(3) == 7 and swept.most_gained(1) == 4
+    clear, faint = Target((1, 2), "clear", 20.0), Target((3, 4), "faint", 0.5)
+    assert [(number, target.token_ids) for number, target in growth_aims(swept, [clear, faint])] == [
+        (0, (1, 2)),
+        (None, (7,)),
+        (1, (3, 4)),
+    ]
 
 
 def test_what_nobody_can_type_is_no_string(poisoned_pair: ModelPair) -> None:
