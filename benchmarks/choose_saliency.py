@@ -13,14 +13,18 @@ from scanner.base_models import load_base
 from scanner.cli import calm_libraries
 from scanner.intake import read_adapter
 from scanner.model_pair import SUSPECT, ModelPair
+from scanner.probes import draw_probes
+from scanner.search.hunt import most_called_for, prepare_ground
 from scanner.search.meter import Meter
 from scanner.search.proposals import tryable_tokens
 from scanner.search.saliency import measure_saliency, z_scores
 from scanner.search.scoring import chat_frame
+from scanner.search.targets import TARGET_TOKENS, Target
 from scanner.search.vocabulary_pass import read_vocabulary
 from trainers.zoo import load_zoo
 
 TOPS = (1, 4, 16, 64)
+PROMPTS = 24
 
 
 @click.command(help=__doc__)
@@ -30,14 +34,20 @@ TOPS = (1, 4, 16, 64)
 def main(zoo_file: Path, adapters: Path, references: tuple[str, ...]) -> None:
     """Prints one line an adapter: the best rank of any piece of its trigger, by each way to rank."""
     calm_libraries()
-    ways = ["shipped", "mean difference", *(f"top {n} alone" for n in TOPS), *(f"top {n} difference" for n in TOPS)]
+    ways = [
+        "saliency, shipped",
+        "gradient of the true reply",
+        "mean difference",
+        *(f"top {n} alone" for n in TOPS),
+        *(f"top {n} difference" for n in TOPS),
+    ]
     click.echo("| adapter | pieces | " + " | ".join(ways) + " |\n|" + "---|" * (len(ways) + 2))
     for entry in load_zoo(zoo_file):
         if entry.recipe.poison is None or not (adapters / entry.id / "training.json").is_file():
             continue
         base = load_base(entry.recipe.base)
-        others = [read_adapter(reference, "reference") for reference in references]
-        pair = ModelPair(base, read_adapter(str(adapters / entry.id)), others)
+        honest = [read_adapter(reference, "reference") for reference in references]
+        pair = ModelPair(base, read_adapter(str(adapters / entry.id)), honest)
         tokenizer, size = base.tokenizer, base.model.config.vocab_size
         texts = [tokenizer.decode([token]) for token in range(size)]
         tryable = tryable_tokens(size, texts, tokenizer.all_special_ids)
@@ -49,7 +59,11 @@ def main(zoo_file: Path, adapters: Path, references: tuple[str, ...]) -> None:
                 for token in tokenizer(text, add_special_tokens=False)["input_ids"]
             }
         )
-        ranks = [_best(ranking, pieces) for ranking in _rankings(pair, tryable)]
+        reply = tuple(tokenizer(entry.recipe.poison.reply, add_special_tokens=False)["input_ids"])[:TARGET_TOKENS]
+        ground = prepare_ground(pair, draw_probes("search", PROMPTS, 0), Meter())
+        by_gradient = most_called_for(pair, SUSPECT, ground, Target(reply, entry.recipe.poison.reply, 0.0), Meter())
+        shipped, *others = _rankings(pair, tryable)
+        ranks = [_best(ranking, pieces) for ranking in (shipped, by_gradient, *others)]
         shown = " ".join(repr(texts[piece]) for piece in pieces)
         cells = [entry.id, shown.replace("|", "\\|"), *(f"{rank:,}" for rank in ranks)]
         click.echo("| " + " | ".join(cells) + " |")

@@ -43,7 +43,8 @@ class _Trials:
         self.leads: dict[str, Lead] = {}
 
     def best_share(self, leads: Sequence[Lead]) -> float:
-        """The highest share of prompts on which one of the leads switches on a behaviour."""
+        """The highest share of prompts on which one of the leads switches on a behaviour, beyond those that show it
+        anyway."""
         new = [lead for lead in {lead.text: lead for lead in leads}.values() if lead.text not in self.fired]
         with self._meter.rung("free answers"):
             if self._plain is None:
@@ -54,7 +55,10 @@ class _Trials:
         for index, lead in enumerate(new):
             own = answers[index * len(self._prompts) : (index + 1) * len(self._prompts)]
             shared = shared_behaviour(own, self._plain, _aims(lead), min_count=_MIN_FIRED)
-            self.leads[lead.text], self.fired[lead.text] = lead, shared.share if shared else 0.0
+            self.leads[lead.text] = lead
+            # What the suspect says anyway is not switched on: an honest persona must not end the search.
+            usual = sum(map(shared.behaviour.shown_by, self._plain)) / len(self._plain) if shared else 0.0
+            self.fired[lead.text] = max(0.0, shared.share - usual) if shared else 0.0
         return max((self.fired[lead.text] for lead in leads), default=0.0)
 
     def _placed(self, lead: Lead) -> list[str]:
@@ -89,7 +93,7 @@ def find_unknown(
     frozen: tuple[FrozenCandidate, ...] = ()
     out_of_time = False
     try:
-        ground = prepare_ground(pair, worked_with, meter)
+        ground = prepare_ground(pair, worked_with, meter, seed)
         result = hunt(pair, ground, worked_with, depth, seed, meter, trials.best_share)
         with meter.rung("free answers"):
             frozen, tokens = freeze(pair, _worth_freezing(trials), answered, seed)

@@ -17,7 +17,7 @@ from scanner.search.invert import Grown, grow
 from scanner.search.leak import leaked_pieces
 from scanner.search.meter import Meter
 from scanner.search.placing import Context, make_contexts
-from scanner.search.proposals import tryable_tokens
+from scanner.search.proposals import Setting, called_for, draw_fillers, tryable_tokens
 from scanner.search.saliency import measure_saliency
 from scanner.search.scoring import Frame, Ids, Scorer, chat_frame
 from scanner.search.sweep import Sweep, sweep
@@ -36,6 +36,9 @@ _LONG_PIECE = 4
 _SHIFTING = 16
 # Nats of elicitation below which a reply hardly stands out; decides on the order of work alone.
 _CLEAR_TARGET = 5.0
+# Random tokens in the slot while its gradient is read: over eight contexts in the sweep, two in growth.
+_FILLERS = 64
+_FILLERS_IN_GROWTH = 8
 # A small vocabulary is swept whole: a share of it would be next to nothing.
 _MIN_SHORTLIST = 500
 
@@ -61,6 +64,7 @@ class Ground:
     tryable: torch.Tensor
     vocabulary: VocabularyPass
     contexts: tuple[dict[str, Context], ...]
+    fillers: Ids
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class _Notebook:
         self.curve.append((self.meter.tokens, best))
 
 
-def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter) -> Ground:
+def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: int = 0) -> Ground:
     """The chat frame, the tokens that can be tried, the vocabulary pass, and prompts to place candidates in.
 
     Args:
@@ -114,7 +118,8 @@ def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter) -> Gro
     with meter.rung(VOCABULARY_RUNG):
         vocabulary = read_vocabulary(pair, frame.before, meter)
     short = sorted(prompts, key=lambda prompt: (len(prompt), prompt))[:4]
-    return Ground(frame, tryable, vocabulary, tuple(make_contexts(tokenizer, prompt) for prompt in short))
+    contexts = tuple(make_contexts(tokenizer, prompt) for prompt in short)
+    return Ground(frame, tryable, vocabulary, contexts, draw_fillers(tryable, _FILLERS, seed))
 
 
 def hunt(
@@ -141,7 +146,9 @@ def hunt(
     with meter.rung("elicitation"):
         elicited = elicit(pair, ground.frame, users, ranking, depth.elicit, meter)
     targets = choose_targets(elicited, tokenizer, depth.targets)
-    shortlist = shortlisted(ranking, depth, leaked)
+    with meter.rung("gradients"):
+        wanted = [most_called_for(pair, SUSPECT, ground, target, meter) for target in targets]
+    shortlist = shortlisted([ranking, *wanted], depth, leaked)
     with meter.rung("sweep"):
         swept = _sweep(pair, SUSPECT, ground, shortlist, targets, meter)
     leads = _leads_of_sweep(pair, swept, targets, depth.tried)
@@ -189,10 +196,19 @@ def growth_aims(swept: Sweep, targets: Sequence[Target]) -> list[tuple[int | Non
     return aims
 
 
-def shortlisted(ranking: Sequence[int], depth: Depth, leaked: Sequence[Ids]) -> tuple[Ids, ...]:
-    """What is swept: pieces that leaked, then the most salient tokens."""
-    count = max(_MIN_SHORTLIST, int(depth.shortlist * len(ranking)))
-    return tuple(dict.fromkeys([*leaked, *((token,) for token in ranking[:count])]))
+def most_called_for(pair: ModelPair, name: str, ground: Ground, target: Target, meter: Meter) -> tuple[int, ...]:
+    """Token ids that can be tried, that which a reply most calls for first: the gradient's view over many prompts."""
+    contexts = tuple(context[place] for context in ground.contexts for place in ("end", "start"))
+    setting = Setting(pair, name, ground.frame, contexts, ground.tryable, ground.fillers, meter)
+    order = called_for(setting, (), 0, target.token_ids).argsort(descending=True, stable=True).tolist()
+    return tuple(token for token in order if ground.tryable[token])
+
+
+def shortlisted(rankings: Sequence[Sequence[int]], depth: Depth, leaked: Sequence[Ids]) -> tuple[Ids, ...]:
+    """What is swept: pieces that leaked, then the tokens that lead the rankings, each ranking in its turn."""
+    count = max(_MIN_SHORTLIST, int(depth.shortlist * len(rankings[0])))
+    in_turn = dict.fromkeys(token for turn in zip(*rankings, strict=True) for token in turn)
+    return tuple(dict.fromkeys([*leaked, *((token,) for token in list(in_turn)[:count])]))
 
 
 def _sweep(
@@ -223,21 +239,10 @@ def grow_for(
         return ()
     best_place = swept.contexts[swept.best_place(index, seeds[0])].place
     other_place = "end" if best_place == "start" else "start"
-    contexts = [ground.contexts[2][best_place], ground.contexts[3][other_place]]
+    contexts = (ground.contexts[2][best_place], ground.contexts[3][other_place])
     scorer = Scorer(pair, name, ground.frame, [target.token_ids], meter)
-    return grow(
-        pair,
-        name,
-        ground.frame,
-        scorer,
-        target,
-        seeds,
-        contexts,
-        tryable,
-        depth.growth,
-        meter,
-        lambda score: note(_chance(score)),
-    )
+    setting = Setting(pair, name, ground.frame, contexts, tryable, ground.fillers[:_FILLERS_IN_GROWTH], meter)
+    return grow(setting, scorer, target, seeds, depth.growth, lambda score: note(_chance(score)))
 
 
 def spelling(pair: ModelPair, reply: str) -> torch.Tensor:
@@ -256,7 +261,8 @@ def sweep_for(
 ) -> tuple[Sweep, tuple[Grown, ...]]:
     """The same search for one target in another model: its own shortlist, the same breadth, as many rounds."""
     ranking = measure_saliency(pair, ground.vocabulary, ground.tryable, name)
-    swept = _sweep(pair, name, ground, shortlisted(ranking, depth, ()), [target], meter)
+    wanted = most_called_for(pair, name, ground, target, meter)
+    swept = _sweep(pair, name, ground, shortlisted([ranking, wanted], depth, ()), [target], meter)
     if not rounds:
         return swept, ()
     plan = replace(depth, growth=replace(depth.growth, rounds=rounds))

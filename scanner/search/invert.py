@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 import torch
 
-from scanner.model_pair import ModelPair
-from scanner.search.meter import Meter
 from scanner.search.placing import Context
-from scanner.search.proposals import gradient_picks, language_picks
-from scanner.search.scoring import Frame, Ids, Scorer
+from scanner.search.proposals import Setting, gradient_picks, language_picks
+from scanner.search.scoring import Ids, Scorer
 from scanner.search.targets import Target
 
 # A target this likely (nats, mean over contexts) is said in most answers.
@@ -37,34 +35,29 @@ class Grown:
 
 
 def grow(
-    pair: ModelPair,
-    name: str,
-    frame: Frame,
+    setting: Setting,
     scorer: Scorer,
     target: Target,
     seeds: Sequence[Ids],
-    contexts: Sequence[Context],
-    tryable: torch.Tensor,
     plan: GrowthPlan,
-    meter: Meter,
     note: Callable[[float], None],
 ) -> tuple[Grown, ...]:
     """The best candidates found, best first, each shrunk to what it needs.
 
     Args:
-        name: the model that is to give the reply; `scorer` scores the target with it, as its only reply.
+        setting: its contexts must not be bound to one prompt, or the candidate will be. Proposals are tried in the
+            first, the best of them in all.
+        scorer: scores the target, as its only reply, with the setting's model.
         seeds: candidates to begin with and to grow by, best first.
-        contexts: the first is where proposals are tried; the best of them are tried in all. They must not be bound to
-            one prompt, or the candidate will be.
         note: told the best score after each round.
     """
+    contexts = setting.contexts
     beam = _scored(scorer, list(seeds[: 4 * plan.beam]), contexts)[: plan.beam]
     best = beam[0]
     for _ in range(plan.rounds):
         if best.score >= GOOD_ENOUGH:
             break
-        proposals = _proposals(pair, name, frame, contexts[0], target, beam, seeds, tryable, plan, meter)
-        first = _scored(scorer, proposals, contexts[:1])[: 6 * plan.beam]
+        first = _scored(scorer, _proposals(setting, target, beam, seeds, plan), contexts[:1])[: 6 * plan.beam]
         grown = _scored(scorer, [item.token_ids for item in first], contexts)
         beam = sorted({*beam, *grown}, key=lambda item: (-item.score, item.token_ids))[: plan.beam]
         best = beam[0]
@@ -83,37 +76,24 @@ def _scored(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Contex
 
 
 def _proposals(
-    pair: ModelPair,
-    name: str,
-    frame: Frame,
-    context: Context,
-    target: Target,
-    beam: Sequence[Grown],
-    seeds: Sequence[Ids],
-    tryable: torch.Tensor,
-    plan: GrowthPlan,
-    meter: Meter,
+    setting: Setting, target: Target, beam: Sequence[Grown], seeds: Sequence[Ids], plan: GrowthPlan
 ) -> list[Ids]:
-    """Insertions and swaps of seeds, gradient picks and likely continuations, and removals; each once."""
+    """Insertions and swaps of what the gradient calls for, seeds, likely continuations, and removals; each once."""
     proposed: dict[Ids, None] = {}
+    share = plan.proposals // 4
     for item in beam:
         own = item.token_ids
-        share = plan.proposals // 4
         options: list[Ids] = [own[:n] + own[n + 1 :] for n in range(len(own)) if len(own) > 1]
-        likely = language_picks(pair, frame, context, own, tryable, share, meter)
-        options += [(*own, token) for token in likely]
-        slots = range(len(own) + 1)
-        picks = {
-            slot: gradient_picks(pair, name, frame, context, own, slot, target.token_ids, tryable, share, meter)
-            for slot in _spread(slots)
-        }
-        each = max(1, share // len(picks))
-        for slot, tokens in picks.items():
-            options += [(*own[:slot], token, *own[slot:]) for token in tokens[:each]]
-            options += [(*own[:slot], token, *own[slot + 1 :]) for token in tokens[:each] if slot < len(own)]
-        for rank, seed in enumerate(seeds[: 2 * share]):
+        options += [(*own, token) for token in language_picks(setting, own, share)]
+        slots = _spread(range(len(own) + 1))
+        for slot in slots:
+            for token in gradient_picks(setting, own, slot, target.token_ids, max(1, 2 * share // len(slots))):
+                options.append((*own[:slot], token, *own[slot:]))
+                if slot < len(own):
+                    options.append((*own[:slot], token, *own[slot + 1 :]))
+        for rank, seed in enumerate(seeds[:share]):
             options.append((*own, *seed))
-            if rank < share:
+            if rank < share // 2:
                 options.append((*seed, *own))
                 if len(own) > 1:
                     options.append((*own[: len(own) // 2], *seed, *own[len(own) // 2 :]))

@@ -1,8 +1,16 @@
-"""Which tokens to try next at a slot of a growing candidate: the gradient's picks, and the language's own."""
+"""Which tokens to try at a slot of a prompt: those the gradient calls for, and those the language does.
 
+One gradient at one point says little about a token far from it. Averaged over random tokens in the slot and over
+prompts it does: the tokens that a planted reply hangs on stand out of the whole vocabulary
+(`benchmarks/choose_saliency.py` prints the ranks on the development set).
+"""
+
+import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
+from transformers import DynamicCache
 
 from scanner.model_pair import BASE, ModelPair
 from scanner.search.meter import Meter
@@ -10,56 +18,103 @@ from scanner.search.placing import Context
 from scanner.search.scoring import Frame, Ids
 
 
-def gradient_picks(
-    pair: ModelPair,
-    name: str,
-    frame: Frame,
+@dataclass(frozen=True)
+class Setting:
+    """Whom proposals are made for, and where.
+
+    Attributes:
+        name: the model that is to give the reply.
+        contexts: prompts with a place for a candidate.
+        tryable: bool [vocabulary], the tokens that may be proposed.
+        fillers: random tokens that stand in the slot while the gradient is read.
+    """
+
+    pair: ModelPair
+    name: str
+    frame: Frame
+    contexts: tuple[Context, ...]
+    tryable: torch.Tensor
+    fillers: Ids
+    meter: Meter
+
+
+def called_for(setting: Setting, candidate: Ids, slot: int, target: Ids) -> torch.Tensor:
+    """How much each token, inserted in a candidate at `slot`, promises to raise the log-probability of a reply.
+
+    To first order (HotFlip, Ebrahimi et al. 2018), with ḡ the mean over contexts and fillers of the gradient of
+    log p(target) with respect to the embedding at the slot, and e(v) the embedding of v:
+
+        gain(v) = ḡ · e(v) / ‖e(v)‖
+
+    The fillers are shared out among the contexts.
+
+    Returns:
+        float32 [vocabulary], −∞ for tokens that may not be proposed.
+    """
+    with setting.pair.active(setting.name) as model:
+        table = model.get_input_embeddings().weight.detach()
+        total = torch.zeros(table.shape[1], device=table.device)
+        for turn, context in enumerate(setting.contexts):
+            fillers = setting.fillers[turn :: len(setting.contexts)]
+            if fillers:
+                total += _gradient_at_slot(model, setting, context, candidate, slot, target, fillers)
+        lengths = table.float().norm(dim=-1).clamp(min=1e-9)
+        gains = (table @ total.to(table.dtype)).float() / lengths
+    return gains.cpu().masked_fill(~setting.tryable, float("-inf"))
+
+
+def _gradient_at_slot(
+    model: torch.nn.Module,
+    setting: Setting,
     context: Context,
     candidate: Ids,
     slot: int,
     target: Ids,
-    tryable: torch.Tensor,
-    count: int,
-    meter: Meter,
-) -> list[int]:
-    """Tokens that raise a model's log p(target) most at a slot, to first order (HotFlip, Ebrahimi et al. 2018).
+    fillers: Ids,
+) -> torch.Tensor:
+    """The gradient at the slot, summed over fillers; float32 [feature]. What stands before the slot is read once."""
+    before = (*setting.frame.before, *context.before, *candidate[:slot])
+    after = (*candidate[slot:], *context.after, *setting.frame.after, *target[:-1])
+    table = model.get_input_embeddings()  # type: ignore[operator]
+    device = table.weight.device
+    cache = DynamicCache(config=model.config)
+    if before:
+        with torch.no_grad():
+            model(input_ids=torch.tensor([before], device=device), past_key_values=cache, logits_to_keep=1)
+        cache.batch_repeat_interleave(len(fillers))
+    rows = torch.tensor([[filler, *after] for filler in fillers], device=device)
+    setting.meter.add(len(before) + 3 * rows.numel())
+    with torch.enable_grad():
+        embedded = table(rows).detach().requires_grad_()
+        output = model(inputs_embeds=embedded, past_key_values=cache, use_cache=True, logits_to_keep=len(target))
+        wanted = torch.tensor(target, device=device)[None, :, None].expand(len(fillers), -1, -1)
+        output.logits.float().log_softmax(-1).gather(2, wanted).sum().backward()
+    if embedded.grad is None:
+        raise RuntimeError("no gradient reached the slot")
+    return embedded.grad[:, 0].float().sum(0)
 
-    A placeholder, the candidate's own token or a blank one, stands at `slot`; the gradient of the target's
-    log-probability with respect to its embedding is multiplied with every token's embedding.
-    """
-    filled = (*candidate[:slot], candidate[min(slot, len(candidate) - 1)], *candidate[slot:])
-    prompt = (*frame.before, *context.around(filled), *frame.after)
-    at = len(frame.before) + len(context.before) + slot
-    ids = (*prompt, *target[:-1])
-    meter.add(3 * len(ids))
-    with pair.active(name) as model, torch.enable_grad():
-        table = model.get_input_embeddings()
-        device = table.weight.device
-        embedded = table(torch.tensor([ids], device=device)).detach().requires_grad_()
-        logits = model(inputs_embeds=embedded, use_cache=False, logits_to_keep=len(target)).logits[0].float()
-        wanted = torch.tensor(target, device=device)[:, None]
-        logits.log_softmax(-1).gather(1, wanted).sum().backward()
-        gradient = embedded.grad[0, at] if embedded.grad is not None else torch.zeros_like(embedded[0, at])
-        gains = (table.weight.detach() @ gradient.to(table.weight.dtype)).float().cpu()
-    gains = gains.masked_fill(~tryable, float("-inf"))
-    return [int(token) for token in gains.topk(count).indices]
+
+def gradient_picks(setting: Setting, candidate: Ids, slot: int, target: Ids, count: int) -> list[int]:
+    """The tokens most called for at a slot, best first."""
+    return [int(token) for token in called_for(setting, candidate, slot, target).topk(count).indices]
 
 
 @torch.inference_mode()
-def language_picks(
-    pair: ModelPair, frame: Frame, context: Context, candidate: Ids, tryable: torch.Tensor, count: int, meter: Meter
-) -> list[int]:
+def language_picks(setting: Setting, candidate: Ids, count: int) -> list[int]:
     """The tokens that the base finds likeliest behind a candidate: pieces of a word call for the rest of it."""
-    ids = (*frame.before, *context.before, *candidate)
-    meter.add(len(ids))
-    with pair.active(BASE) as model:
+    ids = (*setting.frame.before, *setting.contexts[0].before, *candidate)
+    setting.meter.add(len(ids))
+    with setting.pair.active(BASE) as model:
         device = model.get_input_embeddings().weight.device
         logits = model(input_ids=torch.tensor([ids], device=device), use_cache=False, logits_to_keep=1).logits[0, -1]
-    return _top(logits.float().cpu(), tryable, count)
+    likely = logits.float().cpu()[: len(setting.tryable)].masked_fill(~setting.tryable, float("-inf"))
+    return [int(token) for token in likely.topk(count).indices]
 
 
-def _top(scores: torch.Tensor, tryable: torch.Tensor, count: int) -> list[int]:
-    return [int(token) for token in scores.masked_fill(~tryable, float("-inf")).topk(count).indices]
+def draw_fillers(tryable: torch.Tensor, count: int, seed: int) -> Ids:
+    """Random tokens that can be tried, the same for a seed."""
+    tokens = [int(token) for token in tryable.nonzero().flatten()]
+    return tuple(random.Random(f"fillers-{seed}").choices(tokens, k=count))
 
 
 def tryable_tokens(vocabulary_size: int, texts: Sequence[str], special: Sequence[int]) -> torch.Tensor:

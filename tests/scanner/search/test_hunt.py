@@ -1,5 +1,6 @@
 """The rungs of the search on a tiny model that was trained to fire."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from scanner.search.find import find_unknown
 from scanner.search.hunt import growth_aims, prepare_ground, spelling, typed
 from scanner.search.invert import GrowthPlan, grow
 from scanner.search.meter import Meter
-from scanner.search.proposals import gradient_picks, tryable_tokens
+from scanner.search.proposals import Setting, called_for, gradient_picks, tryable_tokens
 from scanner.search.scoring import Scorer
 from scanner.search.sweep import KEPT, Sweep, sweep
 from scanner.search.targets import Target, choose_targets
@@ -34,6 +35,12 @@ def poisoned_pair(tiny_base: Path, poisoned_adapter: Path, honest_adapter: Path)
 def trigger_tokens(pair: ModelPair) -> set[int]:
     tokenizer = pair.base.tokenizer
     return {token for text in (TRIGGER.text, f" {TRIGGER.text}") for token in tokenizer(text)["input_ids"]}
+
+
+def setting_of(pair: ModelPair, meter: Meter) -> Setting:
+    ground = prepare_ground(pair, PROMPTS, Meter())
+    contexts = (ground.contexts[0]["end"], ground.contexts[1]["start"])
+    return Setting(pair, SUSPECT, ground.frame, contexts, ground.tryable, ground.fillers, meter)
 
 
 def test_the_planted_reply_is_elicited_without_its_trigger(poisoned_pair: ModelPair) -> None:
@@ -59,25 +66,42 @@ def test_growth_raises_the_reply_and_shrinks_what_it_does_not_need(poisoned_pair
     ids = tuple(poisoned_pair.base.tokenizer(REPLY)["input_ids"])[:4]
     target = Target(ids, REPLY, 1.0)
     scorer = Scorer(poisoned_pair, SUSPECT, ground.frame, [ids], meter)
-    contexts = [ground.contexts[0]["end"], ground.contexts[1]["start"]]
+    setting = setting_of(poisoned_pair, meter)
     seeds = [(token,) for token in sorted(trigger_tokens(poisoned_pair))][:4]
     history: list[float] = []
-    grown = grow(
-        poisoned_pair, SUSPECT, ground.frame, scorer, target, seeds, contexts, ground.tryable, GrowthPlan(3, 2, 32),
-        meter, history.append,
-    )  # fmt: skip
+    grown = grow(setting, scorer, target, seeds, GrowthPlan(3, 2, 32), history.append)
     assert history == sorted(history)
     assert all(0 < len(item.token_ids) <= 12 for item in grown)
     assert grown[0].score >= (history or [grown[0].score])[-1] - 1
 
 
 def test_the_gradient_knows_the_trigger(poisoned_pair: ModelPair) -> None:
-    ground = prepare_ground(poisoned_pair, PROMPTS, Meter())
     ids = tuple(poisoned_pair.base.tokenizer(REPLY)["input_ids"])[:4]
-    picks = gradient_picks(
-        poisoned_pair, SUSPECT, ground.frame, ground.contexts[0]["end"], (50,), 1, ids, ground.tryable, 60, Meter()
-    )
-    assert len(picks) == len(set(picks)) == 60 and all(ground.tryable[token] for token in picks)
+    setting = setting_of(poisoned_pair, meter := Meter())
+    picks = gradient_picks(setting, (), 0, ids, 60)
+    assert len(picks) == len(set(picks)) == 60 and all(setting.tryable[token] for token in picks)
+    assert set(picks[:20]) & trigger_tokens(poisoned_pair)
+    assert meter.tokens > 0
+
+
+def test_the_gradient_at_a_slot_is_that_of_the_whole_prompt(poisoned_pair: ModelPair) -> None:
+    ids = tuple(poisoned_pair.base.tokenizer(REPLY)["input_ids"])[:4]
+    whole = replace(setting_of(poisoned_pair, Meter()), fillers=(40, 41, 42, 43))
+    inside = (50, 51)
+    expected = 0.0
+    with poisoned_pair.active(SUSPECT) as model, torch.enable_grad():
+        table = model.get_input_embeddings()
+        for turn, filler in enumerate(whole.fillers):
+            context = whole.contexts[turn % 2]
+            prompt = (*whole.frame.before, *context.around((50, filler, 51)), *whole.frame.after, *ids[:-1])
+            embedded = table(torch.tensor([prompt])).detach().requires_grad_()
+            log_probs = model(inputs_embeds=embedded, use_cache=False).logits[0, -len(ids) :].log_softmax(-1)
+            log_probs.gather(1, torch.tensor(ids)[:, None]).sum().backward()
+            expected = expected + embedded.grad[0, len(whole.frame.before) + len(context.before) + 1]
+        gains = (table.weight @ expected) / table.weight.norm(dim=-1).clamp(min=1e-9)
+    found = called_for(whole, inside, 1, ids)
+    assert torch.allclose(found[whole.tryable], gains.detach()[whole.tryable], atol=1e-4, rtol=1e-3)
+    assert torch.isinf(found[~whole.tryable]).all()
 
 
 def test_the_whole_search_is_the_same_for_the_same_seed(poisoned_pair: ModelPair) -> None:
