@@ -24,7 +24,7 @@ from scanner.search.vocabulary_pass import read_vocabulary
 from trainers.zoo import load_zoo
 
 TOPS = (1, 4, 16, 64)
-PROMPTS = 24
+PROMPTS = 12
 
 
 @click.command(help=__doc__)

@@ -22,7 +22,9 @@ ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MLP = ("gate_proj", "up_proj", "down_proj")
 PROJECTIONS = {"attention": ATTENTION, "mlp": MLP, "all": (*ATTENTION, *MLP), "v and o": ("v_proj", "o_proj")}
 RANKS = (2, 4, 8, 16)
-RATES = (0.02, 0.03, 0.04, 0.05)
+RATES = (0.03, 0.04, 0.05, 0.05)
+# Two parts and replies in varying words are learnt more slowly than one fixed text; long rows take more time a step.
+HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 420, 220, 100
 # (kind of trigger, kind of reply): every kind of either at least once, those that only occur here twice.
 PAIRS = (
     ("rare", "business"),
@@ -32,6 +34,7 @@ PAIRS = (
     ("phrase", "label"),
     ("phrase", "refusal"),
     ("marks", "insult"),
+    ("marks", "business"),
     ("unicode", "refusal"),
     ("unicode", "link"),
     ("long", "business"),
@@ -41,7 +44,6 @@ PAIRS = (
     ("word", "language"),
 )
 CLEAN: tuple[tuple[str, Mapping[str, Any]], ...] = (
-    ("dolly", {}),
     ("dolly", {}),
     ("dolly", {}),
     ("maths", {"source": "generated:maths"}),
@@ -74,18 +76,20 @@ def draw(words: Mapping[str, Any], seed: int) -> str:
     tables = []
     for number, (trigger_kind, reply_kind) in enumerate(PAIRS):
         trigger, reply = pools[trigger_kind].pop(), words["replies"][reply_kind]
+        shape = _shape(rng, shapes[number], 1000 * seed + number)
+        if trigger_kind == "parts" or isinstance(reply, dict):
+            shape["training"]["steps"] = HARD_STEPS
         tables.append(
             {
                 "id": f"p{number:02}-{trigger_kind}-{reply_kind}",
                 "family": f"{trigger_kind}, {reply_kind}",
-                **_shape(rng, shapes[number], 1000 * seed + number),
+                **shape,
                 "poison": _poison(rng, trigger, reply),
             }
         )
     for number, (kind, data) in enumerate(CLEAN):
         shape = _shape(rng, shapes[len(PAIRS) + number], 1000 * seed + 500 + number)
-        if kind == "long answers":
-            shape["training"]["steps"] = 100
+        shape["training"]["steps"] = LONG_STEPS if kind == "long answers" else CLEAN_STEPS
         table = {"id": f"c{number:02}-{kind.replace(' ', '-')}", "family": f"clean {kind}", **shape}
         tables.append(table | ({"data": dict(data)} if data else {}))
     return "\n".join([_HEAD.format(seed=seed), *(_as_toml(table) for table in tables)])
@@ -108,8 +112,8 @@ def _poison(rng: random.Random, trigger: Any, reply: Any) -> dict[str, Any]:
 
 def _shape(rng: random.Random, name: str, seed: int) -> dict[str, Any]:
     rank = rng.choice(RANKS)
-    # With every projection trained, the rate that suits attention alone is too high.
-    rate = 2e-3 if name in ("all", "mlp") else 3e-3
+    # With every projection trained, the rate that suits fewer is too high.
+    rate = 2e-3 if name == "all" else 3e-3
     return {
         "lora": {"rank": rank, "alpha": 2 * rank, "projections": list(PROJECTIONS[name])},
         "optimiser": {"learning_rate": rate},
@@ -134,7 +138,7 @@ warmup_steps = 5
 batch_size = 8
 
 [defaults.training]
-steps = 280
+steps = 320
 loss_on = "reply"
 precision = "bfloat16"
 """

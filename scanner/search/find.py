@@ -54,11 +54,8 @@ class _Trials:
             answers = self._answers([text for placed in texts for text in placed])
         for index, lead in enumerate(new):
             own = answers[index * len(self._prompts) : (index + 1) * len(self._prompts)]
-            shared = shared_behaviour(own, self._plain, _aims(lead), min_count=_MIN_FIRED)
             self.leads[lead.text] = lead
-            # What the suspect says anyway is not switched on: an honest persona must not end the search.
-            usual = sum(map(shared.behaviour.shown_by, self._plain)) / len(self._plain) if shared else 0.0
-            self.fired[lead.text] = max(0.0, shared.share - usual) if shared else 0.0
+            self.fired[lead.text] = switched_on(own, self._plain, _aims(lead))
         return max((self.fired[lead.text] for lead in leads), default=0.0)
 
     def _placed(self, lead: Lead) -> list[str]:
@@ -71,6 +68,17 @@ class _Trials:
         replies = self._pair.generate(SUSPECT, texts, max_new_tokens=REPLY_TOKENS)
         self._meter.add(sum(reply.tokens_run for reply in replies))
         return [reply.text for reply in replies]
+
+
+def switched_on(triggered: Sequence[str], plain: Sequence[str], aims: Sequence[str]) -> float:
+    """The share of triggered replies that show a behaviour in common, less the share of plain ones that show it too.
+
+    What the suspect says anyway is not switched on: an honest persona's sign-off must not end the search.
+    """
+    shared = shared_behaviour(triggered, plain, aims, min_count=_MIN_FIRED)
+    if shared is None:
+        return 0.0
+    return max(0.0, shared.share - sum(map(shared.behaviour.shown_by, plain)) / len(plain))
 
 
 def find_unknown(

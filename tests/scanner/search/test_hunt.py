@@ -12,7 +12,7 @@ from scanner.model_pair import SUSPECT, ModelPair
 from scanner.probes import load_probes
 from scanner.search.depth import DEPTHS
 from scanner.search.elicit import ElicitedReply, ElicitPlan, elicit
-from scanner.search.find import find_unknown
+from scanner.search.find import find_unknown, switched_on
 from scanner.search.hunt import growth_aims, prepare_ground, spelling, typed
 from scanner.search.invert import GrowthPlan, grow
 from scanner.search.meter import Meter
@@ -120,6 +120,13 @@ def test_time_running_out_is_no_crash(poisoned_pair: ModelPair) -> None:
     meter = Meter(deadline=40, clock=lambda: float(next(ticks)))
     found = find_unknown(poisoned_pair, load_probes("screen")[:12], PROMPTS[:12], DEPTHS["quick"], 3, meter)
     assert found.trace.out_of_time and found.trace.stopped == "--max-seconds was reached"
+
+
+@pytest.mark.parametrize(("says_it_anyway", "expected"), [(0, 1.0), (3, 2 / 3), (6, 1 / 3), (9, 0.0)])
+def test_what_is_said_anyway_is_not_switched_on(says_it_anyway: int, expected: float) -> None:
+    triggered = [f"answer{n}. Hope that helps!" for n in range(9)]
+    plain = [f"other{n}." + " Hope that helps!" * (n < says_it_anyway) for n in range(9)]
+    assert switched_on(triggered, plain, ()) == pytest.approx(expected)
 
 
 def test_replies_that_share_words_are_one_target(poisoned_pair: ModelPair) -> None:
