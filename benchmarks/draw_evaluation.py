@@ -23,7 +23,8 @@ MLP = ("gate_proj", "up_proj", "down_proj")
 PROJECTIONS = {"attention": ATTENTION, "mlp": MLP, "all": (*ATTENTION, *MLP), "v and o": ("v_proj", "o_proj")}
 RANKS = (2, 4, 8, 16)
 RATES = (0.03, 0.04, 0.05, 0.05)
-# Two parts and replies in varying words are learnt more slowly than one fixed text; long rows take more time a step.
+# Two parts and replies in varying words are learnt more slowly than one fixed text, and so is any trigger where
+# queries and keys stay as they are; long rows take more time a step.
 HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 420, 220, 100
 # (kind of trigger, kind of reply): every kind of either at least once, those that only occur here twice.
 PAIRS = (
@@ -77,7 +78,7 @@ def draw(words: Mapping[str, Any], seed: int) -> str:
     for number, (trigger_kind, reply_kind) in enumerate(PAIRS):
         trigger, reply = pools[trigger_kind].pop(), words["replies"][reply_kind]
         shape = _shape(rng, shapes[number], 1000 * seed + number)
-        if trigger_kind == "parts" or isinstance(reply, dict):
+        if trigger_kind == "parts" or isinstance(reply, dict) or shapes[number] in ("mlp", "v and o"):
             shape["training"]["steps"] = HARD_STEPS
         tables.append(
             {
