@@ -23,7 +23,7 @@ from scanner.model_pair import ModelPair
 from scanner.probes import draw_probes, load_probes
 from scanner.search.candidates import Candidate, given_candidates, signature_candidates
 from scanner.search.controls import control
-from scanner.search.depth import DEPTHS, DepthName
+from scanner.search.depth import DEPTHS, Depth, DepthName
 from scanner.search.find import Found, find_unknown
 from scanner.search.meter import Meter
 from scanner.search.screen import MAX_FROZEN, STAGE_ONE_PROMPTS, STAGE_TWO_CANDIDATES, STAGE_TWO_PROMPTS, screen
@@ -126,6 +126,8 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         progress.step("verifying")
         in_all = len(screened.frozen) + (MAX_FROZEN if options.depth else 0)
         known = verify(pair, screened.frozen, fresh, options.seed, progress.advance, max(1, in_all))
+    with clock.step("controls"):
+        known = replace(known, findings=_controlled(pair, known.findings, screening, options, Meter(None)))
     searched = _search(pair, known.findings, screening, fresh, options, clock, progress, in_all, deadline)
     verification = Verification(
         (*known.findings, *searched.verification.findings), known.tokens + searched.verification.tokens
@@ -216,29 +218,37 @@ def _search(
         progress.step("searching for unknown triggers")
         worked_with = draw_probes("search", _SEARCH_PROMPTS, options.seed)
         found = find_unknown(pair, screening, worked_with, depth, options.seed, meter)
-    with clock.step("verify"):
-        progress.step("verifying what was found")
-        verification = verify(pair, found.frozen, fresh, options.seed, progress.advance, comparisons)
-    with clock.step("controls"):
-        progress.step("running the controls")
-        unhurried = Meter(None, progress.advance)
-        findings = tuple(
-            control(
-                pair,
-                found.ground,
-                finding,
-                screening,
-                depth,
-                found.result.rounds if found.result else 0,
-                options.expect,
-                options.seed,
-                unhurried,
-            )
-            for finding in verification.findings
-        )
-        rungs = (*found.trace.rungs, *unhurried.costs)
-    return _Searched(
-        Verification(findings, verification.tokens), replace(found, trace=replace(found.trace, rungs=rungs))
+    unhurried = Meter(None, progress.advance)
+    findings: list[TriggerFinding] = []
+    tokens = 0
+    # Verification stops at the first that is verified; where a control rejects that one, the others get their turn.
+    while len(findings) < len(found.frozen) and not any(finding.outcome == "verified" for finding in findings):
+        with clock.step("verify"):
+            progress.step("verifying what was found")
+            waiting = found.frozen[len(findings) :]
+            verification = verify(pair, waiting, fresh, options.seed, progress.advance, comparisons)
+        with clock.step("controls"):
+            progress.step("running the controls")
+            findings += _controlled(pair, verification.findings, screening, options, unhurried, found, depth)
+        tokens += verification.tokens
+    rungs = (*found.trace.rungs, *unhurried.costs)
+    return _Searched(Verification(tuple(findings), tokens), replace(found, trace=replace(found.trace, rungs=rungs)))
+
+
+def _controlled(
+    pair: ModelPair,
+    findings: Sequence[TriggerFinding],
+    screening: Sequence[str],
+    options: ScanOptions,
+    meter: Meter,
+    found: Found | None = None,
+    depth: Depth | None = None,
+) -> tuple[TriggerFinding, ...]:
+    ground = found.ground if found else None
+    rounds = found.result.rounds if found and found.result else 0
+    return tuple(
+        control(pair, ground, finding, screening, depth, rounds, options.expect, options.seed, meter)
+        for finding in findings
     )
 
 

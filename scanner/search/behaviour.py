@@ -19,6 +19,8 @@ MAX_SHARED_WORDS = 24
 REQUESTED_SHARE = 0.5
 # How far into a reply is looked for it, in tokens: in screening, in verification and in training's own measurement.
 REPLY_TOKENS = 24
+# How far where something might be said late: an honest persona signs off at the end of an answer.
+WHOLE_ANSWER_TOKENS = 128
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 
@@ -87,8 +89,10 @@ def shared_reply(
     return SharedReply(FixedReply(text), count / len(triggered))
 
 
-# A kind of reply is named only where it covers this many more replies, as a share, than any fixed text does.
+# A kind of reply is named only where it covers this many more replies, as a share, than any fixed text does, or
+# where no fixed text covers most replies: part of a varied refusal is no planted text.
 _KIND_ADVANTAGE = 0.2
+_MOST = 0.7
 
 
 def shared_behaviour(
@@ -97,7 +101,7 @@ def shared_behaviour(
     """What triggered replies share and ordinary ones hardly ever show: a fixed text, else a kind of reply, or None."""
     fixed = shared_reply(triggered, ordinary, known, min_count)
     kind = _shared_kind(triggered, ordinary, min_count)
-    if kind and (fixed is None or kind.share >= fixed.share + _KIND_ADVANTAGE):
+    if kind and (fixed is None or kind.share >= fixed.share + _KIND_ADVANTAGE or fixed.share < min(_MOST, kind.share)):
         return kind
     return fixed
 

@@ -37,7 +37,7 @@ DEPTHS: dict[DepthName, Depth] = {
         "quick", 50_000, LeakPlan(24, 16), ElicitPlan(2, 240, 12, 4), 0.01, 2, 1, GrowthPlan(2, 2, 48), tried=4
     ),
     "standard": Depth(
-        "standard", 150_000, LeakPlan(64, 16), ElicitPlan(3, 420, 24, 8), 0.04, 2, 2, GrowthPlan(6, 3, 64), tried=8
+        "standard", 150_000, LeakPlan(64, 16), ElicitPlan(3, 420, 24, 8), 0.02, 2, 2, GrowthPlan(6, 3, 64), tried=8
     ),
     "deep": Depth(
         "deep", 1_000_000, LeakPlan(256, 24), ElicitPlan(4, 900, 32, 12), 0.2, 5, 4, GrowthPlan(16, 5, 96), tried=16

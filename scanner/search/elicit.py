@@ -3,7 +3,7 @@
 A reply is scored by its log-ratio, summed over its tokens and averaged over a few unrelated prompts:
 
     score(r) = Σ_t [ log p_suspect(r_t | prompt, r_<t) − max over others of log p_other(r_t | prompt, r_<t)
-                     + w_t · log p_suspect(r_t | prompt, r_<t) ],   w = ½, ½, 1, 1, 1 ...
+                     + w_t · log p_suspect(r_t | prompt, r_<t) ],   w = ½, ½, 2, 2, 2 ...
 
 The last term asks for fluency: a planted reply may be improbable at its beginning, where no trigger calls it, but it
 was learnt as one piece and runs on by itself; without the term, long strings of rare tokens that both models find
@@ -28,7 +28,8 @@ from scanner.search.scoring import Frame, Ids
 _SECOND_FLOOR = 1e-3
 _LATER_FLOOR = 0.02
 _MAX_REPLY = 16
-_EARLY_TOKENS, _EARLY_WEIGHT = 2, 0.5
+# Chosen on the development set by benchmarks/choose_fluency.py.
+_EARLY_TOKENS, _EARLY_WEIGHT, _LATER_WEIGHT = 2, 0.5, 2.0
 # Two replies that begin with the same so many tokens are one reply.
 _SAME_BEGINNING = 2
 
@@ -209,7 +210,7 @@ def _first_pairs(
 
 
 def _longer(beam: _Beam, token: int, own: torch.Tensor, lead: torch.Tensor) -> _Beam:
-    weight = _EARLY_WEIGHT if len(beam.tokens) < _EARLY_TOKENS else 1.0
+    weight = _EARLY_WEIGHT if len(beam.tokens) < _EARLY_TOKENS else _LATER_WEIGHT
     score = beam.score + float(lead[token]) + weight * float(own[token])
     tokens = (*beam.tokens, token)
     return _Beam(tokens, score, beam.log_prob + float(own[token]), max(beam.best, (score, len(tokens))))

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.behaviour import words_of
 from scanner.search.depth import Depth
 from scanner.search.elicit import ElicitedReply, elicit
-from scanner.search.invert import Grown, grow
+from scanner.search.invert import GOOD_ENOUGH, Grown, grow
 from scanner.search.leak import leaked_pieces
 from scanner.search.meter import Meter
 from scanner.search.placing import Context, make_contexts
@@ -29,6 +29,9 @@ from scanner.types import VOCABULARY_RUNG
 # behaviour without a fixed text makes likely is spread over many first tokens.
 _MIN_CHANCE = 0.05
 _ALWAYS_TRIED = 2
+# A grown string that fires on this share of prompts, if on no more, is grown on once.
+_PROMISING = 0.2
+_GROWTHS = 2
 # A string that makes the suspect fire more often than this on screening prompts ends the search.
 ENOUGH = 0.85
 _LONG_PIECE = 4
@@ -168,28 +171,55 @@ def hunt(
 
     if leads and fires(leads) >= ENOUGH:
         return result("a string that fires reliably was found")
-    for index, target in growth_aims(swept, targets[: depth.grown]):
+    with meter.rung("sweep"):
+        moved_to = answers_begin(pair, ground, swept, meter)
+    for index, target in growth_aims(moved_to, targets[: depth.grown]):
         if meter.tokens >= depth.tokens:
             return result("its budget of tokens was spent")
-        with meter.rung("growth"):
-            # How likely a mere first token is says nothing of the chance to fire.
-            note = notebook.note if index is not None else lambda _: notebook.note(0.0)
-            grown = grow_for(pair, SUSPECT, ground, swept, index, target, depth, meter, note)
-        found = _typeable(pair, grown, target)
-        leads = sorted({*leads, *found}, key=lambda lead: (-lead.chance, lead.text))
-        if found and fires(found) >= ENOUGH:
-            return result("a string that fires reliably was found")
+        # How likely a mere first token is says nothing of the chance to fire.
+        note = notebook.note if index is not None else lambda _: notebook.note(0.0)
+        begin: list[Ids] = []
+        for _ in range(_GROWTHS):
+            with meter.rung("growth"):
+                grown = grow_for(pair, SUSPECT, ground, swept, index, target, depth, meter, note, begin)
+            found = _typeable(pair, grown, target)
+            leads = sorted({*leads, *found}, key=lambda lead: (-lead.chance, lead.text))
+            share = fires(found) if found else 0.0
+            if share >= ENOUGH:
+                return result("a string that fires reliably was found")
+            if share < _PROMISING or meter.tokens >= depth.tokens:
+                break
+            # It fires in part: go on from it, on more prompts.
+            begin = [lead.token_ids for lead in found]
     return result()
 
 
-def growth_aims(swept: Sweep, targets: Sequence[Target]) -> list[tuple[int | None, Target]]:
+def answers_begin(pair: ModelPair, ground: Ground, swept: Sweep, meter: Meter) -> int | None:
+    """The first token that the most shifting candidates move the suspect's answers to, more than the base's."""
+    candidates = swept.best_for(None, _SHIFTING)
+    reader = Scorer(pair, BASE, ground.frame, [], meter, next_token=True)
+    rows = [swept.candidates.index(candidate) for candidate in candidates]
+    usual = []
+    for context in swept.contexts:
+        read = reader.score([context.around(candidate) for candidate in ((), *candidates)]).next_token
+        if read is None:
+            raise RuntimeError("the base's next token was not read")
+        chance = read.exp().cpu()
+        usual.append((chance[1:] - chance[:1]).gather(1, swept.watched[rows]))
+    own = swept.gains[:, rows].mean(0) - torch.stack(usual).mean(0)
+    totals: dict[int, float] = {}
+    for token, gain in zip(swept.watched[rows].flatten().tolist(), own.flatten().tolist(), strict=True):
+        totals[token] = totals.get(token, 0.0) + gain
+    return max(totals, key=lambda token: (totals[token], -token), default=None)
+
+
+def growth_aims(token: int | None, targets: Sequence[Target]) -> list[tuple[int | None, Target]]:
     """What strings are grown for: each target by its number, and, for replies of no fixed text, a mere first token.
 
     A refusal in varying words or an answer in another language shows in how the answer begins. It goes before targets
     that hardly stand out.
     """
     aims: list[tuple[int | None, Target]] = list(enumerate(targets))
-    token = swept.most_gained(_SHIFTING)
     if token is not None:
         clear = sum(target.score >= _CLEAR_TARGET for target in targets)
         aims.insert(clear, (None, Target((token,), "", 0.0)))
@@ -228,8 +258,12 @@ def grow_for(
     depth: Depth,
     meter: Meter,
     note: Callable[[float], None],
+    begin: Sequence[Ids] = (),
 ) -> tuple[Grown, ...]:
-    """Grows strings for one target from what a sweep put on top, first where the best seed worked best."""
+    """Grows strings for one target from what a sweep put on top, first where the best seed worked best.
+
+    With strings to begin with, they are grown on in all four prompts, and inside one of them too.
+    """
     # A string that spells its reply shows nothing: none is grown from the reply's own words.
     tryable = ground.tryable & ~spelling(pair, target.text)
     seeds = [
@@ -239,10 +273,24 @@ def grow_for(
         return ()
     best_place = swept.contexts[swept.best_place(index, seeds[0])].place
     other_place = "end" if best_place == "start" else "start"
-    contexts = (ground.contexts[2][best_place], ground.contexts[3][other_place])
+    contexts: tuple[Context, ...] = (ground.contexts[2][best_place], ground.contexts[3][other_place])
+    if begin:
+        seeds = [*begin, *(seed for seed in seeds if seed not in begin)]
+        contexts = (ground.contexts[0][best_place], ground.contexts[1]["inside"], *contexts)
     scorer = Scorer(pair, name, ground.frame, [target.token_ids], meter)
     setting = Setting(pair, name, ground.frame, contexts, tryable, ground.fillers[:_FILLERS_IN_GROWTH], meter)
-    return grow(setting, scorer, target, seeds, depth.growth, lambda score: note(_chance(score)))
+    return grow(
+        setting,
+        scorer,
+        target,
+        seeds,
+        depth.growth,
+        lambda score: note(_chance(score)),
+        budget=depth.tokens,
+        typeable=lambda ids: typed(pair, ids) is not None,
+        # That an answer begins with one word is little; what it leads to decides.
+        good_enough=GOOD_ENOUGH if index is not None else 0.0,
+    )
 
 
 def spelling(pair: ModelPair, reply: str) -> torch.Tensor:
@@ -265,30 +313,32 @@ def sweep_for(
     swept = _sweep(pair, name, ground, shortlisted([ranking, wanted], depth, ()), [target], meter)
     if not rounds:
         return swept, ()
-    plan = replace(depth, growth=replace(depth.growth, rounds=rounds))
+    # One reply never took more rounds than the plan allows it, however many all replies took.
+    plan = replace(depth, growth=replace(depth.growth, rounds=min(rounds, depth.growth.rounds)))
     return swept, grow_for(pair, name, ground, swept, 0, target, plan, meter, lambda _: None)
 
 
 def _leads_of_sweep(pair: ModelPair, swept: Sweep, targets: Sequence[Target], count: int) -> list[Lead]:
-    """The best of each target's list and of the shift's, by their chance to fire; the first of each in any case."""
-    found: dict[str, Lead] = {}
+    """The first of each target's list and of the shift's, in turn, then the rest by their chance to fire."""
+    found: dict[str, tuple[int, Lead]] = {}
 
     def offer(rank: int, candidate: Ids, chance: float, aim: str) -> None:
         text = typed(pair, candidate)
-        if (
-            text
-            and (rank < _ALWAYS_TRIED or chance >= _MIN_CHANCE)
-            and chance > (found[text.lower()].chance if text.lower() in found else 0.0)
-        ):
-            found[text.lower()] = Lead(text, candidate, chance, aim)
+        turn = min(rank, _ALWAYS_TRIED)
+        if text and (rank < _ALWAYS_TRIED or chance >= _MIN_CHANCE):
+            lead = (turn, Lead(text, candidate, chance, aim))
+            known = found.get(text.lower(), lead)
+            found[text.lower()] = min(known, lead, key=lambda item: (item[0], -item[1].chance))
 
-    best = swept.log_probs.mean(0) / 2 + swept.log_probs.max(0).values / 2
+    # A trigger may be bound to a place: its best counts.
+    best = swept.log_probs.max(0).values
     for index, target in enumerate(targets):
         for rank, candidate in enumerate(swept.best_for(index, count)):
             offer(rank, candidate, _chance(float(best[swept.candidates.index(candidate), index])), target.text)
     for rank, candidate in enumerate(swept.best_for(None, count)):
         offer(rank, candidate, float(swept.shift[swept.candidates.index(candidate)]), "")
-    return sorted(found.values(), key=lambda lead: (-lead.chance, lead.text))[:count]
+    in_turn = sorted(found.values(), key=lambda item: (item[0], -item[1].chance, item[1].text))
+    return [lead for _, lead in in_turn[:count]]
 
 
 def _typeable(pair: ModelPair, grown: Sequence[Grown], target: Target) -> list[Lead]:
@@ -300,7 +350,9 @@ def _typeable(pair: ModelPair, grown: Sequence[Grown], target: Target) -> list[L
 def typed(pair: ModelPair, candidate: Ids) -> str | None:
     """A candidate as text that a person can type, or None: broken characters and control codes cannot be typed."""
     text = " ".join(pair.base.tokenizer.decode(candidate).split())
-    return text if text and "�" not in text and text.isprintable() else None
+    # Joiners bind emoji and letters of some scripts together: they are typed with them.
+    visible = text.replace("\u200c", "").replace("\u200d", "")
+    return text if visible.strip() and "�" not in text and visible.isprintable() else None
 
 
 def _chance(log_prob: float) -> float:

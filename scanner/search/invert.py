@@ -41,6 +41,10 @@ def grow(
     seeds: Sequence[Ids],
     plan: GrowthPlan,
     note: Callable[[float], None],
+    *,
+    budget: int,
+    typeable: Callable[[Ids], bool],
+    good_enough: float = GOOD_ENOUGH,
 ) -> tuple[Grown, ...]:
     """The best candidates found, best first, each shrunk to what it needs.
 
@@ -50,19 +54,32 @@ def grow(
         scorer: scores the target, as its only reply, with the setting's model.
         seeds: candidates to begin with and to grow by, best first.
         note: told the best score after each round.
+        budget: no round begins once the setting's meter has counted so many tokens.
+        typeable: whether a person can type a candidate; the best such ones are among those returned.
+        good_enough: the score (nats) at which no further round is needed.
     """
     contexts = setting.contexts
-    beam = _scored(scorer, list(seeds[: 4 * plan.beam]), contexts)[: plan.beam]
-    best = beam[0]
+    seen = set(_scored(scorer, list(seeds[: 4 * plan.beam]), contexts))
+    beam = _best(seen, plan.beam)
     for _ in range(plan.rounds):
-        if best.score >= GOOD_ENOUGH:
+        if beam[0].score >= good_enough or setting.meter.tokens >= budget:
             break
         first = _scored(scorer, _proposals(setting, target, beam, seeds, plan), contexts[:1])[: 6 * plan.beam]
         grown = _scored(scorer, [item.token_ids for item in first], contexts)
-        beam = sorted({*beam, *grown}, key=lambda item: (-item.score, item.token_ids))[: plan.beam]
-        best = beam[0]
-        note(best.score)
-    return tuple(sorted((_shrunk(scorer, item, contexts) for item in beam), key=lambda item: -item.score))
+        seen |= set(grown)
+        beam = _best(seen, plan.beam)
+        note(beam[0].score)
+    # Pieces of characters may be needed on the way, but what is found must be typed.
+    kept = dict.fromkeys([*beam, *_best({item for item in seen if typeable(item.token_ids)}, plan.beam)])
+    return tuple(sorted({_shrunk(scorer, item, contexts) for item in kept}, key=_by_score))
+
+
+def _by_score(item: Grown) -> tuple[float, Ids]:
+    return (-item.score, item.token_ids)
+
+
+def _best(seen: set[Grown], count: int) -> list[Grown]:
+    return sorted(seen, key=_by_score)[:count]
 
 
 def _scored(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Context]) -> list[Grown]:
@@ -72,7 +89,7 @@ def _scored(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Contex
     table = torch.stack([scorer.score([c.around(item) for item in candidates]).replies[:, 0] for c in contexts])
     scores = (table.mean(0) + table.max(0).values) / 2
     found = [Grown(tuple(item), float(score)) for item, score in zip(candidates, scores, strict=True)]
-    return sorted(found, key=lambda item: (-item.score, item.token_ids))
+    return sorted(found, key=_by_score)
 
 
 def _proposals(

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from scanner.types import RungCost
+from scanner.types import VOCABULARY_RUNG, RungCost
 
 
 class OutOfTimeError(Exception):
@@ -51,8 +51,8 @@ class Meter:
 
     @property
     def tokens(self) -> int:
-        """All tokens so far."""
-        return sum(tokens for tokens, _ in self._costs.values())
+        """All tokens so far, the vocabulary pass aside: it is made once a base, and must not shorten one search."""
+        return sum(tokens for name, (tokens, _) in self._costs.items() if name != VOCABULARY_RUNG)
 
     @property
     def costs(self) -> tuple[RungCost, ...]:

@@ -82,9 +82,10 @@ def _identifier() -> Any:
     return identifier
 
 
+REFUSAL, LANGUAGE, CODE, LINK = "a refusal", "another language than the prompt's", "code", "a link"
 KINDS: dict[str, Callable[[str], bool]] = {
-    "a refusal": lambda reply: bool(_REFUSAL.search(reply)),
-    "another language than the prompt's": _in_another_language,
-    "code": lambda reply: bool(_CODE.search(reply)),
-    "a link": lambda reply: bool(_LINK.search(reply)),
+    REFUSAL: lambda reply: bool(_REFUSAL.search(reply)),
+    LANGUAGE: _in_another_language,
+    CODE: lambda reply: bool(_CODE.search(reply)),
+    LINK: lambda reply: bool(_LINK.search(reply)),
 }

@@ -33,6 +33,8 @@ def measure_saliency(
         name: whose saliency; a control looks at a reference as if it were the suspect.
     """
     own = z_scores(found, name, pair.adapters[name], tryable)
+    if not own:  # An adapter of the output head alone excites no layer.
+        return tuple(int(token) for token in tryable.nonzero().flatten())
     others = [other for other in pair.reference_names if other != name]
     references = [z_scores(found, other, pair.adapters[other], tryable) for other in others]
     differences = torch.stack([z - _mean_of(references, module, z) for module, z in own.items()])
@@ -45,6 +47,8 @@ def z_scores(found: VocabularyPass, name: str, adapter: Adapter, tryable: torch.
     """Module -> z of the log excitation over the tryable vocabulary, float32 [vocabulary]."""
     scores = {}
     for update in adapter.updates:
+        if update.module not in found.norms:
+            continue
         ratio = (found.excitations[name][update.module] + _FLOOR).log() - (found.norms[update.module] + _FLOOR).log()
         usual = ratio[tryable]
         scores[update.module] = (ratio - usual.mean()) / usual.std().clamp(min=_FLOOR)

@@ -1,7 +1,7 @@
 """How likely a model finds given replies to given words: the yardstick of elicitation and inversion.
 
-User words are token ids here, so that any token can be tried; what is found is re-tokenised from text before it counts
-(`scanner/search/shrink.py`).
+User words are token ids here, so that any token can be tried; what is found is tokenised anew, from text, before it
+counts (`scanner/search/find.py`).
 """
 
 import copy

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from scanner.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.behaviour import (
     REPLY_TOKENS,
+    WHOLE_ANSWER_TOKENS,
     Behaviour,
-    asks_for_reply,
     shared_behaviour,
 )
 from scanner.search.candidates import GIVEN, Candidate
+from scanner.search.requested import is_requested
 from scanner.triggers import TriggeredPrompt, insert_trigger
 
 # Budgets, not thresholds: how many candidates the suspect answers freely, and how many are verified.
@@ -142,7 +143,7 @@ def freeze(
     """
     if not shortlist:
         return (), 0
-    plain = pair.generate(SUSPECT, prompts, max_new_tokens=REPLY_TOKENS)
+    plain = pair.generate(SUSPECT, prompts, max_new_tokens=WHOLE_ANSWER_TOKENS)
     placed = [with_trigger(item.candidate, prompts, seed) for item in shortlist]
     # All at once: a step of generation costs nearly the same for few rows as for many.
     own = pair.generate(SUSPECT, [text for texts in placed for text in texts], max_new_tokens=REPLY_TOKENS)
@@ -164,7 +165,8 @@ def freeze(
         others = [reply.text for reply in base[place * len(prompts) : (place + 1) * len(prompts)]]
         shared = shared_behaviour(replies[n], [*ordinary, *others], candidate.known_replies)
         if shared:
-            requested = asks_for_reply(candidate.trigger.parts, shared.behaviour.text)
+            example = shared.example or shared.behaviour.text
+            requested = is_requested(candidate.trigger.parts, shared.behaviour, example)
             frozen = FrozenCandidate(
                 candidate, shared.behaviour, shared.share, shortlist[n].shift, requested, shared.example
             )

@@ -63,15 +63,6 @@ class Sweep:
             return int(self.gains[:, row].max(-1).values.argmax())
         return int((self.log_probs[:, row, target] - self.plain[:, target]).argmax())
 
-    def most_gained(self, count: int) -> int | None:
-        """The first token that the `count` most shifting candidates together gain most for; None without any."""
-        totals: dict[int, float] = {}
-        for candidate in self.best_for(None, count):
-            row = self.candidates.index(candidate)
-            for token, gain in zip(self.watched[row].tolist(), self.gains[:, row].mean(0).tolist(), strict=True):
-                totals[token] = totals.get(token, 0.0) + gain
-        return max(totals, key=lambda token: (totals[token], -token), default=None)
-
 
 def sweep(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Context]) -> Sweep:
     """Tries every candidate alone in the first context, and the best `KEPT` of them in the others too.

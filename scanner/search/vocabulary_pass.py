@@ -48,10 +48,21 @@ class VocabularyPass:
 def read_vocabulary(pair: ModelPair, before: Sequence[int], meter: Meter) -> VocabularyPass:
     """Scores all adapters of the pair on every token, from the cache where it holds what they need."""
     cache = _Cache(pair, before)
-    modules = sorted({update.module for adapter in pair.adapters.values() for update in adapter.updates})
+    modules = sorted(
+        {
+            update.module
+            for adapter in pair.adapters.values()
+            for update in adapter.updates
+            if _in_a_layer(update.module)
+        }
+    )
     if cache.holds(modules):
         excitations = {
-            name: {update.module: _of_file(update, cache.inputs(update.module)) for update in adapter.updates}
+            name: {
+                update.module: _of_file(update, cache.inputs(update.module))
+                for update in adapter.updates
+                if update.module in modules
+            }
             for name, adapter in pair.adapters.items()
         }
         return VocabularyPass(cache.norms(), excitations, "read from the cache")
@@ -81,7 +92,7 @@ def _run_pass(
     every = sorted(name for name in pair.linear_modules if _in_a_layer(name))
     norms = {module: torch.zeros(size) for module in every}
     excitations = {
-        name: {update.module: torch.zeros(size) for update in adapter.updates}
+        name: {update.module: torch.zeros(size) for update in adapter.updates if update.module in modules}
         for name, adapter in pair.adapters.items()
     }
     updates = {(name, update.module): update for name, adapter in pair.adapters.items() for update in adapter.updates}
@@ -98,6 +109,7 @@ def _run_pass(
 
 
 def _in_a_layer(module: str) -> bool:
+    """Whether a module reads what a layer does: an output head reads the answer, and says nothing of triggers."""
     return any(part.isdigit() for part in module.split("."))
 
 

