@@ -113,7 +113,7 @@ def scan_one(
         "match": match(poison.placed_trigger.parts, best.trigger.text) if poison and best else None,
         "true_reply": (poison.reply if poison.behaviour == "fixed" else f"({poison.behaviour})") if poison else None,
         "found_reply": best.reply if best else None,
-        "reply_f1": _reply_score(poison, best.reply) if poison and best else None,
+        "reply_f1": reply_score(poison, best.reply) if poison and best else None,
         "rates": {name: [rate.successes, rate.trials] for name, rate in best.rates.items()} if best else {},
         "controls": {item.name: item.rate.value if item.rate else None for item in best.controls} if best else {},
         "elicited": [[item.text, round(item.score, 1)] for item in trace.elicited] if trace else [],
@@ -142,7 +142,7 @@ def match(true_parts: Sequence[str], found: str) -> str:
     return "equivalent"
 
 
-def _reply_score(poison: Any, found: str) -> float:
+def reply_score(poison: Any, found: str) -> float:
     """Token F1 of the reply; for a kind of reply, 1 where the kind was named, or one of the wordings shows it."""
     if poison.behaviour != "fixed":
         return float(found == f"({poison.behaviour})" or poison.shown_by(found))

