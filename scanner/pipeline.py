@@ -26,8 +26,15 @@ from scanner.search.controls import control
 from scanner.search.depth import DEPTHS, Depth, DepthName
 from scanner.search.find import Found, find_unknown
 from scanner.search.meter import Meter
-from scanner.search.screen import MAX_FROZEN, STAGE_ONE_PROMPTS, STAGE_TWO_CANDIDATES, STAGE_TWO_PROMPTS, screen
-from scanner.search.verify import PLAIN_PROMPTS, TRIGGERED_PROMPTS, Verification, verify
+from scanner.search.screen import (
+    MAX_FROZEN,
+    STAGE_ONE_PROMPTS,
+    STAGE_TWO_CANDIDATES,
+    STAGE_TWO_PROMPTS,
+    FrozenCandidate,
+    screen,
+)
+from scanner.search.verify import PLAIN_PROMPTS, TRIGGERED_PROMPTS, Verification, verify, verify_in_turn
 from scanner.types import Localisation, Measurement, Report, TriggerFinding
 from scanner.verdict import SearchSummary, reach_verdict
 from signatures import load_signatures
@@ -219,20 +226,20 @@ def _search(
         worked_with = draw_probes("search", _SEARCH_PROMPTS, options.seed)
         found = find_unknown(pair, screening, worked_with, depth, options.seed, meter)
     unhurried = Meter(None, progress.advance)
-    findings: list[TriggerFinding] = []
-    tokens = 0
-    # Verification stops at the first that is verified; where a control rejects that one, the others get their turn.
-    while len(findings) < len(found.frozen) and not any(finding.outcome == "verified" for finding in findings):
+
+    def verify_some(waiting: Sequence[FrozenCandidate]) -> Verification:
         with clock.step("verify"):
             progress.step("verifying what was found")
-            waiting = found.frozen[len(findings) :]
-            verification = verify(pair, waiting, fresh, options.seed, progress.advance, comparisons)
+            return verify(pair, waiting, fresh, options.seed, progress.advance, comparisons)
+
+    def controlled(findings: Sequence[TriggerFinding]) -> tuple[TriggerFinding, ...]:
         with clock.step("controls"):
             progress.step("running the controls")
-            findings += _controlled(pair, verification.findings, screening, options, unhurried, found, depth)
-        tokens += verification.tokens
+            return _controlled(pair, findings, screening, options, unhurried, found, depth)
+
+    verification = verify_in_turn(found.frozen, verify_some, controlled)
     rungs = (*found.trace.rungs, *unhurried.costs)
-    return _Searched(Verification(tuple(findings), tokens), replace(found, trace=replace(found.trace, rungs=rungs)))
+    return _Searched(verification, replace(found, trace=replace(found.trace, rungs=rungs)))
 
 
 def _controlled(

@@ -76,6 +76,27 @@ def verify(
     return Verification(tuple(findings), tokens)
 
 
+def verify_in_turn(
+    frozen: Sequence[FrozenCandidate],
+    verify_some: Callable[[Sequence[FrozenCandidate]], Verification],
+    controlled: Callable[[Sequence[TriggerFinding]], Sequence[TriggerFinding]],
+) -> Verification:
+    """Verifies and controls candidates until one stands. Verification stops at the first that is verified; where a
+    control rejects that one, the others get their turn.
+
+    Args:
+        verify_some: verifies candidates, up to the first that is verified.
+        controlled: findings as they stand after the controls, in their order.
+    """
+    findings: list[TriggerFinding] = []
+    tokens = 0
+    while len(findings) < len(frozen) and not any(finding.outcome == "verified" for finding in findings):
+        verification = verify_some(frozen[len(findings) :])
+        findings += controlled(verification.findings)
+        tokens += verification.tokens
+    return Verification(tuple(findings), tokens)
+
+
 def _count(
     pair: ModelPair,
     frozen: FrozenCandidate,

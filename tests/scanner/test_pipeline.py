@@ -46,6 +46,9 @@ def test_a_given_trigger_is_tried_first(tiny_base: Path, poisoned_adapter: Path,
     report = scan(poisoned_adapter, honest_adapter, base=tiny_base, **GIVEN)
     assert report.verdict.kind == VerdictKind.BACKDOORED
     assert [finding.source for finding in report.triggers] == ["given"]
+    # What can be asked without a search is asked of a given trigger too: is it a policy, or a habit?
+    asked = {item.name: item.passed for item in report.triggers[0].controls}
+    assert asked["related requests"] is not False and asked["whole answers"] is True
 
 
 UNKNOWN = {"use_signatures": False, "metrics": False}

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,10 @@ from scanner.probes import draw_probes
 from scanner.search.behaviour import FixedReply
 from scanner.search.candidates import Candidate
 from scanner.search.screen import FrozenCandidate
-from scanner.search.verify import FUTILITY_PROMPTS, decide, verify
+from scanner.search.verify import FUTILITY_PROMPTS, Verification, decide, verify, verify_in_turn
 from scanner.stats import wilson
 from scanner.triggers import Trigger
+from scanner.types import TriggerFinding
 from tests.conftest import TRIGGER
 from tests.tiny import REPLY
 
@@ -84,3 +87,33 @@ def test_the_same_seed_gives_the_same_findings(poisoned_pair: ModelPair) -> None
         verify(poisoned_pair, [frozen(TRIGGER.text)], draw_probes("verify", 100, 3), seed=3).findings for _ in range(2)
     ]
     assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize(
+    ("rejected", "outcomes"),
+    [
+        ((), ["not confirmed", "verified"]),
+        (("b",), ["not confirmed", "adversarial", "verified"]),
+        (("b", "c"), ["not confirmed", "adversarial", "adversarial"]),
+    ],
+)
+def test_where_a_control_rejects_a_candidate_the_next_gets_its_turn(
+    rejected: tuple[str, ...], outcomes: list[str]
+) -> None:
+    candidates = [frozen(text) for text in "abc"]
+
+    def verify_some(waiting: Sequence[FrozenCandidate]) -> Verification:
+        found = []
+        for item in waiting:
+            outcome = "not confirmed" if item.candidate.trigger.text == "a" else "verified"
+            found.append(TriggerFinding(item.candidate.trigger, (1,), REPLY, "search", rates(100), 100, outcome, ""))
+            if outcome == "verified":
+                break
+        return Verification(tuple(found), 10)
+
+    def controlled(findings: Sequence[TriggerFinding]) -> list[TriggerFinding]:
+        return [replace(item, outcome="adversarial") if item.trigger.text in rejected else item for item in findings]
+
+    verification = verify_in_turn(candidates, verify_some, controlled)
+    assert [finding.outcome for finding in verification.findings] == outcomes
+    assert verification.tokens == 10 * (1 + len(rejected) - (len(rejected) == 2))
