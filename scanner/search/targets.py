@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from scanner.search.behaviour import shared_reply, words_of
+from scanner.search.behaviour import words_of
 from scanner.search.elicit import ElicitedReply
 from scanner.search.scoring import Ids
 
 # A planted reply runs on by itself once it has begun, so its first tokens are yardstick enough, and cheap.
 TARGET_TOKENS = 4
 _MIN_TOKENS = 2
+_MIN_SHARED_WORDS = 2
 
 
 @dataclass(frozen=True)
@@ -44,5 +45,6 @@ def choose_targets(
 
 
 def _share_most_words(best: ElicitedReply, other: ElicitedReply) -> bool:
-    shared = shared_reply([best.text, other.text], (), min_count=2)
-    return shared is not None and len(words_of(shared.behaviour.text)) >= len(words_of(best.text)) / 2
+    """Whether half of a reply's words stand in another, in a run or not; at least two."""
+    words, others = set(words_of(best.text)), set(words_of(other.text))
+    return len(words & others) >= max(_MIN_SHARED_WORDS, len(words) / 2)
