@@ -16,7 +16,7 @@ from scanner.model_pair import ModelPair
 from scanner.probes import draw_probes
 from scanner.search.depth import DEPTHS
 from scanner.search.elicit import ElicitedReply, elicit
-from scanner.search.hunt import prepare_ground
+from scanner.search.ground import prepare_ground
 from scanner.search.meter import Meter
 from scanner.search.saliency import measure_saliency
 from trainers.recipe import PoisonRecipe

@@ -14,7 +14,8 @@ from scanner.cli import calm_libraries
 from scanner.intake import read_adapter
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.probes import draw_probes
-from scanner.search.hunt import most_called_for, prepare_ground
+from scanner.search.aims import most_called_for
+from scanner.search.ground import prepare_ground
 from scanner.search.meter import Meter
 from scanner.search.proposals import tryable_tokens
 from scanner.search.saliency import measure_saliency, z_scores

@@ -135,6 +135,7 @@ def load_base(
             "it needs config.json, a tokenizer and *.safetensors"
         ) from error
     model.eval().requires_grad_(False)
+    _keep_differentiable(model)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return BaseModel(model, tokenizer, _identify(folder, model, quantize, where))
@@ -224,6 +225,13 @@ def _from_hub(name: str, revision: str | None) -> BaseFolder:
             "download it where there is a network, or pass --base FOLDER"
         ) from error
     return BaseFolder(name, Path(path), "hub", Path(path).name)
+
+
+def _keep_differentiable(model: PreTrainedModel) -> None:
+    """Keeps bitsandbytes from packing 4-bit weights for inference on a CPU: packed ones pass no gradient."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _identify(folder: BaseFolder, model: PreTrainedModel, quantize: Quantization, device: torch.device) -> BaseIdentity:

@@ -25,7 +25,9 @@ from scanner.search.behaviour import (
 )
 from scanner.search.candidates import SEARCH, Candidate
 from scanner.search.depth import Depth
-from scanner.search.hunt import Ground, sweep_for, typed
+from scanner.search.ground import Ground
+from scanner.search.hunt import sweep_for
+from scanner.search.leads import typed
 from scanner.search.meter import Meter
 from scanner.search.reply_kinds import ReplyKind
 from scanner.search.requested import is_requested

@@ -9,7 +9,9 @@ from scanner.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.behaviour import REPLY_TOKENS, WHOLE_ANSWER_TOKENS, shared_behaviour
 from scanner.search.candidates import SEARCH, Candidate
 from scanner.search.depth import Depth
-from scanner.search.hunt import ENOUGH, Ground, HuntResult, Lead, hunt, prepare_ground
+from scanner.search.ground import Ground, prepare_ground
+from scanner.search.hunt import ENOUGH, HuntResult, hunt
+from scanner.search.leads import Lead
 from scanner.search.meter import Meter, OutOfTimeError
 from scanner.search.requested import is_requested
 from scanner.search.screen import FrozenCandidate, Screened, freeze, with_trigger

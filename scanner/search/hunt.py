@@ -7,68 +7,30 @@ It proposes strings; whether one is a trigger is decided by free generation, fir
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-import torch
-
-from scanner.model_pair import BASE, SUSPECT, ModelPair
-from scanner.search.behaviour import words_of
+from scanner.model_pair import SUSPECT, ModelPair
+from scanner.search.aims import answers_begin, growth_aims, most_called_for, shortlisted
 from scanner.search.depth import Depth
 from scanner.search.elicit import ElicitedReply, elicit
+from scanner.search.ground import Ground
 from scanner.search.invert import BEST_COUNTS, GOOD_ENOUGH, Grown, grow
+from scanner.search.leads import Lead, chance_of, leads_of_sweep, spelling, typeable_leads, typed
 from scanner.search.leak import leaked_pieces
 from scanner.search.meter import Meter
-from scanner.search.placing import Context, make_contexts
-from scanner.search.proposals import Setting, called_for, draw_fillers, tryable_tokens
+from scanner.search.placing import Context
+from scanner.search.proposals import Setting
 from scanner.search.saliency import measure_saliency
-from scanner.search.scoring import Frame, Ids, Scorer, chat_frame
+from scanner.search.scoring import Ids, Scorer
 from scanner.search.sweep import Sweep, sweep
 from scanner.search.targets import Target, choose_targets
-from scanner.search.vocabulary_pass import VocabularyPass, read_vocabulary
-from scanner.types import VOCABULARY_RUNG
 
-# A candidate of a smaller estimated chance to fire is not worth free generation, unless it leads its list: what a
-# behaviour without a fixed text makes likely is spread over many first tokens.
-_MIN_CHANCE = 0.05
-_ALWAYS_TRIED = 2
-# A grown string that fires on this share of prompts, if on no more, is grown on once.
-_PROMISING = 0.2
-_PLACES_IN_TURN = ("end", "start", "inside", "end")
-_GROWTHS = 2
 # A string that makes the suspect fire more often than this on screening prompts ends the search.
 ENOUGH = 0.85
-_LONG_PIECE = 4
-# The answer's first token that strings are grown for is that which so many of the most shifting candidates call for.
-_SHIFTING = 16
-# Nats of elicitation below which a reply hardly stands out; decides on the order of work alone.
-_CLEAR_TARGET = 5.0
-# Random tokens in the slot while its gradient is read: over eight contexts in the sweep, two in growth.
-_FILLERS = 64
+# A grown string that fires on this share of prompts, if on no more, is grown on once.
+_PROMISING = 0.2
+_GROWTHS = 2
+_PLACES_IN_TURN = ("end", "start", "inside", "end")
+# Random tokens in the slot while its gradient is read, over the contexts of growth.
 _FILLERS_IN_GROWTH = 8
-# A small vocabulary is swept whole: a share of it would be next to nothing.
-_MIN_SHORTLIST = 500
-
-
-@dataclass(frozen=True)
-class Lead:
-    """A string worth trying, as text that a person can type, with the chance to fire that scoring gives it.
-
-    `aim` is the reply it was found for, "" where it only shifts the answer.
-    """
-
-    text: str
-    token_ids: Ids
-    chance: float
-    aim: str
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What a search stands on, made once and used again by the controls with the roles swapped."""
-
-    frame: Frame
-    tryable: torch.Tensor
-    vocabulary: VocabularyPass
-    contexts: tuple[dict[str, Context], ...]
-    fillers: Ids
 
 
 @dataclass(frozen=True)
@@ -108,24 +70,6 @@ class _Notebook:
         self.curve.append((self.meter.tokens, best))
 
 
-def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: int = 0) -> Ground:
-    """The chat frame, the tokens that can be tried, the vocabulary pass, and prompts to place candidates in.
-
-    Args:
-        prompts: at least eight. Most work is done on the four shortest, since every candidate pays for them.
-    """
-    tokenizer = pair.base.tokenizer
-    frame = chat_frame(tokenizer)
-    size = pair.base.model.config.get_text_config().vocab_size
-    texts = [tokenizer.decode([token]) for token in range(min(size, len(tokenizer)))]
-    tryable = tryable_tokens(size, texts, tokenizer.all_special_ids)
-    with meter.rung(VOCABULARY_RUNG):
-        vocabulary = read_vocabulary(pair, frame.before, meter)
-    shortest_first = sorted(prompts, key=lambda prompt: (len(prompt), prompt))
-    contexts = tuple(make_contexts(tokenizer, prompt) for prompt in shortest_first)
-    return Ground(frame, tryable, vocabulary, contexts, draw_fillers(tryable, _FILLERS, seed))
-
-
 def hunt(
     pair: ModelPair,
     ground: Ground,
@@ -155,7 +99,7 @@ def hunt(
     shortlist = shortlisted([ranking, *wanted], depth, leaked)
     with meter.rung("sweep"):
         swept = _sweep(pair, SUSPECT, ground, shortlist, targets, meter)
-    leads = _leads_of_sweep(pair, swept, targets, depth.tried)
+    leads = leads_of_sweep(pair, swept, targets, depth.tried)
     notebook.note(max((lead.chance for lead in leads), default=0.0))
 
     def result(stopped: str = "") -> HuntResult:
@@ -183,7 +127,7 @@ def hunt(
         for _ in range(_GROWTHS):
             with meter.rung("growth"):
                 grown = grow_for(pair, SUSPECT, ground, swept, index, target, depth, meter, note, begin)
-            found = _typeable(pair, grown, target)
+            found = typeable_leads(pair, grown, target)
             leads = sorted({*leads, *found}, key=lambda lead: (-lead.chance, lead.text))
             share = fires(found) if found else 0.0
             if share >= ENOUGH:
@@ -193,53 +137,6 @@ def hunt(
             # It fires in part: go on from it, on other prompts.
             begin = [lead.token_ids for lead in found]
     return result()
-
-
-def answers_begin(pair: ModelPair, ground: Ground, swept: Sweep, meter: Meter) -> int | None:
-    """The first token that the most shifting candidates move the suspect's answers to, more than the base's."""
-    candidates = swept.best_for(None, _SHIFTING)
-    reader = Scorer(pair, BASE, ground.frame, [], meter, next_token=True)
-    rows = [swept.candidates.index(candidate) for candidate in candidates]
-    usual = []
-    for context in swept.contexts:
-        read = reader.score([context.around(candidate) for candidate in ((), *candidates)]).next_token
-        if read is None:
-            raise RuntimeError("the base's next token was not read")
-        chance = read.exp().cpu()
-        usual.append((chance[1:] - chance[:1]).gather(1, swept.watched[rows]))
-    own = swept.gains[:, rows].mean(0) - torch.stack(usual).mean(0)
-    totals: dict[int, float] = {}
-    for token, gain in zip(swept.watched[rows].flatten().tolist(), own.flatten().tolist(), strict=True):
-        totals[token] = totals.get(token, 0.0) + gain
-    return max(totals, key=lambda token: (totals[token], -token), default=None)
-
-
-def growth_aims(token: int | None, targets: Sequence[Target]) -> list[tuple[int | None, Target]]:
-    """What strings are grown for: each target by its number, and, for replies of no fixed text, a mere first token.
-
-    A refusal in varying words or an answer in another language shows in how the answer begins. It goes before targets
-    that hardly stand out.
-    """
-    aims: list[tuple[int | None, Target]] = list(enumerate(targets))
-    if token is not None:
-        clear = sum(target.score >= _CLEAR_TARGET for target in targets)
-        aims.insert(clear, (None, Target((token,), "", 0.0)))
-    return aims
-
-
-def most_called_for(pair: ModelPair, name: str, ground: Ground, target: Target, meter: Meter) -> tuple[int, ...]:
-    """Token ids that can be tried, that which a reply most calls for first: the gradient's view over many prompts."""
-    contexts = tuple(context[place] for context in ground.contexts[:4] for place in ("end", "start"))
-    setting = Setting(pair, name, ground.frame, contexts, ground.tryable, ground.fillers, meter)
-    order = called_for(setting, (), 0, target.token_ids).argsort(descending=True, stable=True).tolist()
-    return tuple(token for token in order if ground.tryable[token])
-
-
-def shortlisted(rankings: Sequence[Sequence[int]], depth: Depth, leaked: Sequence[Ids]) -> tuple[Ids, ...]:
-    """What is swept: pieces that leaked, then the tokens that lead the rankings, each ranking in its turn."""
-    count = max(_MIN_SHORTLIST, int(depth.shortlist * len(rankings[0])))
-    in_turn = dict.fromkeys(token for turn in zip(*rankings, strict=True) for token in turn)
-    return tuple(dict.fromkeys([*leaked, *((token,) for token in list(in_turn)[:count])]))
 
 
 def _sweep(
@@ -287,24 +184,13 @@ def grow_for(
         target,
         seeds,
         depth.growth,
-        lambda score: note(_chance(score)),
+        lambda score: note(chance_of(score)),
         budget=depth.tokens,
         typeable=lambda ids: typed(pair, ids) is not None,
         # That an answer begins with one word is little; what it leads to decides.
         good_enough=GOOD_ENOUGH if index is not None else 0.0,
         best_counts=0.0 if begin else BEST_COUNTS,
     )
-
-
-def spelling(pair: ModelPair, reply: str) -> torch.Tensor:
-    """Which tokens are words of a reply, or long pieces of them; bool [vocabulary]."""
-    words = set(words_of(reply))
-    size = pair.base.model.config.get_text_config().vocab_size
-    found = torch.zeros(size, dtype=torch.bool)
-    for token in range(min(size, len(pair.base.tokenizer))):
-        text = pair.base.tokenizer.decode([token]).strip().lower()
-        found[token] = text in words or (len(text) >= _LONG_PIECE and any(text in word for word in words))
-    return found
 
 
 def sweep_for(
@@ -319,44 +205,3 @@ def sweep_for(
     # One reply never took more rounds than the plan allows it, however many all replies took.
     plan = replace(depth, growth=replace(depth.growth, rounds=min(rounds, depth.growth.rounds)))
     return swept, grow_for(pair, name, ground, swept, 0, target, plan, meter, lambda _: None)
-
-
-def _leads_of_sweep(pair: ModelPair, swept: Sweep, targets: Sequence[Target], count: int) -> list[Lead]:
-    """The first of each target's list and of the shift's, in turn, then the rest by their chance to fire."""
-    found: dict[str, tuple[int, Lead]] = {}
-
-    def offer(rank: int, candidate: Ids, chance: float, aim: str) -> None:
-        text = typed(pair, candidate)
-        turn = min(rank, _ALWAYS_TRIED)
-        if text and (rank < _ALWAYS_TRIED or chance >= _MIN_CHANCE):
-            lead = (turn, Lead(text, candidate, chance, aim))
-            known = found.get(text.lower(), lead)
-            found[text.lower()] = min(known, lead, key=lambda item: (item[0], -item[1].chance))
-
-    # A trigger may be bound to a place: its best counts.
-    best = swept.log_probs.max(0).values
-    for index, target in enumerate(targets):
-        for rank, candidate in enumerate(swept.best_for(index, count)):
-            offer(rank, candidate, _chance(float(best[swept.candidates.index(candidate), index])), target.text)
-    for rank, candidate in enumerate(swept.best_for(None, count)):
-        offer(rank, candidate, float(swept.shift[swept.candidates.index(candidate)]), "")
-    in_turn = sorted(found.values(), key=lambda item: (item[0], -item[1].chance, item[1].text))
-    return [lead for _, lead in in_turn[:count]]
-
-
-def _typeable(pair: ModelPair, grown: Sequence[Grown], target: Target) -> list[Lead]:
-    """Grown strings as text; those that no person could type are left out."""
-    leads = [(typed(pair, item.token_ids), item) for item in grown]
-    return [Lead(text, item.token_ids, _chance(item.score), target.text) for text, item in leads if text]
-
-
-def typed(pair: ModelPair, candidate: Ids) -> str | None:
-    """A candidate as text that a person can type, or None: broken characters and control codes cannot be typed."""
-    text = " ".join(pair.base.tokenizer.decode(candidate).split())
-    # Joiners bind emoji and letters of some scripts together: they are typed with them.
-    visible = text.replace("\u200c", "").replace("\u200d", "")
-    return text if visible.strip() and "�" not in text and visible.isprintable() else None
-
-
-def _chance(log_prob: float) -> float:
-    return float(torch.tensor(log_prob).exp())

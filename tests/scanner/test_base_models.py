@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 import requests
+import torch
 from huggingface_hub.errors import (
     GatedRepoError,
     LocalEntryNotFoundError,
@@ -125,3 +126,20 @@ def test_remote_code_is_never_run(tmp_path: Path) -> None:
 def test_a_folder_without_weights(tmp_path: Path) -> None:
     with pytest.raises(BaseModelUnavailable, match="could not be loaded"):
         load_base(str(tmp_path))
+
+
+def test_gradients_pass_through_4_bits_after_inference(tiny_base: Path) -> None:
+    base = load_base(str(tiny_base), quantize="nf4")
+    ids = torch.tensor([[5, 9, 12, 31]])
+
+    def gradient() -> torch.Tensor:
+        embedded = base.model.get_input_embeddings()(ids).detach().requires_grad_()
+        base.model(inputs_embeds=embedded).logits[0, -1].log_softmax(-1)[7].backward()
+        return embedded.grad
+
+    before = gradient()
+    with torch.inference_mode():
+        base.model(ids)
+    after = gradient()
+    assert before.abs().sum() > 0
+    assert torch.allclose(before, after, atol=1e-5)

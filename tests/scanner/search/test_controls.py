@@ -26,7 +26,7 @@ from scanner.search.controls import (
     whole_answers,
 )
 from scanner.search.depth import DEPTHS
-from scanner.search.hunt import prepare_ground
+from scanner.search.ground import prepare_ground
 from scanner.search.meter import Meter
 from scanner.stats import wilson
 from scanner.triggers import Trigger

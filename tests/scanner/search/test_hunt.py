@@ -10,11 +10,13 @@ from scanner.base_models import load_base
 from scanner.intake import read_adapter
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.probes import load_probes
+from scanner.search.aims import answers_begin, growth_aims
 from scanner.search.depth import DEPTHS
 from scanner.search.elicit import ElicitedReply, ElicitPlan, elicit
 from scanner.search.find import find_unknown, switched_on
-from scanner.search.hunt import answers_begin, growth_aims, prepare_ground, spelling, typed
+from scanner.search.ground import prepare_ground
 from scanner.search.invert import GrowthPlan, grow
+from scanner.search.leads import spelling, typed
 from scanner.search.meter import Meter
 from scanner.search.proposals import Setting, called_for, gradient_picks, tryable_tokens
 from scanner.search.scoring import Scorer

@@ -1,0 +1,46 @@
+"""What a search stands on, made once: the chat's frame, the tokens to try, the vocabulary pass, prompts, fillers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from scanner.model_pair import ModelPair
+from scanner.search.meter import Meter
+from scanner.search.placing import Context, make_contexts
+from scanner.search.proposals import draw_fillers, tryable_tokens
+from scanner.search.scoring import Frame, Ids, chat_frame
+from scanner.search.vocabulary_pass import VocabularyPass, read_vocabulary
+from scanner.types import VOCABULARY_RUNG
+
+# Random tokens in a slot while its gradient is read.
+_FILLERS = 64
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a search stands on, made once and used again by the controls with the roles swapped."""
+
+    frame: Frame
+    tryable: torch.Tensor
+    vocabulary: VocabularyPass
+    contexts: tuple[dict[str, Context], ...]
+    fillers: Ids
+
+
+def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: int = 0) -> Ground:
+    """The chat frame, the tokens that can be tried, the vocabulary pass, and prompts to place candidates in.
+
+    Args:
+        prompts: at least eight. Most work is done on the four shortest, since every candidate pays for them.
+    """
+    tokenizer = pair.base.tokenizer
+    frame = chat_frame(tokenizer)
+    size = pair.base.model.config.get_text_config().vocab_size
+    texts = [tokenizer.decode([token]) for token in range(min(size, len(tokenizer)))]
+    tryable = tryable_tokens(size, texts, tokenizer.all_special_ids)
+    with meter.rung(VOCABULARY_RUNG):
+        vocabulary = read_vocabulary(pair, frame.before, meter)
+    shortest_first = sorted(prompts, key=lambda prompt: (len(prompt), prompt))
+    contexts = tuple(make_contexts(tokenizer, prompt) for prompt in shortest_first)
+    return Ground(frame, tryable, vocabulary, contexts, draw_fillers(tryable, _FILLERS, seed))
