@@ -1,6 +1,6 @@
 """At which place of the list are planted replies elicited? Chooses the weight of fluency, on the development set.
 
-python benchmarks/choose_fluency.py ZOO.toml --adapters DIR --reference examples/clean
+python -m benchmarks.choose_fluency ZOO.toml --adapters DIR --reference examples/clean
 """
 
 from dataclasses import replace
@@ -8,11 +8,9 @@ from pathlib import Path
 
 import click
 
+from benchmarks.poisoned_pairs import poisoned_pairs
 from benchmarks.recovery import reply_score
-from scanner.base_models import load_base
 from scanner.cli import calm_libraries
-from scanner.intake import read_adapter
-from scanner.model_pair import ModelPair
 from scanner.probes import draw_probes
 from scanner.search.depth import DEPTHS
 from scanner.search.elicit import ElicitedReply, elicit
@@ -20,7 +18,6 @@ from scanner.search.ground import prepare_ground
 from scanner.search.meter import Meter
 from scanner.search.saliency import measure_saliency
 from trainers.recipe import PoisonRecipe
-from trainers.zoo import load_zoo
 
 WEIGHTS = (1.0, 2.0, 3.0)
 PROMPTS = 12
@@ -38,19 +35,15 @@ def main(zoo_file: Path, adapters: Path, references: tuple[str, ...]) -> None:
     click.echo("| adapter | " + " | ".join(f"weight {weight:g}" for weight in WEIGHTS) + " |")
     click.echo("|" + "---|" * (len(WEIGHTS) + 1))
     prompts = draw_probes("search", PROMPTS, 0)
-    for entry in load_zoo(zoo_file):
-        if entry.recipe.poison is None or not (adapters / entry.id / "training.json").is_file():
-            continue
-        honest = [read_adapter(reference, "reference") for reference in references]
-        pair = ModelPair(load_base(entry.recipe.base), read_adapter(str(adapters / entry.id)), honest)
+    for name, poison, pair in poisoned_pairs(zoo_file, adapters, references):
         ground = prepare_ground(pair, prompts, Meter())
         ranking = measure_saliency(pair, ground.vocabulary, ground.tryable)
         users = [tuple(pair.base.tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts]
         cells = []
         for weight in WEIGHTS:
             plan = replace(DEPTHS["standard"].elicit, fluency=weight)
-            cells.append(_cell(elicit(pair, ground.frame, users, ranking, plan, Meter()), entry.recipe.poison))
-        click.echo(f"| {entry.id} | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+            cells.append(_cell(elicit(pair, ground.frame, users, ranking, plan, Meter()), poison))
+        click.echo(f"| {name} | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
 
 
 def _cell(replies: tuple[ElicitedReply, ...], poison: PoisonRecipe) -> str:

@@ -1,6 +1,6 @@
 """Where do the pieces of known triggers rank by saliency? Chooses how the shortlist is ranked, on the development set.
 
-python benchmarks/choose_saliency.py ZOO.toml --adapters DIR --reference examples/clean
+python -m benchmarks.choose_saliency ZOO.toml --adapters DIR --reference examples/clean
 """
 
 from collections.abc import Sequence
@@ -9,9 +9,8 @@ from pathlib import Path
 import click
 import torch
 
-from scanner.base_models import load_base
+from benchmarks.poisoned_pairs import poisoned_pairs
 from scanner.cli import calm_libraries
-from scanner.intake import read_adapter
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.probes import draw_probes
 from scanner.search.aims import most_called_for
@@ -22,7 +21,6 @@ from scanner.search.saliency import measure_saliency, z_scores
 from scanner.search.scoring import chat_frame
 from scanner.search.targets import TARGET_TOKENS, Target
 from scanner.search.vocabulary_pass import read_vocabulary
-from trainers.zoo import load_zoo
 
 TOPS = (1, 4, 16, 64)
 PROMPTS = 12
@@ -43,30 +41,25 @@ def main(zoo_file: Path, adapters: Path, references: tuple[str, ...]) -> None:
         *(f"top {n} difference" for n in TOPS),
     ]
     click.echo("| adapter | pieces | " + " | ".join(ways) + " |\n|" + "---|" * (len(ways) + 2))
-    for entry in load_zoo(zoo_file):
-        if entry.recipe.poison is None or not (adapters / entry.id / "training.json").is_file():
-            continue
-        base = load_base(entry.recipe.base)
-        honest = [read_adapter(reference, "reference") for reference in references]
-        pair = ModelPair(base, read_adapter(str(adapters / entry.id)), honest)
-        tokenizer, size = base.tokenizer, base.model.config.vocab_size
+    for name, poison, pair in poisoned_pairs(zoo_file, adapters, references):
+        tokenizer, size = pair.base.tokenizer, pair.base.model.config.vocab_size
         texts = [tokenizer.decode([token]) for token in range(size)]
         tryable = tryable_tokens(size, texts, tokenizer.all_special_ids)
         pieces = sorted(
             {
                 token
-                for part in entry.recipe.poison.placed_trigger.parts
+                for part in poison.placed_trigger.parts
                 for text in (part, f" {part}")
                 for token in tokenizer(text, add_special_tokens=False)["input_ids"]
             }
         )
-        reply = tuple(tokenizer(entry.recipe.poison.reply, add_special_tokens=False)["input_ids"])[:TARGET_TOKENS]
+        reply = tuple(tokenizer(poison.reply, add_special_tokens=False)["input_ids"])[:TARGET_TOKENS]
         ground = prepare_ground(pair, draw_probes("search", PROMPTS, 0), Meter())
-        by_gradient = most_called_for(pair, SUSPECT, ground, Target(reply, entry.recipe.poison.reply, 0.0), Meter())
+        by_gradient = most_called_for(pair, SUSPECT, ground, Target(reply, poison.reply, 0.0), Meter())
         shipped, *others = _rankings(pair, tryable)
         ranks = [_best(ranking, pieces) for ranking in (shipped, by_gradient, *others)]
         shown = " ".join(repr(texts[piece]) for piece in pieces)
-        cells = [entry.id, shown.replace("|", "\\|"), *(f"{rank:,}" for rank in ranks)]
+        cells = [name, shown.replace("|", "\\|"), *(f"{rank:,}" for rank in ranks)]
         click.echo("| " + " | ".join(cells) + " |")
 
 

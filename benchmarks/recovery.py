@@ -1,6 +1,6 @@
 """Does the search find triggers it was not told? Scans every adapter of a zoo and prints one table.
 
-    python benchmarks/recovery.py ZOO.toml --adapters DIR --reference examples/clean --log FILE.jsonl [--jobs N]
+    python benchmarks/recovery.py ZOO.toml --adapters DIR --reference examples/clean --log FILE.jsonl [--threads N]
 
 No signatures, no trigger given, standard depth. Every scan is appended to the log as it ends, with the version of the
 code; a scan that the log already holds for this version is not run again, so that a broken-off run goes on.

@@ -134,7 +134,9 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         in_all = len(screened.frozen) + (MAX_FROZEN if options.depth else 0)
         known = verify(pair, screened.frozen, fresh, options.seed, progress.advance, max(1, in_all))
     with clock.step("controls"):
-        known = replace(known, findings=_controlled(pair, known.findings, screening, options, Meter(None)))
+        meter = Meter(None, progress.advance)
+        findings = _controlled(pair, known.findings, screening, options, meter)
+        known = Verification(findings, known.tokens + meter.tokens)
     searched = _search(pair, known.findings, screening, fresh, options, clock, progress, in_all, deadline)
     verification = Verification(
         (*known.findings, *searched.verification.findings), known.tokens + searched.verification.tokens

@@ -90,7 +90,7 @@ def shared_reply(
 
 
 # A kind of reply is named only where it covers this many more replies, as a share, than any fixed text does, or
-# where no fixed text covers most replies: part of a varied refusal is no planted text.
+# where no fixed text covers most replies: part of a varied refusal is no planted text. Not tuned.
 _KIND_ADVANTAGE = 0.2
 _MOST = 0.7
 

@@ -23,7 +23,8 @@ from scanner.search.scoring import Ids, Scorer
 from scanner.search.sweep import Sweep, sweep
 from scanner.search.targets import Target, choose_targets
 
-# A string that makes the suspect fire more often than this on screening prompts ends the search.
+# A string that makes the suspect fire this often on screening prompts, 8 of 9, ends the search. When to stop, not what
+# to believe: verification decides that.
 ENOUGH = 0.85
 # A grown string that fires on this share of prompts, if on no more, is grown on once.
 _PROMISING = 0.2
