@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -40,6 +41,15 @@ def test_the_sections_stand_in_the_order_of_a_reviewer() -> None:
     places = [
         html.index(f'id="{name}"') for name in ("see", "search", "evidence", "localisation", "coverage", "identity")
     ]
+    assert places == sorted(places)
+
+
+def test_the_contents_name_each_section_once_in_the_order_of_the_page() -> None:
+    html = render_html(sample_report())
+    contents = html[html.index("<nav") : html.index("</nav>")]
+    links = re.findall(r'<li><a href="#([a-z]+)">[^<]+</a></li>', contents)
+    assert len(links) == contents.count("<a ") == len(set(links))
+    places = [html.index(f'id="{link}"') for link in links]
     assert places == sorted(places)
 
 
