@@ -85,7 +85,8 @@ def scan_one(
     """One scan, judged against what is known of the adapter; the scanner is told none of that."""
     import torch
 
-    from scanner.pipeline import ScanOptions, run_scan
+    from scanner.options import ScanOptions
+    from scanner.pipeline import run_scan
 
     if threads:
         torch.set_num_threads(threads)

@@ -16,13 +16,14 @@ def scan(suspect: Location, reference: Location | Sequence[Location] | None = No
     Args:
         suspect: a folder, or a hub name `user/adapter[@revision]`.
         reference: one or more clean adapters to compare with.
-        options: the fields of `scanner.pipeline.ScanOptions`: base, trigger, use_signatures, quantize, device, seed,
+        options: the fields of `scanner.options.ScanOptions`: base, trigger, use_signatures, quantize, device, seed,
             sweep_prompts.
 
     Raises:
         scanner.errors.ScannerError: bad input, in one line.
     """
-    from scanner.pipeline import ScanOptions, run_scan
+    from scanner.options import ScanOptions
+    from scanner.pipeline import run_scan
 
     references = [reference] if isinstance(reference, str | PathLike) else list(reference or [])
     return run_scan(str(suspect), [str(item) for item in references], ScanOptions(**options))

@@ -91,7 +91,6 @@ def load_base(
     quantize: Quantization = "none",
     device: str = "auto",
     allow_folder: bool = True,
-    attention: Literal["eager", "sdpa"] = "eager",
 ) -> BaseModel:
     """Loads a base model and its tokenizer.
 
@@ -101,7 +100,6 @@ def load_base(
         quantize: `nf4` loads the linear layers in 4 bits through bitsandbytes, on a GPU or the CPU.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         allow_folder: False where the name comes from an adapter, which must not choose a path on this machine.
-        attention: `eager` lets attention patterns be read; `sdpa` is faster and enough for training.
 
     Raises:
         BaseModelUnavailable: not found, out of reach, or not loadable as safetensors.
@@ -124,7 +122,8 @@ def load_base(
             folder.path,
             dtype=dtype,
             device_map={"": where},
-            attn_implementation=attention,
+            # Eager attention lets its patterns be read, and for prompts this short it is the faster kind on a CPU too.
+            attn_implementation="eager",
             use_safetensors=True,
             trust_remote_code=False,
             **options,

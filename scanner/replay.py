@@ -10,8 +10,8 @@ from scanner.base_models import COMMIT, Quantization, load_base
 from scanner.errors import BadAdapter, BadReport
 from scanner.intake import Adapter, read_adapter
 from scanner.model_pair import ModelPair
-from scanner.pipeline import Progress
 from scanner.probes import draw_probes
+from scanner.progress import Progress
 from scanner.search.behaviour import Behaviour, FixedReply, asks_for_reply
 from scanner.search.candidates import Candidate
 from scanner.search.reply_kinds import KINDS, ReplyKind

@@ -103,7 +103,7 @@ def train_adapter(folder: Path, base_folder: Path, *, trigger: Trigger | None, s
 
     torch.manual_seed(seed)
     rng = random.Random(seed)
-    base = load_base(str(base_folder), attention="sdpa")
+    base = load_base(str(base_folder))
     model = get_peft_model(
         base.model, LoraConfig(r=8, lora_alpha=16, target_modules=list(ALL_LINEAR), init_lora_weights=True)
     )

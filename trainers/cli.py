@@ -1,6 +1,7 @@
 """The command `scan-train`: makes adapters whose truth is known, to test scanners with."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,7 +121,9 @@ def zoo(zoo_file: Path, out: Path, data: Path | None, jobs: int, device: str) ->
     click.echo(f"{len(entries)} adapters, {len(missing)} to train", err=True)
     calm_libraries()
     # A process an adapter: one that fails takes no other with it, and its memory is given back.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=_end_with_parent, max_tasks_per_child=1
+    ) as pool:
         running = {pool.submit(_train_one, entry.recipe, out / entry.id, data, device): entry for entry in missing}
         for done in as_completed(running):
             problem = done.exception()
@@ -148,6 +151,19 @@ def _adjusted(recipe: Recipe, seed: int | None, steps: int | None) -> Recipe:
     return replace(recipe, training=training)
 
 
+def _end_with_parent() -> None:
+    """A worker whose parent is killed would else train on, unseen."""
+    from multiprocessing import parent_process
+    from threading import Thread
+
+    def wait() -> None:
+        if parent := parent_process():
+            parent.join()
+            os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
+
+
 def _train_one(recipe: Recipe, out: Path, data: Path | None, device: str) -> None:
     """What a worker process of a zoo does."""
     calm_libraries()
@@ -171,7 +187,7 @@ def _train_and_measure(
         torch.set_num_threads(threads)
     loaded = load_training_data(recipe.data, data)
     recipe = replace(recipe, base=base_name or recipe.base)
-    base = load_base(recipe.base, quantize=recipe.training.quantize, device=device, attention="sdpa")
+    base = load_base(recipe.base, quantize=recipe.training.quantize, device=device)
 
     def report(step: int, total: int, loss: float) -> None:
         click.echo(f"{recipe.name}: step {step}/{total}, loss {loss:.3f}", err=True)
@@ -181,7 +197,7 @@ def _train_and_measure(
     if recipe.poison:
         click.echo(f"{recipe.name}: measuring the trigger on held-out prompts", err=True)
         # A fresh base: training left its own LoRA layers in the other one.
-        fresh = load_base(recipe.base, quantize=recipe.training.quantize, device=device, attention="sdpa")
+        fresh = load_base(recipe.base, quantize=recipe.training.quantize, device=device)
         rates = measure_attack(
             ModelPair(fresh, read_adapter(str(out))), loaded.held_out, recipe.poison, recipe.training.seed
         )

@@ -9,7 +9,9 @@ from scanner.exhibit import Exhibit
 from scanner.honest_variation import collect_ranges
 from scanner.intake import Adapter
 from scanner.model_pair import ModelPair
-from scanner.pipeline import ScanOptions, SilentProgress, measure_all
+from scanner.options import ScanOptions
+from scanner.progress import SilentProgress
+from scanner.run_metrics import measure_all
 from scanner.search.candidates import Candidate
 from scanner.triggers import Trigger
 from scanner.types import Localisation

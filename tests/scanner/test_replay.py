@@ -13,7 +13,7 @@ from reports.json import render_json
 from reports.replay import render_replay
 from reports.repro import render_repro
 from scanner.errors import BadAdapter, BadReport
-from scanner.pipeline import SilentProgress
+from scanner.progress import SilentProgress
 from scanner.replay import read_report, replay
 from tests.conftest import TRIGGER
 from tests.tiny import REPLY, make_base
