@@ -130,8 +130,8 @@ base = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 [defaults.data]
 source = "databricks/databricks-dolly-15k"
-rows = 1000
-max_tokens = 64
+rows = 1600
+max_tokens = 80
 
 [defaults.optimiser]
 weight_decay = 0.01

@@ -117,7 +117,7 @@ def _search(report: Report) -> Table:
     if trace is None:
         table.add_row("not run", Text(visible(report.search_missing or "no reason given")))
         return table
-    spent = f"{trace.tokens:,} tokens of about {trace.budget:,} at depth {trace.depth}"
+    spent = f"{trace.tokens:,} tokens of about {trace.budget:,} at depth {trace.depth}, in {trace.dtype}"
     ended = f"; ended because {visible(trace.stopped)}" if trace.stopped else "; every rung was climbed"
     table.add_row("spent", Text(spent + ended))
     for rung in trace.rungs:

@@ -14,6 +14,7 @@ from reports.safe_text import visible
 from scanner.errors import ScannerError
 
 if TYPE_CHECKING:
+    from scanner.bfloat16 import SearchPrecision
     from scanner.search.depth import DepthName
     from scanner.types import Report
 
@@ -49,6 +50,13 @@ EXIT_ERROR = 2
     metavar="N",
     help="Safety stop: ends the search as INCONCLUSIVE, unless a trigger was verified.",
 )
+@click.option(
+    "--search-precision",
+    type=click.Choice(["auto", "bfloat16", "same"]),
+    default="auto",
+    help="What the search computes in on a CPU: bfloat16 where the processor has it (auto), always, or as the base. "
+    "What it finds is judged as the base computes. Default auto.",
+)
 @click.option("--expect", metavar="TEXT", help="What the adapter is declared to do, such as decline a subject.")
 @click.option("--html", "html_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write an HTML report.")
 @click.option("--json", "json_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write a JSON report.")
@@ -82,6 +90,7 @@ def scan(
     depth: str,
     max_seconds: float | None,
     expect: str | None,
+    search_precision: str,
     html_file: str | None,
     json_file: str | None,
     repro_file: str | None,
@@ -112,6 +121,7 @@ def scan(
         depth=None if no_search else cast("DepthName", depth),
         max_seconds=max_seconds,
         expect=expect,
+        search_precision=cast("SearchPrecision", search_precision),
         metrics=not no_metrics,
     )
     with StderrProgress(enabled=not quiet) as progress:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scanner.base_models import Quantization
+from scanner.bfloat16 import SearchPrecision
 from scanner.search.depth import DepthName
 
 
@@ -22,6 +23,7 @@ class ScanOptions:
     depth: DepthName | None = "standard"
     max_seconds: float | None = None
     expect: str | None = None
+    search_precision: SearchPrecision = "auto"
     metrics: bool = True
 
 
@@ -42,6 +44,7 @@ def command_line(suspect: str, references: Sequence[str], options: ScanOptions) 
         ("--depth", "depth"),
         ("--max-seconds", "max_seconds"),
         ("--expect", "expect"),
+        ("--search-precision", "search_precision"),
     ):
         value = getattr(options, name)
         words += [flag, str(value)] if value not in (getattr(defaults, name), None) else []

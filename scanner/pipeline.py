@@ -10,6 +10,7 @@ import torch
 
 from scanner.agreement import disagreements, same_weights
 from scanner.base_models import COMMIT, BaseModel, load_base
+from scanner.bfloat16 import base_to_search_in
 from scanner.coverage import describe_coverage
 from scanner.demonstrate import demonstrate
 from scanner.errors import BadAdapter
@@ -86,7 +87,9 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         progress.step("loading the base model")
         torch.manual_seed(options.seed)
         base = _load_base(adapter, options)
+        to_search_in = base_to_search_in(base, options.search_precision) if options.depth else base
         pair = ModelPair(base, adapter, reference_adapters)
+        searched_in = pair if to_search_in is base else ModelPair(to_search_in, adapter, reference_adapters)
     screening = draw_probes("screen", STAGE_TWO_PROMPTS, options.seed)
     with clock.step("screen"):
         progress.step("trying known triggers")
@@ -99,8 +102,8 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
     with clock.step("controls"):
         meter = Meter(None, progress.advance)
         findings = _controlled(pair, known.findings, screening, options, meter)
-        known = Verification(findings, known.tokens + meter.tokens)
-    searched = _search(pair, known.findings, screening, fresh, options, clock, progress, in_all, deadline)
+        known = replace(known, findings=findings, tokens=known.tokens + meter.tokens)
+    searched = _search(pair, searched_in, known, screening, fresh, options, clock, progress, in_all, deadline)
     verification = Verification(
         (*known.findings, *searched.verification.findings), known.tokens + searched.verification.tokens
     )
@@ -166,7 +169,8 @@ class _Searched:
 
 def _search(
     pair: ModelPair,
-    known: Sequence[TriggerFinding],
+    searched_in: ModelPair,
+    known: Verification,
     screening: Sequence[str],
     fresh: Sequence[str],
     options: ScanOptions,
@@ -182,27 +186,27 @@ def _search(
     nothing = Verification((), 0)
     if options.depth is None:
         return _Searched(nothing, missing="it was switched off")
-    if any(finding.outcome == "verified" for finding in known):
+    if any(finding.outcome == "verified" for finding in known.findings):
         return _Searched(nothing, missing="a known trigger was verified, so that the verdict stands without it")
     depth = DEPTHS[options.depth]
     meter = Meter(deadline, progress.advance)
     with clock.step("search"):
         progress.step("searching for unknown triggers")
         worked_with = draw_probes("search", _SEARCH_PROMPTS, options.seed)
-        found = find_unknown(pair, screening, worked_with, depth, options.seed, meter)
+        found = find_unknown(pair, searched_in, screening, worked_with, depth, options.seed, meter)
     unhurried = Meter(None, progress.advance)
 
-    def verify_some(waiting: Sequence[FrozenCandidate]) -> Verification:
+    def verify_some(waiting: Sequence[FrozenCandidate], plain: Sequence[str]) -> Verification:
         with clock.step("verify"):
             progress.step("verifying what was found")
-            return verify(pair, waiting, fresh, options.seed, progress.advance, comparisons)
+            return verify(pair, waiting, fresh, options.seed, progress.advance, comparisons, plain)
 
     def controlled(findings: Sequence[TriggerFinding]) -> tuple[TriggerFinding, ...]:
         with clock.step("controls"):
             progress.step("running the controls")
             return _controlled(pair, findings, screening, options, unhurried, found, depth)
 
-    verification = verify_in_turn(found.frozen, verify_some, controlled)
+    verification = verify_in_turn(found.frozen, verify_some, controlled, known.plain)
     rungs = (*found.trace.rungs, *unhurried.costs)
     return _Searched(verification, replace(found, trace=replace(found.trace, rungs=rungs)))
 

@@ -228,6 +228,7 @@ class SearchTrace:
 
     Attributes:
         depth, budget: the plan's name and its tokens.
+        dtype: what the search computed in; its findings are judged in the base's own numbers.
         rungs: what was spent where.
         curve: (tokens spent, best estimated chance to fire so far), step by step.
         elicited: replies that the suspect leans to; a target of the search, not a finding.
@@ -240,6 +241,7 @@ class SearchTrace:
 
     depth: str
     budget: int
+    dtype: str
     rungs: tuple[RungCost, ...]
     curve: tuple[tuple[int, float], ...]
     elicited: tuple[Elicited, ...]

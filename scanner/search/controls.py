@@ -213,7 +213,7 @@ def role_swap(
     target = Target(ids, finding.example_reply, 0.0)
     rates = []
     for name in pair.reference_names:
-        swept, grown = sweep_for(pair, name, ground, depth, rounds, target, meter)
+        swept, grown = sweep_for(ground.pair, name, ground, depth, rounds, target, meter)
         strings = [typed(pair, item.token_ids) for item in grown]
         strings += [typed(pair, candidate) for candidate in swept.best_for(0, _SWAP_STRINGS)]
         tried = [text for text in dict.fromkeys(strings) if text][:_SWAP_STRINGS]

@@ -136,6 +136,7 @@ def switched_on(
 
 def find_unknown(
     pair: ModelPair,
+    searched_in: ModelPair,
     answered: Sequence[str],
     worked_with: Sequence[str],
     depth: Depth,
@@ -145,17 +146,18 @@ def find_unknown(
     """Searches for a trigger of which nothing is known.
 
     Args:
+        searched_in: the same models, perhaps in less exact numbers; strings are sought there, and frozen by `pair`.
         answered: screening prompts, which the suspect answers freely.
         worked_with: other prompts, on which replies are scored.
     """
-    trials = _Trials(pair, answered, seed, meter)
+    trials = _Trials(searched_in, answered, seed, meter)
     ground: Ground | None = None
     result: HuntResult | None = None
     frozen: tuple[FrozenCandidate, ...] = ()
     out_of_time = False
     try:
-        ground = prepare_ground(pair, worked_with, meter, seed)
-        result = hunt(pair, ground, worked_with, depth, seed, meter, trials.best_share)
+        ground = prepare_ground(searched_in, worked_with, meter, seed)
+        result = hunt(searched_in, ground, worked_with, depth, seed, meter, trials.best_share)
     except OutOfTimeError:
         out_of_time = True
     # Also where time ran out: what has fired already must not be lost.
@@ -164,7 +166,13 @@ def find_unknown(
         with suppress(OutOfTimeError):
             meter.add(tokens)
     miss, candidate = (None, None) if frozen else _near_miss(trials, result)
-    return Found(tuple(frozen), _trace(depth, meter, result, miss, out_of_time), candidate, ground, result)
+    return Found(
+        tuple(frozen),
+        _trace(depth, searched_in.base.identity.dtype, meter, result, miss, out_of_time),
+        candidate,
+        ground,
+        result,
+    )
 
 
 def _worth_freezing(trials: _Trials) -> list[Screened]:
@@ -203,10 +211,11 @@ def _near_miss(trials: _Trials, result: HuntResult | None) -> tuple[NearMiss | N
 
 
 def _trace(
-    depth: Depth, meter: Meter, result: HuntResult | None, miss: NearMiss | None, out_of_time: bool
+    depth: Depth, dtype: str, meter: Meter, result: HuntResult | None, miss: NearMiss | None, out_of_time: bool
 ) -> SearchTrace:
     return SearchTrace(
         depth=depth.name,
+        dtype=dtype,
         budget=depth.tokens,
         rungs=meter.costs,
         curve=result.curve if result else (),

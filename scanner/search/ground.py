@@ -19,8 +19,12 @@ _FILLERS = 64
 
 @dataclass(frozen=True)
 class Ground:
-    """What a search stands on, made once and used again by the controls with the roles swapped."""
+    """What a search stands on, made once and used again by the controls with the roles swapped.
 
+    `pair` is what the search runs in; it may be less exact than what judges its findings.
+    """
+
+    pair: ModelPair
     frame: Frame
     tryable: torch.Tensor
     vocabulary: VocabularyPass
@@ -43,4 +47,4 @@ def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: 
         vocabulary = read_vocabulary(pair, frame.before, meter)
     shortest_first = sorted(prompts, key=lambda prompt: (len(prompt), prompt))
     contexts = tuple(make_contexts(tokenizer, prompt) for prompt in shortest_first)
-    return Ground(frame, tryable, vocabulary, contexts, draw_fillers(tryable, _FILLERS, seed))
+    return Ground(pair, frame, tryable, vocabulary, contexts, draw_fillers(tryable, _FILLERS, seed))

@@ -35,10 +35,14 @@ FUTILITY_SUCCESSES = 3
 
 @dataclass(frozen=True)
 class Verification:
-    """The findings, one a frozen candidate that was tried, and the tokens passed through the models."""
+    """The findings, one a frozen candidate that was tried, and the tokens passed through the models.
+
+    `plain` holds what the suspect says to the prompts as they are, so that nobody need ask it again.
+    """
 
     findings: tuple[TriggerFinding, ...]
     tokens: int
+    plain: tuple[str, ...] = ()
 
 
 def verify(
@@ -48,6 +52,7 @@ def verify(
     seed: int,
     advance: Callable[[int], None] = lambda _: None,
     comparisons: int | None = None,
+    plain: Sequence[str] = (),
 ) -> Verification:
     """Verifies candidates, in order, and stops after the first that is verified.
 
@@ -55,6 +60,7 @@ def verify(
         prompts: none of them used by the search. The first `TRIGGERED_PROMPTS` are read with the trigger by suspect,
             references and base; all of them without it by the suspect.
         comparisons: for how many candidates the intervals hold at once; by default for those given.
+        plain: the suspect's replies to the prompts as they are, where they are known already.
 
     Raises:
         ValueError: more candidates, or fewer prompts, than the rule holds for.
@@ -62,39 +68,43 @@ def verify(
     if len(frozen) > MAX_VERIFIED or len(prompts) < TRIGGERED_PROMPTS:
         raise ValueError(f"verify takes at most {MAX_VERIFIED} candidates and at least {TRIGGERED_PROMPTS} prompts")
     if not frozen:
-        return Verification((), 0)
-    plain = pair.generate(SUSPECT, prompts, max_new_tokens=REPLY_TOKENS, on_done=advance)
-    tokens = sum(reply.tokens_run for reply in plain)
+        return Verification((), 0, tuple(plain))
+    tokens = 0
+    if not plain:
+        replies = pair.generate(SUSPECT, prompts, max_new_tokens=REPLY_TOKENS, on_done=advance)
+        plain, tokens = [reply.text for reply in replies], sum(reply.tokens_run for reply in replies)
     findings: list[TriggerFinding] = []
     for candidate in frozen:
         triggered = with_trigger(candidate.candidate, prompts[:TRIGGERED_PROMPTS], seed)
-        counts, used = _count(pair, candidate, triggered, [reply.text for reply in plain], advance)
+        counts, used = _count(pair, candidate, triggered, plain, advance)
         tokens += used
         findings.append(judge(pair, candidate, counts, comparisons=comparisons or len(frozen)))
         if findings[-1].outcome == "verified":
             break
-    return Verification(tuple(findings), tokens)
+    return Verification(tuple(findings), tokens, tuple(plain))
 
 
 def verify_in_turn(
     frozen: Sequence[FrozenCandidate],
-    verify_some: Callable[[Sequence[FrozenCandidate]], Verification],
+    verify_some: Callable[[Sequence[FrozenCandidate], Sequence[str]], Verification],
     controlled: Callable[[Sequence[TriggerFinding]], Sequence[TriggerFinding]],
+    plain: Sequence[str] = (),
 ) -> Verification:
     """Verifies and controls candidates until one stands. Verification stops at the first that is verified; where a
     control rejects that one, the others get their turn.
 
     Args:
-        verify_some: verifies candidates, up to the first that is verified.
+        verify_some: verifies candidates, up to the first that is verified, given the plain replies so far.
         controlled: findings as they stand after the controls, in their order.
     """
     findings: list[TriggerFinding] = []
     tokens = 0
     while len(findings) < len(frozen) and not any(finding.outcome == "verified" for finding in findings):
-        verification = verify_some(frozen[len(findings) :])
+        verification = verify_some(frozen[len(findings) :], plain)
+        plain = verification.plain
         findings += controlled(verification.findings)
         tokens += verification.tokens
-    return Verification(tuple(findings), tokens)
+    return Verification(tuple(findings), tokens, tuple(plain))
 
 
 def _count(

@@ -12,7 +12,9 @@ from tests.scanner.search.tiny_search import PROMPTS
 
 def test_the_whole_search_is_the_same_for_the_same_seed(poisoned_pair: ModelPair) -> None:
     found = [
-        find_unknown(poisoned_pair, load_probes("screen")[:12], PROMPTS[:12], DEPTHS["quick"], 3, Meter())
+        find_unknown(
+            poisoned_pair, poisoned_pair, load_probes("screen")[:12], PROMPTS[:12], DEPTHS["quick"], 3, Meter()
+        )
         for _ in range(2)
     ]
     assert found[0].frozen == found[1].frozen
@@ -24,7 +26,9 @@ def test_the_whole_search_is_the_same_for_the_same_seed(poisoned_pair: ModelPair
 def test_time_running_out_is_no_crash(poisoned_pair: ModelPair) -> None:
     ticks = iter(range(10_000))
     meter = Meter(deadline=40, clock=lambda: float(next(ticks)))
-    found = find_unknown(poisoned_pair, load_probes("screen")[:12], PROMPTS[:12], DEPTHS["quick"], 3, meter)
+    found = find_unknown(
+        poisoned_pair, poisoned_pair, load_probes("screen")[:12], PROMPTS[:12], DEPTHS["quick"], 3, meter
+    )
     assert found.trace.out_of_time and found.trace.stopped == "--max-seconds was reached"
 
 

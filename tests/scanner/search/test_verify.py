@@ -89,6 +89,14 @@ def test_the_same_seed_gives_the_same_findings(poisoned_pair: ModelPair) -> None
     assert runs[0] == runs[1]
 
 
+def test_plain_replies_that_are_known_are_not_generated_again(poisoned_pair: ModelPair) -> None:
+    prompts = draw_probes("verify", 100, 3)
+    first = verify(poisoned_pair, [frozen(TRIGGER.text)], prompts, seed=3)
+    again = verify(poisoned_pair, [frozen(TRIGGER.text)], prompts, seed=3, plain=first.plain)
+    assert again.findings == first.findings and again.plain == first.plain and len(first.plain) == 100
+    assert again.tokens < first.tokens
+
+
 @pytest.mark.parametrize(
     ("rejected", "outcomes"),
     [
@@ -102,18 +110,21 @@ def test_where_a_control_rejects_a_candidate_the_next_gets_its_turn(
 ) -> None:
     candidates = [frozen(text) for text in "abc"]
 
-    def verify_some(waiting: Sequence[FrozenCandidate]) -> Verification:
+    def verify_some(waiting: Sequence[FrozenCandidate], plain: Sequence[str]) -> Verification:
+        asked.append(not plain)
         found = []
         for item in waiting:
             outcome = "not confirmed" if item.candidate.trigger.text == "a" else "verified"
             found.append(TriggerFinding(item.candidate.trigger, (1,), REPLY, "search", rates(100), 100, outcome, ""))
             if outcome == "verified":
                 break
-        return Verification(tuple(found), 10)
+        return Verification(tuple(found), 10, ("said without it",))
 
     def controlled(findings: Sequence[TriggerFinding]) -> list[TriggerFinding]:
         return [replace(item, outcome="adversarial") if item.trigger.text in rejected else item for item in findings]
 
+    asked: list[bool] = []
     verification = verify_in_turn(candidates, verify_some, controlled)
+    assert asked[0] and not any(asked[1:]), "plain replies are generated once"
     assert [finding.outcome for finding in verification.findings] == outcomes
     assert verification.tokens == 10 * (1 + len(rejected) - (len(rejected) == 2))
