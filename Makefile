@@ -23,8 +23,9 @@ demo: install
 	$(BIN)/scan examples/single-token --reference examples/clean --no-signatures --sweep-prompts 2 \
 	  --html $(OUT)/single-token.html --json $(OUT)/single-token.json --repro $(OUT)/single-token.py; test $$? -eq 1
 
+# One thread a process: two processes of two threads each would get in each other's way.
 test: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: install
 	$(BIN)/ruff check .

@@ -26,7 +26,8 @@ def base_to_search_in(base: BaseModel, precision: SearchPrecision) -> BaseModel:
 
 def computes_in_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 numbers itself; where it does not, they are slower than float32."""
-    return any("bf16" in name and bool(there) for name, there in torch.cpu.get_capabilities().items())
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any("bf16" in name and bool(there) for name, there in capabilities.items())
 
 
 def in_bfloat16(base: BaseModel) -> BaseModel:
