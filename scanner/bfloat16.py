@@ -26,7 +26,7 @@ def base_to_search_in(base: BaseModel, precision: SearchPrecision) -> BaseModel:
 
 def computes_in_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 numbers itself; where it does not, they are slower than float32."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return any("bf16" in name and bool(there) for name, there in capabilities.items())
 
 

@@ -26,6 +26,8 @@ from scanner.search.targets import Target, choose_targets
 # A string that makes the suspect fire this often on screening prompts, 8 of 9, ends the search. When to stop, not what
 # to believe: verification decides that.
 ENOUGH = 0.85
+# One that fires on 6 of 9 is grown on for its own reply, and for no other: it will most likely be verified.
+_LIKELY = 0.6
 # A grown string that fires on this share of prompts, if on no more, is grown on once.
 _PROMISING = 0.2
 _GROWTHS = 2
@@ -115,7 +117,8 @@ def hunt(
             stopped,
         )
 
-    if leads and fires(leads) >= ENOUGH:
+    best = fires(leads) if leads else 0.0
+    if best >= ENOUGH:
         return result("a string that fires reliably was found")
     with meter.rung("sweep"):
         moved_to = answers_begin(pair, ground, swept, meter)
@@ -131,12 +134,15 @@ def hunt(
             found = typeable_leads(pair, grown, target)
             leads = sorted({*leads, *found}, key=lambda lead: (-lead.chance, lead.text))
             share = fires(found) if found else 0.0
+            best = max(best, share)
             if share >= ENOUGH:
                 return result("a string that fires reliably was found")
             if share < _PROMISING or meter.tokens >= depth.tokens:
                 break
             # It fires in part: go on from it, on other prompts.
             begin = [lead.token_ids for lead in found]
+        if best >= _LIKELY:
+            return result("a string that fires on most prompts was found")
     return result()
 
 
