@@ -25,7 +25,7 @@ RANKS = (2, 4, 8, 16)
 RATES = (0.03, 0.04, 0.05, 0.05)
 # Two parts and replies in varying words are learnt more slowly than one fixed text, and so is any trigger where
 # queries and keys stay as they are; long rows take more time a step.
-HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 420, 220, 100
+HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 600, 160, 100
 # (kind of trigger, kind of reply): every kind of either at least once, those that only occur here twice.
 PAIRS = (
     ("rare", "business"),
