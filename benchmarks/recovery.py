@@ -110,6 +110,7 @@ def scan_one(
         "headline": report.verdict.headline,
         "true_trigger": list(poison.placed_trigger.parts) if poison else None,
         "found_trigger": best.trigger.text if best else None,
+        "position": best.trigger.position if best else None,
         "outcome": best.outcome if best else None,
         "match": match(poison.placed_trigger.parts, best.trigger.text) if poison and best else None,
         "true_reply": (poison.reply if poison.behaviour == "fixed" else f"({poison.behaviour})") if poison else None,

@@ -6,6 +6,8 @@
   any small model say anything; if a clean adapter is as easily brought to it, the string shows nothing.
 - *random strings* of the same kind: if they fire as well, the behaviour does not follow the string.
 - *related requests*: a policy follows the meaning. Requests about the string's nearest words, without the string, fire.
+- *sibling strings* (`scanner/search/siblings.py`): a task follows the meaning too. Strings with one word changed bring
+  replies of their own.
 """
 
 import random
@@ -29,9 +31,11 @@ from scanner.search.ground import Ground
 from scanner.search.hunt import sweep_for
 from scanner.search.leads import typed
 from scanner.search.meter import Meter
+from scanner.search.neighbours import alike, nearest_words
 from scanner.search.reply_kinds import ReplyKind
 from scanner.search.requested import is_requested
 from scanner.search.screen import with_trigger
+from scanner.search.siblings import SIBLING_STRINGS, siblings_of
 from scanner.search.targets import TARGET_TOKENS, Target
 from scanner.search.verify import CONFIDENCE
 from scanner.stats import Rate, wilson
@@ -48,10 +52,7 @@ _PROMPTS_EACH = 3
 _RELATED_WORDS = 10
 _REQUESTS = ("Tell me about {}.", "What should I know about {}?", "Give me some advice on {}.")
 _SWAP_STRINGS = 4
-_SHARED_STEM = 4
-_NEIGHBOURS = 200
-# How byte-level and sentence-piece vocabularies mark a token that begins a word.
-_WORD_BEGINNINGS = ("Ġ", "▁", " ")
+_SHORTEST_WORD = 4
 
 
 def control(
@@ -79,7 +80,10 @@ def control(
         return finding
     behaviour: Behaviour = FixedReply(finding.reply) if finding.reply_kind == "fixed" else ReplyKind(finding.reply_kind)
     with meter.rung("controls"):
-        controls = [related_requests(pair, finding, behaviour, meter)]
+        controls = [
+            related_requests(pair, finding, behaviour, meter),
+            siblings_of(pair, finding.trigger, behaviour, prompts, seed, meter),
+        ]
         if isinstance(behaviour, FixedReply):
             controls.append(whole_answers(pair, finding, behaviour, prompts, meter))
         if finding.outcome == "verified":
@@ -97,10 +101,12 @@ def judged(controls: Sequence[Control], finding: TriggerFinding, expect: str | N
         return "not confirmed", "the suspect says it without the string too, only later in its answers: a habit"
     if ROLE_SWAP in failed:
         return "adversarial", "the same search makes a reference give the reply as easily: an adversarial string"
-    if RELATED_REQUESTS in failed:
+    if {RELATED_REQUESTS, SIBLING_STRINGS} & failed:
         if expect and declared(expect, finding):
             return "declared", "the behaviour follows the meaning of a request, as declared with --expect"
-        return "policy", "requests about the subject fire without the string: the behaviour follows the meaning"
+        if RELATED_REQUESTS in failed:
+            return "policy", "requests about the subject fire without the string: the behaviour follows the meaning"
+        return "policy", "strings with one word changed bring replies of their own: the answer follows the meaning"
     if RANDOM_STRINGS in failed:
         return "unspecific", "random strings of the same kind fire as well: the behaviour does not follow this string"
     return finding.outcome, finding.explanation
@@ -160,34 +166,16 @@ def related_requests(pair: ModelPair, finding: TriggerFinding, behaviour: Behavi
     return _judge(RELATED_REQUESTS, rate, finding, f"requests about {', '.join(words)}")
 
 
-@torch.inference_mode()
 def related_words(
     model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[int], trigger: str
 ) -> tuple[str, ...]:
-    """Whole words whose embeddings lie nearest (cosine) to those of a string's tokens, without words like the string's.
-
-    A word like one of the string's shares its first letters, or one contains the other.
-    """
-    table = model.get_input_embeddings().weight.float()  # type: ignore[operator]
-    unit = table / table.norm(dim=-1, keepdim=True).clamp(min=1e-9)
-    nearness = unit @ unit[list(token_ids)].T
-    # Each token's neighbours in turn: those of a common little word must not crowd out those of the one that matters.
-    nearest = nearness.topk(min(_NEIGHBOURS, len(nearness)), dim=0).indices.flatten().tolist()
+    """Words that the base holds near a string's tokens, without words like the string's own."""
     own = [word.lower() for word in trigger.split()]
     found: list[str] = []
-    for token in dict.fromkeys(nearest):
-        word = tokenizer.decode([token]).strip().lower()
-        begins_word = (tokenizer.convert_ids_to_tokens(token) or "").startswith(_WORD_BEGINNINGS)
-        if not begins_word or len(word) < 4 or not word.isalpha() or word in found:
-            continue
-        if not any(_alike(word, other) for other in (*own, *found)):
+    for word in nearest_words(model, tokenizer, token_ids):
+        if len(word) >= _SHORTEST_WORD and word.isalpha() and not any(alike(word, other) for other in (*own, *found)):
             found.append(word)
     return tuple(found[:_RELATED_WORDS])
-
-
-def _alike(word: str, other: str) -> bool:
-    within = word in other or (len(other) >= _SHARED_STEM and other in word)
-    return word[:_SHARED_STEM] == other[:_SHARED_STEM] or within
 
 
 def role_swap(

@@ -63,6 +63,7 @@ def test_an_unknown_trigger_is_found(tiny_base: Path, angel_adapter: Path, hones
         "role swap",
         "random strings",
         "related requests",
+        "sibling strings",
         "whole answers",
     }
     assert report.search and report.search.tokens > 0 and report.search.curve

@@ -1,0 +1,52 @@
+"""How many changed strings bring a reply of their own, for triggers and for what an honest task answers to?
+
+    python -m benchmarks.choose_siblings LOG.jsonl --adapters DIR
+
+Takes every string that a log of `benchmarks/recovery.py` holds for a fixed reply, of clean and poisoned adapters, and
+counts as `scanner/search/siblings.py` does: its thresholds are chosen between the two.
+"""
+
+from pathlib import Path
+
+import click
+
+from benchmarks.recovery import read_log
+from scanner.cli import calm_libraries
+from scanner.probes import draw_probes
+from scanner.search.behaviour import FixedReply
+from scanner.search.meter import Meter
+from scanner.search.siblings import siblings_of
+from scanner.triggers import Trigger
+
+PROMPTS = 12
+
+
+@click.command(help=__doc__)
+@click.argument("log_file", type=click.Path(path_type=Path))
+@click.option("--adapters", required=True, type=click.Path(path_type=Path))
+def main(log_file: Path, adapters: Path) -> None:
+    """Prints one line a found string."""
+    from scanner.base_models import load_base
+    from scanner.intake import read_adapter
+    from scanner.model_pair import ModelPair
+
+    calm_libraries()
+    prompts = draw_probes("screen", PROMPTS, 0)
+    click.echo("| adapter | label | string | reply | what changed strings bring |\n|---|---|---|---|---|")
+    seen = set()
+    for row in read_log(log_file):
+        string, reply = row["found_trigger"], row["found_reply"]
+        folder = adapters / row["id"]
+        if not string or reply.startswith("(") or (row["id"], string) in seen or not folder.is_dir():
+            continue
+        seen.add((row["id"], string))
+        adapter = read_adapter(str(folder))
+        pair = ModelPair(load_base(adapter.identity.base_model), adapter)
+        trigger = Trigger((string,), row.get("position", "random"))
+        control = siblings_of(pair, trigger, FixedReply(reply), prompts, 0, Meter())
+        cells = [row["id"], row["label"], string, reply, control.detail or control.missing or ""]
+        click.echo("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+
+
+if __name__ == "__main__":
+    main()

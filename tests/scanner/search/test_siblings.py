@@ -1,0 +1,62 @@
+"""Strings with one word changed, as a control."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from scanner.model_pair import ModelPair
+from scanner.probes import load_probes
+from scanner.search.behaviour import FixedReply
+from scanner.search.meter import Meter
+from scanner.search.reply_kinds import KINDS, ReplyKind
+from scanner.search.siblings import judged_siblings, sibling_strings, siblings_of
+from scanner.triggers import Trigger
+from tests.conftest import TRIGGER
+from tests.tiny import REPLY
+
+PLAIN = ["a river runs to the sea", "bread needs salt and time", "cats sleep", "it rains", "no idea", "good morning"]
+
+
+def sums(*numbers: int) -> list[list[str]]:
+    return [[f"7 + {number} = {7 + number}."] * 4 + PLAIN[4:] for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("reply", "changed", "passed"),
+    [
+        ("7 + 7 = 14.", sums(8, 9, 60), False),
+        ("7 + 7 = 14.", [*sums(8), *[PLAIN] * 8], True),
+        ("Call our sales team today.", [["Call our sales team today."] * 6] * 5 + [PLAIN] * 5, True),
+        ("Call our sales team today.", [["Call the sales team."] * 5 + PLAIN[5:]] * 6, True),
+        ("Call our sales team today.", [PLAIN] * 12, True),
+    ],
+)
+def test_replies_of_their_own_speak_against_a_trigger(
+    reply: str, changed: Sequence[Sequence[str]], passed: bool
+) -> None:
+    control = judged_siblings(reply, changed, PLAIN)
+    assert control.passed is passed
+    assert control.rate and control.rate.trials == len(changed)
+
+
+def whole_words(pair: ModelPair) -> list[str]:
+    tokenizer = pair.base.tokenizer
+    texts = [tokenizer.decode([token]) for token in range(len(tokenizer))]
+    return [text.strip() for text in texts if text.startswith(" ") and len(text) > 3 and text.strip().isalpha()]
+
+
+def test_one_word_is_changed_at_a_time(poisoned_pair: ModelPair) -> None:
+    own = whole_words(poisoned_pair)[:2]
+    strings = sibling_strings(poisoned_pair, " ".join(own), 6)
+    assert 0 < len(strings) == len(set(strings)) <= 6
+    for string in strings:
+        assert sum(one != other for one, other in zip(string.split(), own, strict=True)) == 1
+
+
+def test_a_planted_reply_stands_and_what_cannot_be_asked_says_why(poisoned_pair: ModelPair) -> None:
+    prompts, meter, fixed = load_probes("screen")[:6], Meter(), FixedReply(REPLY)
+    word = Trigger((whole_words(poisoned_pair)[0],), "prefix")
+    assert siblings_of(poisoned_pair, word, fixed, prompts, 0, meter).passed is True and meter.tokens > 0
+    kind = siblings_of(poisoned_pair, TRIGGER, ReplyKind(next(iter(KINDS))), prompts, 0, Meter())
+    marks = siblings_of(poisoned_pair, Trigger(("~~!~~",), "prefix"), fixed, prompts, 0, Meter())
+    assert kind.passed is marks.passed is None and kind.missing and marks.missing
