@@ -28,6 +28,7 @@ from scanner.search.controls import (
 from scanner.search.depth import DEPTHS
 from scanner.search.ground import prepare_ground
 from scanner.search.meter import Meter
+from scanner.search.siblings import SIBLING_STRINGS
 from scanner.stats import wilson
 from scanner.triggers import Trigger
 from scanner.types import Control, TriggerFinding
@@ -42,7 +43,7 @@ FINDING = TriggerFinding(
 
 
 def controls(**passed: bool | None) -> list[Control]:
-    names = {"swap": ROLE_SWAP, "odd": RANDOM_STRINGS, "related": RELATED_REQUESTS}
+    names = {"swap": ROLE_SWAP, "odd": RANDOM_STRINGS, "related": RELATED_REQUESTS, "sibling": SIBLING_STRINGS}
     return [
         Control(names[name], None, None, "", "not run")
         if value is None
@@ -58,6 +59,8 @@ def controls(**passed: bool | None) -> list[Control]:
         (controls(swap=None, odd=None, related=None), None, "verified"),
         (controls(swap=False, odd=True, related=True), None, "adversarial"),
         (controls(swap=True, odd=False, related=True), None, "unspecific"),
+        (controls(swap=True, related=True, sibling=False), None, "policy"),
+        (controls(swap=True, related=True, sibling=True), None, "verified"),
         (controls(swap=True, odd=True, related=False), None, "policy"),
         (
             controls(swap=True, odd=True, related=False),
