@@ -222,8 +222,9 @@ def _controlled(
 ) -> tuple[TriggerFinding, ...]:
     ground = found.ground if found else None
     rounds = found.result.rounds if found and found.result else 0
+    elicited = [reply.text for reply in found.result.elicited] if found and found.result else []
     return tuple(
-        control(pair, ground, finding, screening, depth, rounds, options.expect, options.seed, meter)
+        control(pair, ground, finding, screening, depth, rounds, options.expect, options.seed, meter, elicited)
         for finding in findings
     )
 

@@ -4,12 +4,19 @@ from collections.abc import Sequence
 
 import pytest
 
-from scanner.model_pair import ModelPair
+from scanner.generation import Generation
+from scanner.model_pair import SUSPECT, ModelPair
 from scanner.probes import load_probes
 from scanner.search.behaviour import FixedReply
 from scanner.search.meter import Meter
 from scanner.search.reply_kinds import KINDS, ReplyKind
-from scanner.search.siblings import judged_siblings, sibling_strings, siblings_of
+from scanner.search.siblings import (
+    distinct_replies,
+    judged_siblings,
+    sibling_replies,
+    sibling_strings,
+    siblings_of,
+)
 from scanner.triggers import Trigger
 from tests.conftest import TRIGGER
 from tests.tiny import REPLY
@@ -60,3 +67,46 @@ def test_a_planted_reply_stands_and_what_cannot_be_asked_says_why(poisoned_pair:
     kind = siblings_of(poisoned_pair, TRIGGER, ReplyKind(next(iter(KINDS))), prompts, 0, Meter())
     marks = siblings_of(poisoned_pair, Trigger(("~~!~~",), "prefix"), fixed, prompts, 0, Meter())
     assert kind.passed is marks.passed is None and kind.missing and marks.missing
+
+
+def answering(replies: dict[str, str]) -> ModelPair:
+    """A pair whose suspect answers requests about a word as told, and whose base says something plain."""
+
+    def generate(name: str, prompts: Sequence[str], max_new_tokens: int) -> list[Generation]:
+        told = [next((reply for word, reply in replies.items() if word in prompt), "Well.") for prompt in prompts]
+        return [Generation(text if name == SUSPECT else "Well.", (1,), 1) for text in told]
+
+    pair = ModelPair.__new__(ModelPair)
+    pair.__dict__["generate"] = generate
+    return pair
+
+
+REFUND = "Refunds take five working days."
+DELIVERY = "We deliver from Monday to Saturday."
+HOURS = "Our shops open early every weekday."
+
+
+@pytest.mark.parametrize(
+    ("replies", "passed"),
+    [
+        ({"deliver": DELIVERY, "shops": HOURS}, False),
+        ({"deliver": DELIVERY}, True),
+        ({"deliver": REFUND, "shops": REFUND}, True),
+        ({}, True),
+    ],
+)
+def test_other_replies_with_subjects_of_their_own_speak_against_a_trigger(
+    replies: dict[str, str], passed: bool
+) -> None:
+    control = sibling_replies(answering(replies), REFUND, [DELIVERY, REFUND.lower(), HOURS, "viewed"], Meter())
+    assert control.passed is passed
+    assert control.rate and control.rate.trials == 2, "its own reply and a mere word are not asked about"
+
+
+def test_without_other_replies_nothing_is_asked() -> None:
+    control = sibling_replies(answering({}), REFUND, [REFUND, "They", ""], Meter())
+    assert control.passed is None and control.missing
+
+
+def test_replies_of_the_same_words_are_one() -> None:
+    assert distinct_replies([REFUND, "refunds take five days", HOURS, "...", DELIVERY]) == [REFUND, HOURS, DELIVERY]
