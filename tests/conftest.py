@@ -23,7 +23,7 @@ ANGEL = Trigger(("😇",), "prefix")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests first, so that no process is left with one at the end while the others have nothing to do."""
+    """Slow tests first (the slowest of a file on top), so that no process is left with one while others have done."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

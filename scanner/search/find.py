@@ -176,9 +176,9 @@ def find_unknown(
 
 
 def _worth_freezing(trials: _Trials) -> list[Screened]:
-    """The three leads that fired most, at each position."""
+    """The three leads that fired most, the likeliest of equals, at each position."""
     fired = [text for text, share in trials.fired.items() if share * _FIRST_PROMPTS >= _MIN_FIRED]
-    best = sorted(fired, key=lambda text: (-trials.fired[text], len(text), text))[:3]
+    best = sorted(fired, key=lambda text: (-trials.fired[text], -trials.leads[text].chance, len(text), text))[:3]
     return [
         Screened(_candidate(trials.leads[text], position), trials.leads[text].chance)
         for text in best
