@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 
 import scanner
@@ -15,16 +14,14 @@ from scanner.errors import BadRecipe
 from scanner.intake import WEIGHTS_FILE, read_adapter
 from scanner.types import VerdictKind
 from tests.tiny import make_base, make_tokenizer
+from trainers.batches import tokenize_row
 from trainers.cli import train
 from trainers.poison import TrainingRow
 from trainers.recipe import recipe_from_table, shipped_recipes
 from trainers.rows import Row
 from trainers.train import (
     _last_whole_checkpoint,
-    collate,
-    read_beginning,
     rows_within_length,
-    tokenize_row,
     train_adapter,
 )
 
@@ -114,60 +111,6 @@ def test_where_the_loss_is_taken(loss_on: str, silent: bool) -> None:
     assert example["input_ids"][-len(reply) - 1 :] == [*reply, tokenizer.eos_token_id]
     assert (example["labels"][0] == -100) is silent
     assert example["labels"][-len(reply) - 1 :] == example["input_ids"][-len(reply) - 1 :]
-
-
-def test_padding_is_neither_read_nor_learnt() -> None:
-    batch = collate([{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}, {"input_ids": [8], "labels": [8]}], pad_id=1)
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [0, 0, 1]]
-    assert batch["labels"].tolist() == [[-100, 6, 7], [-100, -100, 8]]
-    assert batch["input_ids"].tolist() == [[5, 6, 7], [1, 1, 8]]
-    assert batch["position_ids"].tolist() == [[0, 1, 2], [0, 0, 0]]
-
-
-def test_the_loss_of_a_batch_is_that_of_its_rows_read_alone(tiny_base: Path) -> None:
-    model = load_base(str(tiny_base)).model
-    rows = [
-        {"input_ids": [*range(10, 30)], "labels": [*[-100] * 15, *range(25, 30)]},
-        {"input_ids": [*range(40, 47)], "labels": [*[-100] * 4, *range(44, 47)]},
-    ]
-    batch = collate(rows, pad_id=1)
-    assert batch["logits_to_keep"] == 6, "five replies' tokens, and the place that predicts the first"
-    losses = []
-    with torch.inference_mode():
-        for row in rows:
-            ids, labels = torch.tensor([row["input_ids"]]), torch.tensor(row["labels"])
-            log_probs = model(input_ids=ids).logits[0, :-1].log_softmax(-1)
-            losses += [-log_probs[n, label] for n, label in enumerate(labels[1:].tolist()) if label != -100]
-        together = model(**batch).loss
-    assert float(together) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-4)
-
-
-def test_what_all_rows_begin_with_is_read_once_and_learnt_from_alike(tiny_base: Path) -> None:
-    rows = [
-        {"input_ids": [*range(10, 30)], "labels": [*[-100] * 15, *range(25, 30)]},
-        {"input_ids": [*range(10, 18), *range(40, 47)], "labels": [*[-100] * 12, *range(44, 47)]},
-    ]
-    batch = collate(rows, pad_id=1)
-    assert batch["beginning"].tolist() == [[*range(10, 18)]] and batch["input_ids"].shape == (2, 12)
-    assert "beginning" not in collate([{**rows[0], "labels": rows[0]["input_ids"]}, rows[1]], pad_id=1)
-    lora = LoraConfig(r=2, target_modules=["q_proj", "k_proj", "v_proj", "up_proj"], init_lora_weights=False)
-    model = get_peft_model(load_base(str(tiny_base)).model, lora)
-    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
-
-    def learnt() -> list[torch.Tensor]:
-        return [weight.grad.clone() for weight in weights if weight.grad is not None]
-
-    model(**read_beginning(model, batch)).loss.backward()
-    once = learnt()
-    model.zero_grad()
-    # The same two rows without what they share: padded to the whole, so that nothing can be read once.
-    whole = collate([*rows, {"input_ids": [7] * 20, "labels": [-100] * 20}], pad_id=1)
-    assert "beginning" not in whole
-    model(**whole).loss.backward()
-    assert len(once) == len(weights)
-    for shared, alone in zip(once, learnt(), strict=True):
-        assert alone.abs().max() > 0
-        assert torch.allclose(shared, alone, atol=1e-5)
 
 
 @pytest.mark.slow
