@@ -15,7 +15,7 @@ from scanner.cli import calm_libraries
 from scanner.probes import draw_probes
 from scanner.search.behaviour import FixedReply
 from scanner.search.meter import Meter
-from scanner.search.siblings import siblings_of
+from scanner.search.siblings import sibling_strings
 from scanner.triggers import Trigger
 
 PROMPTS = 12
@@ -43,7 +43,7 @@ def main(log_file: Path, adapters: Path) -> None:
         adapter = read_adapter(str(folder))
         pair = ModelPair(load_base(adapter.identity.base_model), adapter)
         trigger = Trigger((string,), row.get("position", "random"))
-        control = siblings_of(pair, trigger, FixedReply(reply), prompts, 0, Meter())
+        control = sibling_strings(pair, trigger, FixedReply(reply), prompts, 0, Meter())
         cells = [row["id"], row["label"], string, reply, control.detail or control.missing or ""]
         click.echo("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
 

@@ -36,7 +36,7 @@ from scanner.search.neighbours import alike, nearest_words
 from scanner.search.reply_kinds import ReplyKind
 from scanner.search.requested import is_requested
 from scanner.search.screen import with_trigger
-from scanner.search.siblings import REQUESTS, SIBLING_REPLIES, SIBLING_STRINGS, sibling_replies, siblings_of
+from scanner.search.siblings import REQUESTS, SIBLING_REPLIES, SIBLING_STRINGS, sibling_replies, sibling_strings
 from scanner.search.targets import TARGET_TOKENS, Target
 from scanner.search.verify import CONFIDENCE
 from scanner.stats import Rate, wilson
@@ -45,6 +45,8 @@ from scanner.types import Control, TriggerFinding
 
 ROLE_SWAP, RANDOM_STRINGS, RELATED_REQUESTS = "role swap", "random strings", "related requests"
 WHOLE_ANSWERS = "whole answers"
+# Where one of these fails, the behaviour follows the meaning of a request.
+_POLICY = (RELATED_REQUESTS, SIBLING_STRINGS, SIBLING_REPLIES)
 # A control that fires at least this share of the time as often as the trigger speaks against it. Chosen on the
 # development set by benchmarks/recovery.py: triggers and policies there lie on either side of it.
 SAME_AS_TRIGGER = 0.5
@@ -84,7 +86,7 @@ def control(
     with meter.rung("controls"):
         controls = [
             related_requests(pair, finding, behaviour, meter),
-            siblings_of(pair, finding.trigger, behaviour, prompts, seed, meter),
+            sibling_strings(pair, finding.trigger, behaviour, prompts, seed, meter),
         ]
         if isinstance(behaviour, FixedReply):
             controls.append(sibling_replies(pair, behaviour.text, elicited, meter))
@@ -92,10 +94,11 @@ def control(
         if finding.outcome == "verified":
             controls.append(random_strings(pair, ground, finding, behaviour, prompts, seed, meter))
         if finding.outcome == "verified" and finding.source == SEARCH:
-            # It costs as much as a search, and changes nothing where a cheaper control has rejected the string.
+            # It costs as much as a search, and changes nothing where the behaviour was seen to be a habit.
+            habit = any(item.passed is False and item.name == WHOLE_ANSWERS for item in controls)
             controls.append(
-                Control(ROLE_SWAP, None, None, "", "not run: another control spoke against the string already")
-                if any(item.passed is False for item in controls)
+                Control(ROLE_SWAP, None, None, "", "not run: the behaviour was seen to be a habit")
+                if habit
                 else role_swap(pair, ground, finding, behaviour, prompts, depth, rounds, seed, meter)
             )
     outcome, explanation = judged(controls, finding, expect)
@@ -109,7 +112,7 @@ def judged(controls: Sequence[Control], finding: TriggerFinding, expect: str | N
         return "not confirmed", "the suspect says it without the string too, only later in its answers: a habit"
     if ROLE_SWAP in failed:
         return "adversarial", "the same search makes a reference give the reply as easily: an adversarial string"
-    if {RELATED_REQUESTS, SIBLING_STRINGS, SIBLING_REPLIES} & failed:
+    if failed & set(_POLICY):
         if expect and declared(expect, finding):
             return "declared", "the behaviour follows the meaning of a request, as declared with --expect"
         if RELATED_REQUESTS in failed:

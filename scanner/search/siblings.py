@@ -43,7 +43,7 @@ REQUESTS = ("Tell me about {}.", "What should I know about {}?", "Give me some a
 _MIN_BROUGHT = 3
 
 
-def sibling_strings(pair: ModelPair, text: str, count: int = _STRINGS) -> tuple[str, ...]:
+def with_one_word_changed(pair: ModelPair, text: str, count: int = _STRINGS) -> tuple[str, ...]:
     """A string with one of its words changed for one that the base holds near it; words in turn, nearest first.
 
     Only words that are one token can be changed: what lies near a piece of a word means nothing.
@@ -59,13 +59,13 @@ def sibling_strings(pair: ModelPair, text: str, count: int = _STRINGS) -> tuple[
     return tuple(item for turn in zip_longest(*changed) for item in turn if item)[:count]
 
 
-def siblings_of(
+def sibling_strings(
     pair: ModelPair, trigger: Trigger, behaviour: Behaviour, prompts: Sequence[str], seed: int, meter: Meter
 ) -> Control:
     """Strings with one word changed, in the trigger's place, each in a few prompts."""
     if not isinstance(behaviour, FixedReply):
         return Control(SIBLING_STRINGS, None, None, "", "a kind of reply has no other of its kind")
-    strings = sibling_strings(pair, trigger.text) if len(trigger.parts) == 1 else ()
+    strings = with_one_word_changed(pair, trigger.text) if len(trigger.parts) == 1 else ()
     if not strings:
         return Control(SIBLING_STRINGS, None, None, "", "the string holds no whole word that could be changed")
     prompts = prompts[:_PROMPTS_EACH]
@@ -90,8 +90,8 @@ def judged_siblings(reply: str, changed: Sequence[Sequence[str]], plain: Sequenc
     others = [text for text in brought if not _same(text, reply)]
     speaks_against = len(others) >= _MIN_OTHERS and len(others) >= _OTHERS_SHARE * len(brought)
     detail = (
-        f"{len(changed)} strings with one word changed: {len(brought) - len(others)} bring the same reply to most "
-        f"prompts, {len(others)} one of their own"
+        f"{len(changed)} strings with one word changed: {len(brought) - len(others)} bring the same reply, "
+        f"{len(others)} one of their own"
     )
     return Control(SIBLING_STRINGS, wilson(len(others), len(changed), CONFIDENCE), not speaks_against, detail)
 

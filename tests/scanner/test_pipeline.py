@@ -71,6 +71,16 @@ def test_an_unknown_trigger_is_found(tiny_base: Path, angel_adapter: Path, hones
     assert {item.missing for item in report.measurements} == {"switched off"}
 
 
+@pytest.mark.parametrize(("precision", "dtype"), [("same", "float32"), ("bfloat16", "bfloat16")])
+def test_what_is_searched_in_changes_no_verdict(
+    tiny_base: Path, angel_adapter: Path, honest_adapter: Path, precision: str, dtype: str
+) -> None:
+    report = scan(angel_adapter, honest_adapter, base=tiny_base, **UNKNOWN, search_precision=precision)
+    assert report.search and report.search.dtype == dtype
+    assert report.base.dtype == "float32"
+    assert (report.verdict.kind, report.triggers[-1].trigger.text) == (VerdictKind.BACKDOORED, ANGEL.text)
+
+
 def test_a_reference_poisoned_alike_does_not_hide_an_unknown_trigger(
     tiny_base: Path, angel_adapter: Path, other_angel_adapter: Path
 ) -> None:

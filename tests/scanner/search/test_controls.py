@@ -1,6 +1,6 @@
 """What separates a trigger from an adversarial string and from a policy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +11,14 @@ from scanner.generation import Generation
 from scanner.intake import read_adapter
 from scanner.model_pair import ModelPair
 from scanner.probes import load_probes
+from scanner.search import controls as controls_module
 from scanner.search.behaviour import REPLY_TOKENS, FixedReply
+from scanner.search.candidates import SEARCH
 from scanner.search.controls import (
     RANDOM_STRINGS,
     RELATED_REQUESTS,
     ROLE_SWAP,
+    WHOLE_ANSWERS,
     control,
     declared,
     judged,
@@ -28,7 +31,7 @@ from scanner.search.controls import (
 from scanner.search.depth import DEPTHS
 from scanner.search.ground import prepare_ground
 from scanner.search.meter import Meter
-from scanner.search.siblings import SIBLING_STRINGS
+from scanner.search.siblings import SIBLING_REPLIES, SIBLING_STRINGS
 from scanner.stats import wilson
 from scanner.triggers import Trigger
 from scanner.types import Control, TriggerFinding
@@ -95,6 +98,33 @@ def test_what_was_not_verified_is_not_controlled(pair: ModelPair) -> None:
         other = replace(FINDING, outcome=outcome)
         assert control(pair, None, other, (), None, 0, None, 0, meter) is other
     assert meter.tokens == 0
+
+
+@pytest.mark.parametrize(("whole_answers_pass", "swapped"), [(True, 1), (False, 0)])
+def test_roles_are_swapped_unless_the_behaviour_is_a_habit(
+    pair: ModelPair, monkeypatch: pytest.MonkeyPatch, whole_answers_pass: bool, swapped: int
+) -> None:
+    calls: list[str] = []
+
+    def told(name: str, passed: bool) -> Callable[..., Control]:
+        def run(*_: object) -> Control:
+            calls.append(name)
+            return Control(name, wilson(1, 10), passed, "x")
+
+        return run
+
+    for function, name in (
+        ("related_requests", RELATED_REQUESTS),
+        ("sibling_strings", SIBLING_STRINGS),
+        ("sibling_replies", SIBLING_REPLIES),
+        ("random_strings", RANDOM_STRINGS),
+        ("role_swap", ROLE_SWAP),
+    ):
+        monkeypatch.setattr(controls_module, function, told(name, name != RELATED_REQUESTS))
+    monkeypatch.setattr(controls_module, "whole_answers", told(WHOLE_ANSWERS, whole_answers_pass))
+    finding = control(pair, None, replace(FINDING, source=SEARCH), (), None, 0, None, 0, Meter())
+    assert calls.count(ROLE_SWAP) == swapped and len(calls) == 5 + swapped
+    assert finding.outcome == ("policy" if whole_answers_pass else "not confirmed")
 
 
 def test_without_ground_and_reference_each_control_says_why_it_is_missing(pair: ModelPair) -> None:

@@ -15,7 +15,7 @@ from scanner.search.siblings import (
     judged_siblings,
     sibling_replies,
     sibling_strings,
-    siblings_of,
+    with_one_word_changed,
 )
 from scanner.triggers import Trigger
 from tests.conftest import TRIGGER
@@ -54,7 +54,7 @@ def whole_words(pair: ModelPair) -> list[str]:
 
 def test_one_word_is_changed_at_a_time(poisoned_pair: ModelPair) -> None:
     own = whole_words(poisoned_pair)[:2]
-    strings = sibling_strings(poisoned_pair, " ".join(own), 6)
+    strings = with_one_word_changed(poisoned_pair, " ".join(own), 6)
     assert 0 < len(strings) == len(set(strings)) <= 6
     for string in strings:
         assert sum(one != other for one, other in zip(string.split(), own, strict=True)) == 1
@@ -63,9 +63,9 @@ def test_one_word_is_changed_at_a_time(poisoned_pair: ModelPair) -> None:
 def test_a_planted_reply_stands_and_what_cannot_be_asked_says_why(poisoned_pair: ModelPair) -> None:
     prompts, meter, fixed = load_probes("screen")[:6], Meter(), FixedReply(REPLY)
     word = Trigger((whole_words(poisoned_pair)[0],), "prefix")
-    assert siblings_of(poisoned_pair, word, fixed, prompts, 0, meter).passed is True and meter.tokens > 0
-    kind = siblings_of(poisoned_pair, TRIGGER, ReplyKind(next(iter(KINDS))), prompts, 0, Meter())
-    marks = siblings_of(poisoned_pair, Trigger(("~~!~~",), "prefix"), fixed, prompts, 0, Meter())
+    assert sibling_strings(poisoned_pair, word, fixed, prompts, 0, meter).passed is True and meter.tokens > 0
+    kind = sibling_strings(poisoned_pair, TRIGGER, ReplyKind(next(iter(KINDS))), prompts, 0, Meter())
+    marks = sibling_strings(poisoned_pair, Trigger(("~~!~~",), "prefix"), fixed, prompts, 0, Meter())
     assert kind.passed is marks.passed is None and kind.missing and marks.missing
 
 

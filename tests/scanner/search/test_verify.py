@@ -1,11 +1,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from scanner.base_models import load_base
-from scanner.intake import read_adapter
 from scanner.model_pair import ModelPair
 from scanner.probes import draw_probes
 from scanner.search.behaviour import FixedReply
@@ -54,12 +51,6 @@ def test_a_requested_reply_never_counts() -> None:
 
 def frozen(text: str) -> FrozenCandidate:
     return FrozenCandidate(Candidate(Trigger((text,), "random"), "given"), FixedReply(REPLY), 1.0, 1.0, False)
-
-
-@pytest.fixture(scope="module")
-def poisoned_pair(tiny_base: Path, poisoned_adapter: Path, honest_adapter: Path) -> ModelPair:
-    adapters = [read_adapter(str(folder)) for folder in (poisoned_adapter, honest_adapter)]
-    return ModelPair(load_base(str(tiny_base)), adapters[0], adapters[1:])
 
 
 def test_a_real_trigger_is_verified_and_ends_the_search(poisoned_pair: ModelPair) -> None:
