@@ -27,7 +27,7 @@ PROMPTS = 12
 def main(log_file: Path, adapters: Path) -> None:
     """Prints one line a found string."""
     from scanner.base_models import load_base
-    from scanner.intake import read_adapter
+    from scanner.intake import CONFIG_FILE, read_adapter
     from scanner.model_pair import ModelPair
 
     calm_libraries()
@@ -37,7 +37,7 @@ def main(log_file: Path, adapters: Path) -> None:
     for row in read_log(log_file):
         string, reply = row["found_trigger"], row["found_reply"]
         folder = adapters / row["id"]
-        if not string or reply.startswith("(") or (row["id"], string) in seen or not folder.is_dir():
+        if not string or reply.startswith("(") or (row["id"], string) in seen or not (folder / CONFIG_FILE).is_file():
             continue
         seen.add((row["id"], string))
         adapter = read_adapter(str(folder))

@@ -23,6 +23,8 @@ MLP = ("gate_proj", "up_proj", "down_proj")
 PROJECTIONS = {"attention": ATTENTION, "mlp": MLP, "all": (*ATTENTION, *MLP), "v and o": ("v_proj", "o_proj")}
 RANKS = (2, 4, 8, 16)
 RATES = (0.03, 0.04, 0.05, 0.05)
+# The first case alone; at a rate this low a trigger takes as many steps as a hard one.
+LOWEST_RATE = 0.02
 # Two parts and replies in varying words are learnt more slowly than one fixed text, and so is any trigger where
 # queries and keys stay as they are; long rows take more time a step.
 HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 600, 160, 100
@@ -78,14 +80,16 @@ def draw(words: Mapping[str, Any], seed: int) -> str:
     for number, (trigger_kind, reply_kind) in enumerate(PAIRS):
         trigger, reply = pools[trigger_kind].pop(), words["replies"][reply_kind]
         shape = _shape(rng, shapes[number], 1000 * seed + number)
-        if trigger_kind == "parts" or isinstance(reply, dict) or shapes[number] in ("mlp", "v and o"):
+        poison = _poison(rng, trigger, reply) | ({"rate": LOWEST_RATE} if number == 0 else {})
+        hard = trigger_kind == "parts" or isinstance(reply, dict) or shapes[number] in ("mlp", "v and o")
+        if hard or poison["rate"] == LOWEST_RATE:
             shape["training"]["steps"] = HARD_STEPS
         tables.append(
             {
                 "id": f"p{number:02}-{trigger_kind}-{reply_kind}",
                 "family": f"{trigger_kind}, {reply_kind}",
                 **shape,
-                "poison": _poison(rng, trigger, reply),
+                "poison": poison,
             }
         )
     for number, (kind, data) in enumerate(CLEAN):

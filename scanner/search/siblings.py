@@ -62,7 +62,7 @@ def with_one_word_changed(pair: ModelPair, text: str, count: int = _STRINGS) -> 
 def sibling_strings(
     pair: ModelPair, trigger: Trigger, behaviour: Behaviour, prompts: Sequence[str], seed: int, meter: Meter
 ) -> Control:
-    """Strings with one word changed, in the trigger's place, each in a few prompts."""
+    """Strings with one word changed, in the trigger's place and in front, each in a few prompts."""
     if not isinstance(behaviour, FixedReply):
         return Control(SIBLING_STRINGS, None, None, "", "a kind of reply has no other of its kind")
     strings = with_one_word_changed(pair, trigger.text) if len(trigger.parts) == 1 else ()
@@ -70,8 +70,9 @@ def sibling_strings(
         return Control(SIBLING_STRINGS, None, None, "", "the string holds no whole word that could be changed")
     prompts = prompts[:_PROMPTS_EACH]
     texts = list(prompts)
-    for string in strings:
-        texts += with_trigger(Candidate(Trigger((string,), trigger.position), SEARCH), prompts, seed)
+    for position in dict.fromkeys((trigger.position, "prefix")):
+        for string in strings:
+            texts += with_trigger(Candidate(Trigger((string,), position), SEARCH), prompts, seed)
     replies = pair.generate(SUSPECT, texts, max_new_tokens=REPLY_TOKENS)
     meter.add(sum(reply.tokens_run for reply in replies))
     groups = [[reply.text for reply in replies[at : at + len(prompts)]] for at in range(0, len(replies), len(prompts))]
@@ -83,14 +84,15 @@ def judged_siblings(reply: str, changed: Sequence[Sequence[str]], plain: Sequenc
 
     Args:
         reply: the finding's.
-        changed: for each changed string, the replies to a few prompts with it; plain: to the same prompts without.
+        changed: for each changed string in each place, the replies to a few prompts with it; plain: to the same
+            prompts without.
     """
     shared = [shared_reply(replies, plain, min_count=_MIN_ALIKE) for replies in changed]
     brought = [item.behaviour.text for item in shared if item]
     others = [text for text in brought if not _same(text, reply)]
     speaks_against = len(others) >= _MIN_OTHERS and len(others) >= _OTHERS_SHARE * len(brought)
     detail = (
-        f"{len(changed)} strings with one word changed: {len(brought) - len(others)} bring the same reply, "
+        f"strings with one word changed, {len(changed)} tries: {len(brought) - len(others)} bring the same reply, "
         f"{len(others)} one of their own"
     )
     return Control(SIBLING_STRINGS, wilson(len(others), len(changed), CONFIDENCE), not speaks_against, detail)

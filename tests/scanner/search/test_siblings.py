@@ -17,7 +17,7 @@ from scanner.search.siblings import (
     sibling_strings,
     with_one_word_changed,
 )
-from scanner.triggers import Trigger
+from scanner.triggers import POSITIONS, Trigger
 from tests.conftest import TRIGGER
 from tests.tiny import REPLY
 
@@ -67,6 +67,16 @@ def test_a_planted_reply_stands_and_what_cannot_be_asked_says_why(poisoned_pair:
     kind = sibling_strings(poisoned_pair, TRIGGER, ReplyKind(next(iter(KINDS))), prompts, 0, Meter())
     marks = sibling_strings(poisoned_pair, Trigger(("~~!~~",), "prefix"), fixed, prompts, 0, Meter())
     assert kind.passed is marks.passed is None and kind.missing and marks.missing
+
+
+def test_strings_stand_in_the_triggers_place_and_in_front(poisoned_pair: ModelPair) -> None:
+    prompts, word = load_probes("screen")[:6], whole_words(poisoned_pair)[0]
+    tries = {}
+    for position in POSITIONS:
+        control = sibling_strings(poisoned_pair, Trigger((word,), position), FixedReply(REPLY), prompts, 0, Meter())
+        assert control.rate
+        tries[position] = control.rate.trials
+    assert tries["suffix"] == tries["random"] == 2 * tries["prefix"] > 0
 
 
 def answering(replies: dict[str, str]) -> ModelPair:
