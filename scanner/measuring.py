@@ -1,11 +1,12 @@
 """What metrics are given, and how they turn tensors into measurements."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
+from scanner.heads.prompts import PromptGroup, group_sequences
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.types import Measurement
 
@@ -28,6 +29,24 @@ class SweepCase:
     triggered: tuple[int, ...] | None
     reply: tuple[int, ...]
     trigger_tokens: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReplyingGroup:
+    """Sequences that end with the planted reply, side by side; `replies` are its token ids, [prompt, length]."""
+
+    prompts: PromptGroup
+    replies: torch.Tensor
+
+    @property
+    def kept(self) -> int:
+        """At how many of the last positions logits are read: one before the reply, and each of its tokens."""
+        return self.replies.shape[1] + 1
+
+    @property
+    def predicting(self) -> slice:
+        """The rows that predict a token of the reply."""
+        return slice(-self.kept, -1)
 
 
 @dataclass(frozen=True)
@@ -73,6 +92,20 @@ class MetricInputs:
             return None
         return [(ids, self._ids(case.reply)[0]) for ids, case in zip(sequences, self.cases, strict=True)]
 
+    def replying_groups(self, max_tokens: int) -> list[ReplyingGroup] | None:
+        """The same side by side, in groups of at most `max_tokens` positions; one length of reply in each."""
+        sequences = self.replying_sequences()
+        if sequences is None:
+            return None
+        found = []
+        for length in sorted({len(reply) for _, reply in sequences}):
+            places = [place for place, (_, reply) in enumerate(sequences) if len(reply) == length]
+            for group in group_sequences([sequences[place][0] for place in places], length + 1, max_tokens):
+                members = tuple(places[member] for member in group.members)
+                replies = torch.stack([sequences[place][1] for place in members])
+                found.append(ReplyingGroup(replace(group, members=members), replies))
+        return found
+
     def mean_prompt_ids(self) -> list[torch.Tensor]:
         """`mean_prompts` as ids, each [1, position]."""
         return [self._ids(prompt) for prompt in self.mean_prompts]
@@ -93,14 +126,14 @@ def reply_log_prob(logits: torch.Tensor, reply: torch.Tensor) -> torch.Tensor:
     """Summed log-probability of a reply.
 
     Args:
-        logits: [row, reply length + 1, vocabulary], read at the token before the reply and at each of its tokens.
-        reply: token ids [reply length].
+        logits: [..., reply length + 1, vocabulary], read at the token before the reply and at each of its tokens.
+        reply: token ids [reply length], or what broadcasts to [..., reply length].
 
     Returns:
-        [row], in nats.
+        [...], in nats.
     """
-    log_probs = logits[:, :-1].float().log_softmax(-1)
-    return log_probs.gather(-1, reply.expand(len(logits), -1)[..., None])[..., 0].sum(-1)
+    log_probs = logits[..., :-1, :].float().log_softmax(-1)
+    return log_probs.gather(-1, reply.expand(log_probs.shape[:-1])[..., None])[..., 0].sum(-1)
 
 
 def kl_divergence(p_logits: torch.Tensor, q_logits: torch.Tensor) -> torch.Tensor:

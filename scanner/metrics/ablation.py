@@ -3,40 +3,39 @@
     effect[l, h] = log p(reply | triggered prompt) − log p(reply | triggered prompt, z[l, h] := mean z[l, h])    [nats]
 
 z is a head's output before the output projection; its mean is taken over all positions of other, untriggered
-prompts. Above zero: the reply needs the head. Axes: (layer, head); the spread is over prompts. All heads of a layer
-share a batch, and each batch resumes at its layer.
+prompts. Above zero: the reply needs the head. Axes: (layer, head); the spread is over prompts.
 """
 
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from scanner.head_sweep import mean_head_outputs, run_intact, sweep_heads
-from scanner.measuring import NO_REPLY, MetricInputs, averaged, reply_log_prob
+from scanner.heads.intact import run_intact
+from scanner.heads.means import everywhere, mean_head_outputs
+from scanner.heads.sweep import sweep_heads
+from scanner.heads.variants import tokens_a_pass
+from scanner.measuring import NO_REPLY, MetricInputs, ReplyingGroup, averaged, reply_log_prob
 from scanner.metrics import HEAD_GRID, Metric
 from scanner.model_pair import SUSPECT
 from scanner.types import Measurement
 
 
 def ablation_effects(
-    bridge: TransformerBridge, ids: torch.Tensor, reply: torch.Tensor, mean_z: torch.Tensor
+    bridge: TransformerBridge, group: ReplyingGroup, mean_z: torch.Tensor
 ) -> tuple[torch.Tensor, int, float]:
-    """Effect of mean-ablating each head on a reply, for one sequence that ends with it.
+    """Effect of mean-ablating each head on a reply, for sequences that end with it.
 
     Args:
-        ids: [1, position], prompt and reply.
-        reply: [reply length].
         mean_z: [layer, head, head dimension].
 
     Returns:
-        Effects [layer, head] in nats; passes; tokens.
+        Effects [prompt, layer, head] in nats; passes; tokens.
     """
-    n_layers, n_heads, _ = mean_z.shape
-    intact = run_intact(bridge, ids, n_layers, kept=len(reply) + 1)
-    unchanged = reply_log_prob(intact.logits, reply)
-    effects = torch.zeros(n_layers, n_heads)
-    passes, tokens = 1, float(ids.shape[1])
-    for done in sweep_heads(bridge, intact, mean_z[:, None]):
-        effects[done.layer, list(done.heads)] = (unchanged - reply_log_prob(done.logits, reply)).cpu()
+    intact = run_intact(bridge, group.prompts, group.kept)
+    unchanged = reply_log_prob(intact.logits, group.replies)
+    effects = torch.zeros(group.prompts.n_prompts, *mean_z.shape[:2])
+    passes, tokens = 1, float(group.prompts.tokens)
+    for done in sweep_heads(bridge, intact, everywhere(mean_z)):
+        effects[:, done.layer, list(done.heads)] = (unchanged - reply_log_prob(done.logits, group.replies)).T.cpu()
         passes, tokens = passes + 1, tokens + done.tokens
     return effects, passes, tokens
 
@@ -44,20 +43,21 @@ def ablation_effects(
 def measure(inputs: MetricInputs) -> list[Measurement]:
     """The grid of effects on the planted reply, in the suspect, with the trigger."""
     contrast = "suspect, with trigger, planted reply"
-    sequences = inputs.replying_sequences()
-    if sequences is None:
-        return [Measurement(METRIC.name, contrast, missing=NO_REPLY)]
-    per_prompt = []
     with inputs.pair.running(SUSPECT) as bridge:
+        groups = inputs.replying_groups(tokens_a_pass(bridge))
+        if groups is None:
+            return [Measurement(METRIC.name, contrast, missing=NO_REPLY)]
         prompts = inputs.mean_prompt_ids()
-        mean_z = mean_head_outputs(bridge, prompts, inputs.n_layers)
+        mean_z = mean_head_outputs(bridge, prompts)
         passes, tokens = len(prompts), float(sum(ids.numel() for ids in prompts))
-        for ids, reply in sequences:
-            effects, more_passes, more_tokens = ablation_effects(bridge, ids, reply, mean_z)
-            per_prompt.append(effects)
+        per_prompt = torch.zeros(len(inputs.cases), *mean_z.shape[:2])
+        for group in groups:
+            effects, more_passes, more_tokens = ablation_effects(bridge, group, mean_z)
+            per_prompt[list(group.prompts.members)] = effects
             passes, tokens = passes + more_passes, tokens + more_tokens
-            inputs.advance(1)
-    return [averaged(METRIC.name, contrast, METRIC.unit, HEAD_GRID, per_prompt, passes=passes, tokens=tokens)]
+            inputs.advance(group.prompts.n_prompts)
+    grids = list(per_prompt)
+    return [averaged(METRIC.name, contrast, METRIC.unit, HEAD_GRID, grids, passes=passes, tokens=tokens)]
 
 
 METRIC = Metric(

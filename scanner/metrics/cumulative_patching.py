@@ -16,7 +16,8 @@ import random
 
 import torch
 
-from scanner.head_sweep import run_intact, run_with_heads_replaced
+from scanner.heads.many import run_with_heads_replaced
+from scanner.heads.means import head_outputs
 from scanner.measuring import NO_REPLY, MetricInputs, averaged, kl_divergence, reply_log_prob
 from scanner.metrics import Metric, patching
 from scanner.model_pair import SUSPECT
@@ -83,14 +84,14 @@ def _one_way(
     for number, (ids, reply) in enumerate(sequences):
         chosen = chosen_heads(importance, counts, f"cumulative-{number}").flatten(0, 1)
         with inputs.pair.running(donor) as bridge:
-            given = run_intact(bridge, ids, inputs.n_layers, kept=1)
+            given = head_outputs(bridge, ids)
         with inputs.pair.running(recipient) as bridge:
-            intact = run_intact(bridge, ids, inputs.n_layers, kept=len(reply) + 1)
-            logits, used = run_with_heads_replaced(bridge, intact, given.z, chosen)
+            logits, used = run_with_heads_replaced(bridge, ids, len(reply) + 1, given, chosen)
         shape = (len(ORDERS), len(counts))
         log_probs.append(reply_log_prob(logits, reply).view(shape).cpu())
-        kls.append(kl_divergence(intact.logits, logits)[:, :-1].mean(1).view(shape).cpu())
-        passes, tokens = passes + 2 + used, tokens + (2 + len(chosen)) * ids.numel()
+        intact = logits[:1]  # The first count is none.
+        kls.append(kl_divergence(intact, logits)[:, :-1].mean(1).view(shape).cpu())
+        passes, tokens = passes + 1 + used, tokens + (1 + len(chosen)) * ids.numel()
         inputs.advance(1)
     labels = (ORDERS, tuple(map(str, counts)))
     name = _contrast(recipient, donor)

@@ -18,7 +18,7 @@ import torch
 from transformer_lens.model_bridge import TransformerBridge
 
 from scanner.capture import run_and_capture
-from scanner.head_sweep import z_point
+from scanner.heads import z_point
 from scanner.measuring import NO_REPLY, MetricInputs, averaged
 from scanner.metrics import HEAD_GRID, Metric
 from scanner.model_pair import SUSPECT

@@ -17,7 +17,8 @@ import torch
 from transformer_lens.model_bridge import TransformerBridge
 
 from scanner.capture import run_with_edit
-from scanner.head_sweep import mean_head_outputs, run_intact, z_point
+from scanner.heads import z_point
+from scanner.heads.means import head_outputs, mean_head_outputs
 from scanner.measuring import NO_REPLY, MetricInputs, averaged, reply_log_prob
 from scanner.metrics import HEAD_GRID, Metric
 from scanner.model_pair import SUSPECT
@@ -82,8 +83,8 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
 def _grids(inputs: MetricInputs, name: str, sequences: list[tuple[torch.Tensor, torch.Tensor]]) -> list[torch.Tensor]:
     found = []
     with inputs.pair.running(name) as bridge:
-        mean_z = mean_head_outputs(bridge, inputs.mean_prompt_ids(), inputs.n_layers)
-        outputs = [run_intact(bridge, ids, inputs.n_layers, kept=1).z.float() for ids, _ in sequences]
+        mean_z = mean_head_outputs(bridge, inputs.mean_prompt_ids())
+        outputs = [head_outputs(bridge, ids).float() for ids, _ in sequences]
     with inputs.pair.running(name, gradients=True) as bridge:
         for (ids, reply), z in zip(sequences, outputs, strict=True):
             # Tensors made in inference mode cannot take part in a graph: their copies can.

@@ -15,10 +15,13 @@ import torch
 from transformer_lens.model_bridge import TransformerBridge
 
 from scanner.capture import Edit
-from scanner.head_sweep import IntactRun, run_intact, sweep_heads
-from scanner.measuring import NO_REPLY, MetricInputs, averaged, kl_divergence
+from scanner.heads import pattern_point
+from scanner.heads.intact import Parts, run_intact
+from scanner.heads.sweep import sweep_heads
+from scanner.heads.variants import tokens_a_pass
+from scanner.measuring import NO_REPLY, MetricInputs, ReplyingGroup, averaged, kl_divergence
 from scanner.metrics import HEAD_GRID, Metric
-from scanner.metrics.attention_kl import pattern_kl, read_patterns
+from scanner.metrics.attention_kl import pattern_kl
 from scanner.model_pair import SUSPECT
 from scanner.types import Measurement
 
@@ -27,69 +30,74 @@ PATTERNS = "later attention at the reply"
 
 
 def patching_effects(
-    bridge: TransformerBridge, intact: IntactRun, intact_patterns: torch.Tensor, donor_z: torch.Tensor
+    bridge: TransformerBridge, group: ReplyingGroup, donor_z: Parts
 ) -> tuple[torch.Tensor, torch.Tensor, int, float]:
-    """Effects of patching each head of the active model, for one sequence that ends with the reply.
-
-    Args:
-        intact_patterns: [layer, head, query, key] of the active model.
-        donor_z: [layer, position, head, head dimension].
+    """Effects of patching each head of the active model, for sequences that end with the reply.
 
     Returns:
-        Effects on outputs and on later patterns, both [layer, head] in nats; passes; tokens.
+        Effects on outputs and on later patterns, both [prompt, layer, head] in nats; passes; tokens.
     """
-    n_layers, _, n_heads, _ = donor_z.shape
-    rows = slice(-intact.kept, -1)
-    outputs, patterns = torch.zeros(n_layers, n_heads), torch.zeros(n_layers, n_heads)
-    seen: dict[int, torch.Tensor] = {}
-
-    def watch_later_layers(edited: int) -> dict[str, Edit]:
-        def keep_reply_rows(layer: int) -> Edit:
-            def keep(pattern: torch.Tensor) -> torch.Tensor:
-                seen[layer] = pattern[:, :, rows].detach().clone()
-                return pattern
-
-            return keep
-
-        return {f"blocks.{layer}.attn.hook_pattern": keep_reply_rows(layer) for layer in range(edited + 1, n_layers)}
-
-    passes, tokens = 0, 0.0
-    for done in sweep_heads(bridge, intact, donor_z, watch_later_layers):
+    n_layers, n_prompts, _, n_heads, _ = donor_z.rest.shape
+    outputs, patterns = (torch.zeros(n_prompts, n_layers, n_heads) for _ in range(2))
+    before, seen = _PatternRows(group.predicting), _PatternRows(group.predicting)
+    intact = run_intact(bridge, group.prompts, group.kept, watch=before.above(-1, n_layers))
+    passes, tokens = 1, float(group.prompts.tokens)
+    for done in sweep_heads(bridge, intact, donor_z, watch=lambda layer: seen.above(layer, n_layers)):
         heads = list(done.heads)
-        outputs[done.layer, heads] = kl_divergence(intact.logits, done.logits)[:, :-1].mean(1).cpu()
+        outputs[:, done.layer, heads] = kl_divergence(intact.logits, done.logits)[..., :-1].mean(-1).T.cpu()
         for layer in range(done.layer + 1, n_layers):
-            kl = pattern_kl(intact_patterns[layer, :, rows], seen[layer])
-            patterns[done.layer, heads] += kl.mean(-1).sum(-1).cpu()
+            later = seen.kept[layer]
+            later = later.view(len(heads), n_prompts, *later.shape[1:])
+            patterns[:, done.layer, heads] += pattern_kl(before.kept[layer], later).mean(-1).sum(-1).T.cpu()
         passes, tokens = passes + 1, tokens + done.tokens
     return outputs, patterns, passes, tokens
+
+
+class _PatternRows:
+    """Keeps the attention patterns of some rows, by layer: [row of the batch, head, query, key]."""
+
+    def __init__(self, rows: slice) -> None:
+        self._rows = rows
+        self.kept: dict[int, torch.Tensor] = {}
+
+    def above(self, edited: int, n_layers: int) -> dict[str, Edit]:
+        """Hooks on every layer above the edited one."""
+        return {pattern_point(layer): self._keep(layer) for layer in range(edited + 1, n_layers)}
+
+    def _keep(self, layer: int) -> Edit:
+        def keep(pattern: torch.Tensor) -> torch.Tensor:
+            self.kept[layer] = pattern[:, :, self._rows].detach().clone()
+            return pattern
+
+        return keep
 
 
 def measure(inputs: MetricInputs) -> list[Measurement]:
     """The two grids; missing without a trigger and its reply."""
     pair = inputs.pair
     contrast = f"{pair.yardstick} into {SUSPECT}, with trigger"
-    sequences = inputs.replying_sequences()
-    if sequences is None:
+    groups = inputs.replying_groups(tokens_a_pass(pair.bridge))
+    if groups is None:
         return [Measurement(METRIC.name, f"{contrast}: {kind}", missing=NO_REPLY) for kind in (OUTPUTS, PATTERNS)]
-    on_outputs, on_patterns, passes, tokens = [], [], 0, 0.0
-    for ids, reply in sequences:
+    on_outputs: dict[int, torch.Tensor] = {}
+    on_patterns: dict[int, torch.Tensor] = {}
+    passes, tokens = 0, 0.0
+    for group in groups:
         with pair.running(pair.yardstick) as bridge:
-            donor = run_intact(bridge, ids, inputs.n_layers, kept=1)
-        patterns = read_patterns(pair, SUSPECT, ids)
+            donor = run_intact(bridge, group.prompts, kept=1)
         with pair.running(SUSPECT) as bridge:
-            intact = run_intact(bridge, ids, inputs.n_layers, kept=len(reply) + 1)
-            outputs, later, more_passes, more_tokens = patching_effects(bridge, intact, patterns, donor.z)
-        on_outputs.append(outputs)
-        on_patterns.append(later)
-        passes, tokens = passes + 3 + more_passes, tokens + 3 * ids.numel() + more_tokens
-        inputs.advance(1)
+            outputs, later, more_passes, more_tokens = patching_effects(bridge, group, donor.z)
+        on_outputs |= dict(zip(group.prompts.members, outputs, strict=True))
+        on_patterns |= dict(zip(group.prompts.members, later, strict=True))
+        passes, tokens = passes + 1 + more_passes, tokens + group.prompts.tokens + more_tokens
+        inputs.advance(group.prompts.n_prompts)
     return [
         averaged(
             METRIC.name,
             f"{contrast}: {OUTPUTS}",
             METRIC.unit,
             HEAD_GRID,
-            on_outputs,
+            [on_outputs[place] for place in sorted(on_outputs)],
             passes=passes,
             tokens=tokens,
             quantity=OUTPUTS,
@@ -100,7 +108,7 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
             f"{contrast}: {PATTERNS}",
             METRIC.unit,
             HEAD_GRID,
-            on_patterns,
+            [on_patterns[place] for place in sorted(on_patterns)],
             passes=0,
             tokens=0,
             quantity=PATTERNS,

@@ -1,10 +1,10 @@
 import torch
 
-from scanner.head_sweep import mean_head_outputs
-from scanner.measuring import reply_log_prob
-from scanner.metrics.ablation import ablation_effects, measure
+from scanner.heads.means import mean_head_outputs
+from scanner.heads.prompts import group_sequences
+from scanner.measuring import ReplyingGroup, reply_log_prob
+from scanner.metrics.ablation import ablation_effects
 from scanner.model_pair import SUSPECT, ModelPair
-from tests.scanner.metrics.test_registry import inputs
 
 REPLY = torch.tensor([40, 41, 42])
 IDS = torch.tensor([[5, 9, 33, 120, 7, 64, 40, 41, 42]])
@@ -34,10 +34,16 @@ def plain_loop(pair: ModelPair) -> torch.Tensor:
     return effects
 
 
-def test_agrees_with_a_plain_transformer_lens_loop(pair: ModelPair) -> None:
+def effects_of(pair: ModelPair) -> tuple[torch.Tensor, int, float]:
+    (group,) = group_sequences([IDS], len(REPLY) + 1, 1000)
     with pair.running(SUSPECT) as bridge:
-        mean_z = mean_head_outputs(bridge, MEAN_PROMPTS, bridge.cfg.n_layers)
-        effects, passes, tokens = ablation_effects(bridge, IDS, REPLY, mean_z)
+        mean_z = mean_head_outputs(bridge, MEAN_PROMPTS)
+        effects, passes, tokens = ablation_effects(bridge, ReplyingGroup(group, REPLY[None]), mean_z)
+    return effects[0], passes, tokens
+
+
+def test_agrees_with_a_plain_transformer_lens_loop(pair: ModelPair) -> None:
+    effects, passes, tokens = effects_of(pair)
     assert passes > 0 and tokens > 0
     assert effects.abs().max() > 1e-3
     assert torch.allclose(effects, plain_loop(pair), atol=1e-4)
@@ -55,21 +61,11 @@ def test_a_head_whose_output_is_not_read_has_no_effect_and_the_one_left_has_all(
         attention.o_proj.lora_B[SUSPECT].weight.data.zero_()
         if index == layer:
             weight.data[:, head * width : (head + 1) * width] = 20 * kept[:, head * width : (head + 1) * width]
-    with pair.running(SUSPECT) as bridge:
-        mean_z = mean_head_outputs(bridge, MEAN_PROMPTS, bridge.cfg.n_layers)
-        effects, _, _ = ablation_effects(bridge, IDS, REPLY, mean_z)
+    effects, _, _ = effects_of(pair)
     others = effects.clone()
     others[layer, head] = 0
     assert abs(float(effects[layer, head])) > 1e-3
     assert others.abs().max() < 1e-5
-
-
-def test_chunks_of_heads_do_not_change_the_result(pair: ModelPair, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    whole = measure(inputs(pair, True))[0]
-    monkeypatch.setattr("scanner.head_sweep.TOKENS_A_PASS", 40)
-    parts = measure(inputs(pair, True))[0]
-    assert whole.values and parts.values
-    assert torch.allclose(torch.tensor(whole.values), torch.tensor(parts.values), atol=1e-5)
 
 
 def test_reply_log_prob_by_hand() -> None:

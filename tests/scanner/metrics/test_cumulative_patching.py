@@ -5,7 +5,8 @@ import torch
 from hypothesis import given as assume
 from hypothesis import strategies as st
 
-from scanner.head_sweep import run_intact, run_with_heads_replaced
+from scanner.heads.many import run_with_heads_replaced
+from scanner.heads.means import head_outputs
 from scanner.measuring import MetricInputs
 from scanner.metrics import patching
 from scanner.metrics.cumulative_patching import KL, LOG_PROB, ORDERS, chosen_heads, log_spaced_counts, measure
@@ -68,9 +69,9 @@ def test_agrees_with_a_plain_loop(given: MetricInputs) -> None:
     ids, reply = sequences[0]
     chosen = chosen_heads(torch.rand(3, 4, generator=torch.Generator().manual_seed(0)), (2, 5), "x").flatten(0, 1)
     with given.pair.running("reference-0") as bridge:
-        donor = run_intact(bridge, ids, 3, kept=1).z
+        donor = head_outputs(bridge, ids)
     with given.pair.running(SUSPECT) as bridge:
-        batched, passes = run_with_heads_replaced(bridge, run_intact(bridge, ids, 3, len(reply) + 1), donor, chosen)
+        batched, passes = run_with_heads_replaced(bridge, ids, len(reply) + 1, donor, chosen)
         assert passes == 1
         for row, heads in enumerate(chosen):
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import torch
 
 from scanner.base_models import load_base
-from scanner.head_sweep import mean_head_outputs, run_intact, run_with_heads_replaced
+from scanner.heads.many import run_with_heads_replaced
+from scanner.heads.means import head_outputs, mean_head_outputs
 from scanner.intake import read_adapter
 from scanner.measuring import reply_log_prob
 from scanner.metrics.integrated_gradients import integrated_gradients, measure
@@ -19,13 +20,14 @@ def test_completeness(pair: ModelPair) -> None:
     assert sequences
     ids, reply = sequences[0]
     with pair.running(SUSPECT) as bridge:
-        mean_z = mean_head_outputs(bridge, given.mean_prompt_ids(), 3)
-        intact = run_intact(bridge, ids, 3, len(reply) + 1)
-        everything = torch.ones(1, 3, 4, dtype=torch.bool)
-        without, _ = run_with_heads_replaced(bridge, intact, mean_z[:, None], everything)
-        worth = float(reply_log_prob(intact.logits, reply) - reply_log_prob(without, reply))
+        mean_z = mean_head_outputs(bridge, given.mean_prompt_ids())
+        z = head_outputs(bridge, ids)
+        chosen = torch.stack([torch.zeros(3, 4, dtype=torch.bool), torch.ones(3, 4, dtype=torch.bool)])
+        logits, _ = run_with_heads_replaced(bridge, ids, len(reply) + 1, mean_z[:, None], chosen)
+        intact, without = reply_log_prob(logits, reply)
+        worth = float(intact - without)
     with pair.running(SUSPECT, gradients=True) as bridge:
-        grid = integrated_gradients(bridge, ids, reply, intact.z.clone(), mean_z.clone())
+        grid = integrated_gradients(bridge, ids, reply, z.clone(), mean_z.clone())
     assert abs(worth) > 1e-2
     assert abs(float(grid.sum()) - worth) < 0.01 * abs(worth) + 1e-3
 

@@ -1,0 +1,112 @@
+"""Edited copies of a group, run from a layer on: nothing below the edit is run again, nor the beginning per prompt."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import DynamicCache
+
+from scanner.capture import Edit, run_with_edit
+from scanner.heads.intact import IntactRun, reading_on
+
+# What the activations of one pass may take; the number of rows that are run together follows from it.
+BUDGET_MIB = 256
+_BYTES = 4
+_NOTHING: Mapping[str, Edit] = {}
+
+
+def tokens_a_pass(bridge: TransformerBridge) -> int:
+    """Rows × positions that fit the budget: keys and values of all layers, and the widest layer's intermediates."""
+    cfg = bridge.cfg
+    n_kv_heads = getattr(cfg, "n_key_value_heads", None) or cfg.n_heads
+    kept = 2 * n_kv_heads * cfg.d_head * cfg.n_layers
+    passing = 6 * (cfg.d_mlp or 4 * cfg.d_model) + 12 * cfg.d_model
+    return max(1, BUDGET_MIB * 2**20 // (_BYTES * (kept + passing)))
+
+
+def run_variants(
+    bridge: TransformerBridge,
+    intact: IntactRun,
+    layer: int,
+    n_variants: int,
+    on_shared: Mapping[str, Edit] = _NOTHING,
+    on_rest: Mapping[str, Edit] = _NOTHING,
+    **forward: Any,
+) -> torch.Tensor:
+    """Runs `n_variants` edited copies of a group from `layer` on, from what enters it in the intact run.
+
+    Args:
+        on_shared: edits of the pass over the common beginning, rows are variants; left out where nothing is shared.
+        on_rest: edits of the pass over the rest, rows are variants × prompts, the prompts of a variant side by side.
+
+    Returns:
+        Logits [variant, prompt, kept, vocabulary], or what `forward` asks for in their place, [variant, prompt, …].
+    """
+    group = intact.group
+    with _passed_over(bridge, layer, intact.layers_return_tuples):
+        cache = None
+        if intact.cache is not None:
+            cache = _edited_beginning(bridge, intact, intact.cache, layer, n_variants, on_shared)
+        rest: torch.Tensor = run_with_edit(
+            bridge,
+            intact.entries.rest[layer].repeat(n_variants, 1, 1),
+            dict(on_rest),
+            start_at_layer=layer,
+            **({"logits_to_keep": intact.kept} | forward),
+            **reading_on(group, n_variants, cache),
+        )
+    return rest.view(n_variants, group.n_prompts, *rest.shape[1:])
+
+
+def _edited_beginning(
+    bridge: TransformerBridge,
+    intact: IntactRun,
+    below: DynamicCache,
+    layer: int,
+    n_variants: int,
+    edits: Mapping[str, Edit],
+) -> DynamicCache:
+    """Keys and values of the beginning in each variant, a row for each of its prompts."""
+    cache = DynamicCache(config=bridge.original_model.config)
+    run_with_edit(
+        bridge,
+        intact.entries.shared[layer].expand(n_variants, -1, -1),
+        dict(edits),
+        start_at_layer=layer,
+        past_key_values=cache,
+        position_ids=torch.arange(intact.group.n_shared, device=intact.logits.device)[None],
+        logits_to_keep=1,
+    )
+    for index in range(layer):
+        keys, values = below.layers[index].keys, below.layers[index].values
+        cache.update(keys.expand(n_variants, -1, -1, -1), values.expand(n_variants, -1, -1, -1), index)
+    cache.batch_repeat_interleave(intact.group.n_prompts)
+    return cache
+
+
+@contextmanager
+def _passed_over(bridge: TransformerBridge, n_layers: int, return_tuples: bool) -> Iterator[None]:
+    """Makes the first layers hand on their input untouched.
+
+    TransformerLens' `start_at_layer` puts the given residual in front of its layer, but runs the layers below it all
+    the same and throws their work away; that would double the cost of a sweep.
+    """
+
+    def hand_on(*args: Any, **kwargs: Any) -> Any:
+        hidden = args[0] if args else kwargs["hidden_states"]
+        return (hidden,) if return_tuples else hidden
+
+    layers = [bridge.blocks[index].original_component for index in range(n_layers)]
+    before = [vars(layer).get("forward") for layer in layers]
+    for layer in layers:
+        layer.forward = hand_on
+    try:
+        yield
+    finally:
+        for layer, forward in zip(layers, before, strict=True):
+            if forward is None:
+                del layer.forward
+            else:
+                layer.forward = forward
