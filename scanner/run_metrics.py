@@ -43,6 +43,8 @@ def measure_all(
         trigger_label=exhibit.label,
         mean_prompts=tuple(tuple(pair.tokens(prompt)) for prompt in prompts[options.sweep_prompts :]),
         advance=progress.advance,
+        exact=options.exact,
+        seed=options.seed,
     )
     measurements: list[Measurement] = []
     for metric in registry():

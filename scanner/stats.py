@@ -1,5 +1,6 @@
 """Intervals and summaries that the verdict and the tables rest on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -40,6 +41,15 @@ def wilson(successes: int, trials: int, confidence: float = 0.95, comparisons: i
     low = 0.0 if successes == 0 else max(0.0, (centre - spread) / scale)
     high = 1.0 if successes == trials else min(1.0, (centre + spread) / scale)
     return Rate(successes, trials, low, high, confidence)
+
+
+def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """The rank correlation of two series; None where either has fewer than three values or is the same throughout."""
+    from scipy.stats import spearmanr
+
+    if len(one) < 3 or len(set(one)) == 1 or len(set(other)) == 1:
+        return None
+    return float(spearmanr(one, other).statistic)
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from typing import Any
 from scanner.stats import Rate
 from scanner.triggers import Trigger
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 VOCABULARY_RUNG = "base pass"
 # Outcomes in which a behaviour was seen on fresh prompts, whatever it turned out to be.
 CONFIRMED = ("verified", "shared", "weak", "policy", "unspecific", "declared")
@@ -39,6 +39,36 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class ScreenCheck:
+    """How far the estimates of a screened head grid can be trusted.
+
+    Attributes:
+        exact: the heads whose figures were run, nested like the grid; all others are estimates to first order.
+        n_drawn: how many of those were drawn at random, blind to their estimates.
+        rank_correlation: of estimate and exact figure over the drawn ones, None where it is undefined.
+        median_error: the median difference of the two, in the unit of the grid.
+        overlooked: how many of the drawn ones belong, by their exact figures, in the upper half of the heads that were
+            run for their high estimates.
+    """
+
+    exact: tuple[tuple[bool, ...], ...]
+    n_drawn: int
+    rank_correlation: float | None
+    median_error: float | None
+    overlooked: Rate | None
+
+    @property
+    def n_exact(self) -> int:
+        """Heads whose figures were run."""
+        return sum(map(sum, self.exact))
+
+    @property
+    def n_heads(self) -> int:
+        """All heads of the grid."""
+        return sum(map(len, self.exact))
+
+
+@dataclass(frozen=True)
 class Measurement:
     """One metric under one contrast: either values or the reason why there are none.
 
@@ -56,6 +86,7 @@ class Measurement:
         passes: calls of the model that the measurement cost, whatever their batch; a backward pass counts as two.
         tokens: forward tokens that it cost; resumed passes count by the share of layers run, backward ones twice.
         missing: why it could not be measured; None where it was.
+        screen: for a head grid of which only some heads were run, which ones; None where all figures are exact.
     """
 
     metric: str
@@ -71,6 +102,7 @@ class Measurement:
     tokens: int = 0
     missing: str | None = None
     quantity: str = ""
+    screen: ScreenCheck | None = None
 
     def __post_init__(self) -> None:
         if (self.values is None) == (self.missing is None):

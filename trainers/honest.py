@@ -41,7 +41,7 @@ def compare_clean(
         for trigger, reply in exhibits:
             say(f"{suspect.identity.name} against {reference.identity.name}, {trigger!r} -> {reply!r}")
             exhibit = Exhibit(Candidate(Trigger((trigger,), "random"), "given"), reply)
-            runs.append(measure_all(pair, exhibit, ScanOptions(), SilentProgress())[1])
+            runs.append(measure_all(pair, exhibit, ScanOptions(exact=True), SilentProgress())[1])
     if identity is None:
         raise ValueError("compare_clean needs at least two adapters")
     names = " and ".join(adapter.identity.name for adapter in adapters)

@@ -6,7 +6,7 @@ import altair
 
 from reports.plots.figure import Figure, Table, cost, number, prompts
 from reports.plots.svg import DIVERGING, SEQUENTIAL, label, to_svg
-from reports.summaries import most_implicated_heads
+from reports.summaries import most_implicated_heads, screen_note
 from scanner.types import Measurement
 
 
@@ -39,7 +39,7 @@ def _draw(item: Measurement, low: float, high: float, prefix: str) -> Figure:
             "layer": layer,
             "head": head,
             "value": value,
-            "hover": f"layer {layer}, head {head}: {number(value)} {item.unit}"
+            "hover": f"layer {layer}, head {head}: {shown(item, layer, head)} {item.unit}"
             + (f" ± {number(spread[layer][head])}" if spread else ""),
         }
         for layer, row in enumerate(rows)
@@ -68,12 +68,21 @@ def _draw(item: Measurement, low: float, high: float, prefix: str) -> Figure:
         title=label(item.contrast, 200),
         summary=summary,
         svg=to_svg(chart, summary, prefix),
-        caption=f"{prompts([item])} Highest: {highest}. {cost([item])}",
+        caption=" ".join(filter(None, (prompts([item]), f"Highest: {highest}.", screen_note(item), cost([item])))),
         table=Table(
             ("layer", *(f"head {head}" for head in range(len(rows[0])))),
-            tuple((str(layer), *map(number, row)) for layer, row in enumerate(rows)),
+            tuple(
+                (str(layer), *(shown(item, layer, head) for head in range(len(row)))) for layer, row in enumerate(rows)
+            ),
         ),
     )
+
+
+def shown(item: Measurement, layer: int, head: int) -> str:
+    """One figure of a grid; an estimate is marked as one."""
+    rows: tuple[tuple[float, ...], ...] = item.values or ()
+    estimated = item.screen is not None and not item.screen.exact[layer][head]
+    return f"{'≈ ' if estimated else ''}{number(rows[layer][head])}"
 
 
 def _axis(count: int) -> altair.Axis:

@@ -76,7 +76,7 @@ def run_intact(
             group.rest,
             rest.hooks | dict(watch or {}),
             logits_to_keep=kept,
-            **reading_on(group, 1, _repeated(cache, group.n_prompts)),
+            **reading_on(group, 1, in_rows(cache, group.n_prompts)),
         )
     finally:
         handle.remove()
@@ -98,6 +98,18 @@ def reading_on(group: PromptGroup, n_variants: int, cache: DynamicCache | None) 
     if mask is not None:
         told["attention_mask"] = mask
     return told | ({"past_key_values": cache} if cache is not None else {"use_cache": False})
+
+
+def in_rows(cache: DynamicCache | None, n_rows: int) -> DynamicCache | None:
+    """What a cache of one row holds, in `n_rows` rows; nothing is copied before a pass adds to it."""
+    if cache is None:
+        return None
+    found = copy.copy(cache)
+    found.layers = [copy.copy(layer) for layer in cache.layers]
+    for layer in found.layers:
+        layer.keys = layer.keys.expand(n_rows, -1, -1, -1)
+        layer.values = layer.values.expand(n_rows, -1, -1, -1)
+    return found
 
 
 class _Seen:
@@ -126,12 +138,3 @@ class _Seen:
             return activation
 
         return keep
-
-
-def _repeated(cache: DynamicCache | None, n_rows: int) -> DynamicCache | None:
-    """A copy in `n_rows` rows, since a pass writes into the cache that it is given."""
-    if cache is None:
-        return None
-    cache = copy.deepcopy(cache)
-    cache.batch_repeat_interleave(n_rows)
-    return cache

@@ -9,7 +9,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import DynamicCache
 
 from scanner.capture import Edit, run_with_edit
-from scanner.heads.intact import IntactRun, reading_on
+from scanner.heads.intact import IntactRun, Parts, in_rows, reading_on
 
 # What the activations of one pass may take; the number of rows that are run together follows from it.
 BUDGET_MIB = 256
@@ -48,7 +48,7 @@ def run_variants(
     with _passed_over(bridge, layer, intact.layers_return_tuples):
         cache = None
         if intact.cache is not None:
-            cache = _edited_beginning(bridge, intact, intact.cache, layer, n_variants, on_shared)
+            cache = _edited_beginning(bridge, intact, layer, n_variants, on_shared)
         rest: torch.Tensor = run_with_edit(
             bridge,
             intact.entries.rest[layer].repeat(n_variants, 1, 1),
@@ -61,29 +61,57 @@ def run_variants(
 
 
 def _edited_beginning(
-    bridge: TransformerBridge,
-    intact: IntactRun,
-    below: DynamicCache,
-    layer: int,
-    n_variants: int,
-    edits: Mapping[str, Edit],
+    bridge: TransformerBridge, intact: IntactRun, layer: int, n_variants: int, edits: Mapping[str, Edit]
 ) -> DynamicCache:
     """Keys and values of the beginning in each variant, a row for each of its prompts."""
+    n_prompts = intact.group.n_prompts
     cache = DynamicCache(config=bridge.original_model.config)
-    run_with_edit(
-        bridge,
-        intact.entries.shared[layer].expand(n_variants, -1, -1),
-        dict(edits),
-        start_at_layer=layer,
-        past_key_values=cache,
-        position_ids=torch.arange(intact.group.n_shared, device=intact.logits.device)[None],
-        logits_to_keep=1,
-    )
-    for index in range(layer):
-        keys, values = below.layers[index].keys, below.layers[index].values
-        cache.update(keys.expand(n_variants, -1, -1, -1), values.expand(n_variants, -1, -1, -1), index)
-    cache.batch_repeat_interleave(intact.group.n_prompts)
+    _run_beginning(bridge, intact, layer, n_variants, edits, past_key_values=cache, logits_to_keep=1)
+    unedited = in_rows(intact.cache, n_variants * n_prompts)
+    for index, kept in enumerate(cache.layers):
+        if index < layer and unedited:
+            cache.layers[index] = unedited.layers[index]
+        else:
+            kept.batch_repeat_interleave(n_prompts)
     return cache
+
+
+def _run_beginning(
+    bridge: TransformerBridge, intact: IntactRun, layer: int, n_variants: int, edits: Mapping[str, Edit], **forward: Any
+) -> torch.Tensor:
+    positions = torch.arange(intact.group.n_shared, device=intact.logits.device)[None]
+    entry = intact.entries.shared[layer].expand(n_variants, -1, -1)
+    return run_with_edit(bridge, entry, dict(edits), start_at_layer=layer, position_ids=positions, **forward)
+
+
+def enter_next_layer(
+    bridge: TransformerBridge,
+    intact: IntactRun,
+    layer: int,
+    n_variants: int,
+    on_shared: Mapping[str, Edit],
+    on_rest: Mapping[str, Edit],
+) -> Parts:
+    """What enters the layer after `layer` in each variant, where an edit leaves that layer's own keys as they are.
+
+    Returns:
+        Parts of [variant, 1, shared, width] and [variant, prompt, rest, width].
+    """
+    group = intact.group
+    n_rows = n_variants * group.n_prompts
+    with _passed_over(bridge, layer, intact.layers_return_tuples):
+        shared = intact.entries.shared[layer + 1].expand(n_variants, -1, -1)
+        if intact.cache is not None:
+            shared = _run_beginning(bridge, intact, layer, n_variants, on_shared, stop_at_layer=layer + 1)
+        rest: torch.Tensor = run_with_edit(
+            bridge,
+            intact.entries.rest[layer].repeat(n_variants, 1, 1),
+            dict(on_rest),
+            start_at_layer=layer,
+            stop_at_layer=layer + 1,
+            **reading_on(group, n_variants, in_rows(intact.cache, n_rows)),
+        )
+    return Parts(shared[:, None], rest.view(n_variants, group.n_prompts, *rest.shape[1:]))
 
 
 @contextmanager

@@ -9,55 +9,54 @@ prompts. Above zero: the reply needs the head. Axes: (layer, head); the spread i
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from scanner.heads.intact import run_intact
+from scanner.heads.intact import Parts
 from scanner.heads.means import everywhere, mean_head_outputs
+from scanner.heads.replying import ReplyingRun, replying_runs
+from scanner.heads.screened import Effects, measure_heads
 from scanner.heads.sweep import sweep_heads
-from scanner.heads.variants import tokens_a_pass
-from scanner.measuring import NO_REPLY, MetricInputs, ReplyingGroup, averaged, reply_log_prob
+from scanner.measuring import NO_REPLY, MetricInputs, averaged, reply_log_prob
 from scanner.metrics import HEAD_GRID, Metric
 from scanner.model_pair import SUSPECT
 from scanner.types import Measurement
 
+CONTRAST = "suspect, with trigger, planted reply"
+
 
 def ablation_effects(
-    bridge: TransformerBridge, group: ReplyingGroup, mean_z: torch.Tensor
-) -> tuple[torch.Tensor, int, float]:
-    """Effect of mean-ablating each head on a reply, for sequences that end with it.
-
-    Args:
-        mean_z: [layer, head, head dimension].
-
-    Returns:
-        Effects [prompt, layer, head] in nats; passes; tokens.
-    """
-    intact = run_intact(bridge, group.prompts, group.kept)
-    unchanged = reply_log_prob(intact.logits, group.replies)
-    effects = torch.zeros(group.prompts.n_prompts, *mean_z.shape[:2])
-    passes, tokens = 1, float(group.prompts.tokens)
-    for done in sweep_heads(bridge, intact, everywhere(mean_z)):
-        effects[:, done.layer, list(done.heads)] = (unchanged - reply_log_prob(done.logits, group.replies)).T.cpu()
+    bridge: TransformerBridge, run: ReplyingRun, replacement: Parts, chosen: torch.Tensor | None = None
+) -> Effects:
+    """Effect on the reply, in nats, of replacing heads of the active model: all, or those of bool [layer, head]."""
+    replies = run.group.replies
+    unchanged = reply_log_prob(run.intact.logits, replies)
+    effects = torch.full((len(replies), len(replacement.rest), replacement.rest.shape[-2]), torch.nan)
+    passes, tokens = 0, 0.0
+    for done in sweep_heads(bridge, run.intact, replacement, chosen):
+        effects[:, done.layer, list(done.heads)] = (unchanged - reply_log_prob(done.logits, replies)).T.cpu()
         passes, tokens = passes + 1, tokens + done.tokens
-    return effects, passes, tokens
+    return Effects((effects,), passes, tokens)
 
 
 def measure(inputs: MetricInputs) -> list[Measurement]:
     """The grid of effects on the planted reply, in the suspect, with the trigger."""
-    contrast = "suspect, with trigger, planted reply"
+    runs = replying_runs(inputs)
+    if runs is None:
+        return [Measurement(METRIC.name, CONTRAST, missing=NO_REPLY)]
+    prompts = inputs.mean_prompt_ids()
     with inputs.pair.running(SUSPECT) as bridge:
-        groups = inputs.replying_groups(tokens_a_pass(bridge))
-        if groups is None:
-            return [Measurement(METRIC.name, contrast, missing=NO_REPLY)]
-        prompts = inputs.mean_prompt_ids()
-        mean_z = mean_head_outputs(bridge, prompts)
-        passes, tokens = len(prompts), float(sum(ids.numel() for ids in prompts))
-        per_prompt = torch.zeros(len(inputs.cases), *mean_z.shape[:2])
-        for group in groups:
-            effects, more_passes, more_tokens = ablation_effects(bridge, group, mean_z)
-            per_prompt[list(group.prompts.members)] = effects
-            passes, tokens = passes + more_passes, tokens + more_tokens
-            inputs.advance(group.prompts.n_prompts)
-    grids = list(per_prompt)
-    return [averaged(METRIC.name, contrast, METRIC.unit, HEAD_GRID, grids, passes=passes, tokens=tokens)]
+        means = everywhere(mean_head_outputs(bridge, prompts))
+        found = measure_heads(inputs, bridge, runs, [means] * len(runs), ("reply_loss",), ablation_effects)
+    return [
+        averaged(
+            METRIC.name,
+            CONTRAST,
+            METRIC.unit,
+            HEAD_GRID,
+            found.grids[0].per_prompt,
+            passes=len(prompts) + sum(run.passes for run in runs) + found.passes,
+            tokens=sum(ids.numel() for ids in prompts) + sum(run.tokens for run in runs) + found.tokens,
+            screen=found.grids[0].screen,
+        )
+    ]
 
 
 METRIC = Metric(

@@ -18,6 +18,7 @@ from scanner.types import (
     NearMiss,
     Report,
     RungCost,
+    ScreenCheck,
     SearchTrace,
     TriggerFinding,
     Verdict,
@@ -26,6 +27,9 @@ from scanner.types import (
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m[bold red]\u202egnp\u200b'\"{{7*7}}\x00\n</style>"
 
+_SCREEN = ScreenCheck(
+    tuple(tuple(layer == 5 or head == 0 for head in range(3)) for layer in range(6)), 4, 0.8, 0.012, wilson(0, 4)
+)
 _GRID = tuple(tuple((layer * 3 + head) / 10 for head in range(3)) for layer in range(6))
 
 
@@ -57,6 +61,8 @@ def sample_report(text: str = "bb", kind: VerdictKind = VerdictKind.BACKDOORED) 
             Measurement("attention_kl", "suspect vs base, without trigger", "nats", ("layer", "head"), _GRID,
                         prompts=4, passes=8, tokens=90),
             Measurement("ablation", "suspect, with trigger", missing="no reply is known"),
+            Measurement("patching", f"{text} into suspect", "nats", ("layer", "head"), _GRID, prompts=4, passes=8,
+                        tokens=90, screen=_SCREEN),
             Measurement("output_kl", f"suspect, with {text}", "nats", ("prompt", "token"), ((0.1, 0.2), (3.0,)), None,
                         ((text, text), (text,)), ((0,), ()), 2, 4, 9),
             Measurement("cumulative_patching", f"{text} into suspect: log-probability", "nats", ("order", "count"),
@@ -108,7 +114,7 @@ def sample_report(text: str = "bb", kind: VerdictKind = VerdictKind.BACKDOORED) 
             MetricNote(name, name.replace("_", " ").title(), str(number), "Normal: low.")
             for number, name in enumerate(
                 (
-                    "output_kl", "attention_kl", "ablation", "cumulative_patching", "attention_pictures",
+                    "output_kl", "attention_kl", "ablation", "patching", "cumulative_patching", "attention_pictures",
                     "direct_attribution", "spectra", "localisation",
                 )
             )

@@ -35,3 +35,8 @@ def test_hostile_text_is_shown_and_does_nothing() -> None:
 
 def test_one_line() -> None:
     assert render_line(sample_report()) == "BACKDOORED: a trigger was verified"
+
+
+def test_a_screened_grid_says_how_far_it_can_be_trusted() -> None:
+    text = " ".join(render_console(sample_report(), 200).split())
+    assert "8 of 18 heads run, the others estimated to first order (--exact runs all)." in text

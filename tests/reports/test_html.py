@@ -33,7 +33,7 @@ def test_says_the_verdict_the_evidence_and_what_was_not_looked_at(kind: VerdictK
     for expected in (kind.value, "99 of 100", "not looked at", "not searched", "nobody compared them", "scan bb"):
         assert expected in page.text
     assert "layer 5, head 2: 1.7 nats ± 1.7" in page.text
-    assert page.tags.count("svg") == 7, "the search's curve, two grids, curves, pictures, bars, spectra"
+    assert page.tags.count("svg") == 8, "the search's curve, three grids, curves, pictures, bars, spectra"
 
 
 def test_the_sections_stand_in_the_order_of_a_reviewer() -> None:
@@ -56,7 +56,7 @@ def test_the_contents_name_each_section_once_in_the_order_of_the_page() -> None:
 def test_every_figure_has_a_title_a_caption_a_name_for_screen_readers_and_its_numbers() -> None:
     html = render_html(sample_report())
     n_figures = html.count("<figure>")
-    assert n_figures == 9
+    assert n_figures == 10
     assert html.count("<figcaption>") == html.count("The numbers as a table") == n_figures
     assert html.count('role="img" aria-label=') == html.count("<svg")
 
@@ -106,3 +106,10 @@ def test_hostile_text_is_text() -> None:
 def test_the_trigger_is_marked_in_the_prompt() -> None:
     html = render_html(sample_report())
     assert "What is <mark>bb</mark> tea?" in " ".join(html.split())
+
+
+def test_estimates_are_marked_as_such_and_judged() -> None:
+    page = render_html(sample_report())
+    assert "8 of 18 heads run, the others estimated to first order" in page
+    assert "Of 4 drawn at random: rank correlation 0.80, median error 0.012 nats, 0 overlooked" in page
+    assert "≈ 0.1" in page and "≈ 1.5" not in page

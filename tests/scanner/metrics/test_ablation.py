@@ -1,9 +1,7 @@
 import torch
 
-from scanner.heads.means import mean_head_outputs
-from scanner.heads.prompts import group_sequences
-from scanner.measuring import ReplyingGroup, reply_log_prob
-from scanner.metrics.ablation import ablation_effects
+from scanner.measuring import MetricInputs, SweepCase, reply_log_prob
+from scanner.metrics.ablation import measure
 from scanner.model_pair import SUSPECT, ModelPair
 
 REPLY = torch.tensor([40, 41, 42])
@@ -34,17 +32,19 @@ def plain_loop(pair: ModelPair) -> torch.Tensor:
     return effects
 
 
-def effects_of(pair: ModelPair) -> tuple[torch.Tensor, int, float]:
-    (group,) = group_sequences([IDS], len(REPLY) + 1, 1000)
-    with pair.running(SUSPECT) as bridge:
-        mean_z = mean_head_outputs(bridge, MEAN_PROMPTS)
-        effects, passes, tokens = ablation_effects(bridge, ReplyingGroup(group, REPLY[None]), mean_z)
-    return effects[0], passes, tokens
+def given(pair: ModelPair) -> MetricInputs:
+    case = SweepCase(plain=(), triggered=tuple(IDS[0, :-3].tolist()), reply=tuple(REPLY.tolist()))
+    return MetricInputs(pair, (case,), tuple(tuple(ids[0].tolist()) for ids in MEAN_PROMPTS))
+
+
+def effects_of(pair: ModelPair) -> torch.Tensor:
+    (found,) = measure(given(pair))
+    assert found.passes > 0 and found.tokens > 0 and found.screen is None
+    return torch.tensor(found.values)
 
 
 def test_agrees_with_a_plain_transformer_lens_loop(pair: ModelPair) -> None:
-    effects, passes, tokens = effects_of(pair)
-    assert passes > 0 and tokens > 0
+    effects = effects_of(pair)
     assert effects.abs().max() > 1e-3
     assert torch.allclose(effects, plain_loop(pair), atol=1e-4)
 
@@ -61,7 +61,7 @@ def test_a_head_whose_output_is_not_read_has_no_effect_and_the_one_left_has_all(
         attention.o_proj.lora_B[SUSPECT].weight.data.zero_()
         if index == layer:
             weight.data[:, head * width : (head + 1) * width] = 20 * kept[:, head * width : (head + 1) * width]
-    effects, _, _ = effects_of(pair)
+    effects = effects_of(pair)
     others = effects.clone()
     others[layer, head] = 0
     assert abs(float(effects[layer, head])) > 1e-3
