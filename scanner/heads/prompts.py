@@ -45,6 +45,13 @@ class PromptGroup:
         """Where the tokens of `rest` stand in their sequences, [prompt, rest]."""
         return self.n_shared + (self.mask.long().cumsum(-1) - 1).clamp(min=0)
 
+    def unshared(self) -> "PromptGroup":
+        """The same sequences, each with its beginning; padding stays between the two."""
+        beginning = self.shared.expand(self.n_prompts, -1)
+        whole = torch.cat([beginning, self.rest], dim=1)
+        mask = torch.cat([torch.ones_like(beginning, dtype=torch.bool), self.mask], dim=1)
+        return PromptGroup(self.members, self.shared[:, :0], whole, mask)
+
     def attention_mask(self, n_rows: int) -> torch.Tensor | None:
         """For `n_rows` copies of the group, [copy × prompt, shared + rest]; None where there is no padding."""
         if bool(self.mask.all()):

@@ -25,7 +25,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from scanner.capture import Edit, run_with_edit
 from scanner.heads import entry_point, pattern_point, z_point
-from scanner.heads.intact import IntactRun, Parts
+from scanner.heads.intact import IntactRun, Parts, reading_on
 from scanner.heads.prompts import PromptGroup
 from scanner.heads.sweep import put_heads
 from scanner.heads.variants import enter_next_layer, run_variants, tokens_a_pass
@@ -94,12 +94,8 @@ def read_gradients(
     edits = {entry_point(layer): _add_leaf(leaves, layer) for layer in range(n_layers)}
     if patterns:
         edits |= {pattern_point(layer): _keep_rows(kept_patterns, layer, length) for layer in range(n_layers)}
-    whole = _unshared(group)
-    told = {"position_ids": whole.positions, "use_cache": False}
-    mask = whole.attention_mask(1)
-    if mask is not None:
-        told["attention_mask"] = mask
-    logits = run_with_edit(bridge, whole.rest, edits, logits_to_keep=length + 1, **told)
+    whole = group.unshared()
+    logits = run_with_edit(bridge, whole.rest, edits, logits_to_keep=length + 1, **reading_on(whole, 1, None))
     gaps = logit_gaps(logits, replies).T
     read = gaps.detach().argsort(0)[:MAX_READ_TOKENS].sort(0).values
     gaps = gaps.gather(0, read)
@@ -237,14 +233,6 @@ def _parts(gradients: list[torch.Tensor], n_shared: int) -> Parts:
     """Gradients over whole sequences, as of the common beginning and of the rest: [layer, reading, prompt, …]."""
     whole = torch.stack(gradients, dim=1)
     return Parts(whole[..., :n_shared, :], whole[..., n_shared:, :])
-
-
-def _unshared(group: PromptGroup) -> PromptGroup:
-    """The same sequences, each with its beginning; padding stays between the two."""
-    beginning = group.shared.expand(group.n_prompts, -1)
-    whole = torch.cat([beginning, group.rest], dim=1)
-    mask = torch.cat([torch.ones_like(beginning, dtype=torch.bool), group.mask], dim=1)
-    return PromptGroup(group.members, group.shared[:, :0], whole, mask)
 
 
 def _add_leaf(leaves: dict[int, torch.Tensor], layer: int) -> Edit:

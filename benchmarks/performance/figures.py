@@ -1,0 +1,68 @@
+"""A measured figure, a table of them, and the machine that they were measured on."""
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure; `value` is None where it was not measured, and `note` says why."""
+
+    section: str
+    what: str
+    value: float | None
+    unit: str
+    note: str = ""
+
+
+def as_table(figures: Sequence[Figure]) -> str:
+    """A Markdown table."""
+    lines = ["| section | figure | value | unit | note |", "|---|---|--:|---|---|"]
+    for item in figures:
+        value = "not run" if item.value is None else f"{item.value:,.4g}"
+        lines.append(f"| {item.section} | {item.what} | {value} | {item.unit} | {item.note} |")
+    return "\n".join(lines)
+
+
+def describe_machine() -> dict[str, str | int]:
+    """Processor, cores, threads, memory and versions."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count() or 0,
+        "threads": torch.get_num_threads(),
+        "memory_gib": round(memory / 2**30),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def matmul_rate(
+    rows: int = 512, dtype: torch.dtype = torch.float32, seconds: float = 1.0, device: str = "cpu"
+) -> float:
+    """Measured matrix products, in GFLOP per second, of the widest shape that a 135M model uses: the ceiling."""
+    a = torch.randn(rows, 576, dtype=dtype, device=device)
+    b = torch.randn(576, 1536, dtype=dtype, device=device)
+    a @ b
+    count = 0
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        a @ b
+        count += 1
+    return 2 * rows * 576 * 1536 * count / (time.perf_counter() - start) / 1e9
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

