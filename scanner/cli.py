@@ -5,6 +5,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -23,7 +24,8 @@ EXIT_ERROR = 2
 
 @click.command(
     epilog="Exit codes: 0 no finding, 1 backdoored or suspicious, 2 error or usage, 3 inconclusive. "
-    "`scan verify REPORT.json` checks and repeats a report; a folder of the name `verify` is scanned as ./verify.",
+    "`scan verify REPORT.json` checks and repeats a report, `scan cache info` and `scan cache clear` look after what "
+    "scans keep; a folder of such a name is scanned as ./verify.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("suspect")
@@ -166,10 +168,39 @@ def verify(report_file: str, suspect: str | None, references: tuple[str, ...], b
     sys.exit(3 if not saved.findings else 0 if done.reproduced else 1)
 
 
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cache() -> None:
+    """What scans keep for one another: it can all be made again, and changes no verdict."""
+
+
+@cache.command()
+def info() -> None:
+    """Where the cache is, what lies in it, and since when it was not used."""
+    from scanner.cache.folder import cache_folder, entries
+
+    known = entries()
+    lines = [f"{visible(str(cache_folder()))}: {sum(entry.size for entry in known) / 2**20:,.0f} MiB"]
+    for entry in known:
+        used = datetime.fromtimestamp(entry.used, tz=UTC).strftime("%Y-%m-%d")
+        lines.append(f"  {entry.section:10}  {entry.size / 2**20:8,.0f} MiB  used {used}  {visible(entry.about)}")
+    say("\n".join(lines) + "\n")
+
+
+@cache.command()
+def clear() -> None:
+    """Remove all of it. A scan that is running makes again what it needs."""
+    from scanner.cache import folder
+
+    count, size = folder.clear()
+    say(f"removed {count} entries, {size / 2**20:,.0f} MiB\n")
+
+
 def main() -> None:
     """Runs the command; bad input is one line on stderr, and whatever else goes wrong is never exit 0, 1 or 3."""
     if sys.argv[1:2] == ["verify"]:
         run_command(verify, "scan verify", sys.argv[2:])
+    if sys.argv[1:2] == ["cache"]:
+        run_command(cache, "scan cache", sys.argv[2:])
     run_command(scan, "scan")
 
 

