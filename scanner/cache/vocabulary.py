@@ -68,7 +68,7 @@ class VocabularyCache:
             describe(self._folder, self._about)
 
     def inputs(self, module: str) -> np.ndarray:
-        """What a module reads, float16 [vocabulary, in_features], mapped from the disk."""
+        """What a module, or all that share its input, read: float16 [vocabulary, in_features], mapped from the disk."""
         return np.load(self._input_file(module), mmap_mode="r", allow_pickle=False)
 
     def described(self, modules: Sequence[str]) -> str:
@@ -117,7 +117,7 @@ class VocabularyCache:
         return self._folder / "norms.safetensors"
 
     def _input_file(self, module: str) -> Path:
-        return self._folder / f"{_input_of(module)}.npy"
+        return self._folder / f"{input_of(module)}.npy"
 
     def _scratch(self) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -136,6 +136,7 @@ _SHARED_INPUT = {
 }
 
 
-def _input_of(module: str) -> str:
+def input_of(module: str) -> str:
+    """What a module reads, by the name of the first module that reads it."""
     path, _, projection = module.rpartition(".")
     return f"{path}.{_SHARED_INPUT.get(projection, projection)}"

@@ -9,11 +9,10 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from transformers import DynamicCache
 
-from scanner.cache.vocabulary import VocabularyCache, as_kept
+from scanner.cache.vocabulary import VocabularyCache, as_kept, input_of
 from scanner.intake import LowRankUpdate
 from scanner.model_pair import BASE, ModelPair
 from scanner.search.meter import Meter
@@ -54,18 +53,46 @@ def _read_kept(pair: ModelPair, modules: Sequence[str], cache: VocabularyCache) 
     """What an earlier pass kept; None where it is not all there, or another scan removes it meanwhile."""
     if not cache.holds(modules):
         return None
+    found = _Excitations(pair, modules)
     try:
-        excitations = {
-            name: {
-                update.module: _of_file(update, cache.inputs(update.module))
-                for update in adapter.updates
-                if update.module in modules
-            }
-            for name, adapter in pair.adapters.items()
-        }
-        return VocabularyPass(cache.norms(), excitations, "read from the cache")
+        for read in found.inputs_read:
+            inputs = cache.inputs(read)
+            # In the blocks of the pass: the shape of a product shows in its last digits.
+            for at in range(0, len(inputs), _BLOCK):
+                tokens = slice(at, min(len(inputs), at + _BLOCK))
+                found.add(read, tokens, torch.from_numpy(inputs[tokens].copy()))
+        return VocabularyPass(cache.norms(), found.by_adapter, "read from the cache")
     except OSError:
         return None
+
+
+class _Excitations:
+    """Collects ‖ΔW·h‖ block by block, for all adapters; whatever reads the same inputs is multiplied at once."""
+
+    def __init__(self, pair: ModelPair, modules: Sequence[str]) -> None:
+        size = pair.base.model.config.get_text_config().vocab_size
+        self.by_adapter: dict[str, dict[str, torch.Tensor]] = {name: {} for name in pair.adapters}
+        self._readers: dict[str, list[tuple[str, LowRankUpdate]]] = {}
+        for name, adapter in pair.adapters.items():
+            for update in adapter.updates:
+                if update.module in modules:
+                    self.by_adapter[name][update.module] = torch.zeros(size)
+                    self._readers.setdefault(input_of(update.module), []).append((name, update))
+        self._folded = {
+            read: torch.cat([_folded(update) for _, update in readers]) for read, readers in self._readers.items()
+        }
+
+    @property
+    def inputs_read(self) -> tuple[str, ...]:
+        """The inputs that any adapted module reads (`input_of`)."""
+        return tuple(self._readers)
+
+    def add(self, read: str, tokens: slice, inputs: torch.Tensor) -> None:
+        """Scores a block of tokens by their inputs [token, in_features]."""
+        excited = inputs.float().cpu() @ self._folded[read].T
+        ranks = [len(update.a) for _, update in self._readers[read]]
+        for (name, update), part in zip(self._readers[read], excited.split(ranks, dim=1), strict=True):
+            self.by_adapter[name][update.module][tokens] = part.norm(dim=-1)
 
 
 def excitation(update: LowRankUpdate, inputs: torch.Tensor) -> torch.Tensor:
@@ -73,14 +100,12 @@ def excitation(update: LowRankUpdate, inputs: torch.Tensor) -> torch.Tensor:
 
     A function of ΔW alone: (B·R, R⁻¹·A) gives the same.
     """
-    r_b = torch.linalg.qr(update.b, mode="r").R
-    return (inputs.float().cpu() @ update.a.T @ r_b.T).norm(dim=-1) * abs(update.scaling)
+    return (inputs.float().cpu() @ _folded(update).T).norm(dim=-1)
 
 
-def _of_file(update: LowRankUpdate, inputs: np.ndarray) -> torch.Tensor:
-    # In the blocks of the pass: the shape of a product shows in its last digits.
-    blocks = range(0, len(inputs), _BLOCK)
-    return torch.cat([excitation(update, torch.from_numpy(inputs[at : at + _BLOCK].copy())) for at in blocks])
+def _folded(update: LowRankUpdate) -> torch.Tensor:
+    """s·R·A, [rank, in_features]."""
+    return abs(update.scaling) * torch.linalg.qr(update.b, mode="r").R @ update.a
 
 
 def _run_pass(
@@ -89,21 +114,19 @@ def _run_pass(
     size = pair.base.model.config.get_text_config().vocab_size
     every = sorted(name for name in pair.linear_modules if _in_a_layer(name))
     norms = {module: torch.zeros(size) for module in every}
-    excitations = {
-        name: {update.module: torch.zeros(size) for update in adapter.updates if update.module in modules}
-        for name, adapter in pair.adapters.items()
-    }
-    updates = {(name, update.module): update for name, adapter in pair.adapters.items() for update in adapter.updates}
+    found = _Excitations(pair, modules)
     with cache.writing(modules, size) as keep:
         for tokens, seen in _blocks(pair, before, every, size, meter):
+            scored: set[str] = set()
             for module, (inputs, outputs) in seen.items():
                 norms[module][tokens] = outputs.float().norm(dim=-1).cpu()
                 keep(module, tokens, inputs)
-                for name in excitations:
-                    if module in excitations[name]:
-                        excitations[name][module][tokens] = excitation(updates[name, module], as_kept(inputs))
+                read = input_of(module)
+                if module in modules and read not in scored:
+                    scored.add(read)
+                    found.add(read, tokens, as_kept(inputs))
         cache.keep_norms(norms)
-    return VocabularyPass(norms, excitations, f"one pass of {size:,} tokens; {cache.described(modules)}")
+    return VocabularyPass(norms, found.by_adapter, f"one pass of {size:,} tokens; {cache.described(modules)}")
 
 
 def _in_a_layer(module: str) -> bool:
