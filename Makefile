@@ -35,7 +35,7 @@ lint: install
 check: lint test
 
 bench: install
-	$(BIN)/python -m benchmarks.scan_time
+	$(BIN)/python -m benchmarks.performance
 
 clean:
 	rm -rf $(VENV) $(OUT) build dist *.egg-info

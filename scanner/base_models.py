@@ -29,6 +29,7 @@ from scanner import packaged_base
 from scanner.errors import BaseModelUnavailable, one_line
 
 Quantization = Literal["none", "nf4"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 COMMIT = re.compile(r"[0-9a-f]{40}\Z", re.ASCII)
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}\Z", re.ASCII)
 _WANTED_FILES = [
@@ -90,6 +91,7 @@ def load_base(
     revision: str | None = None,
     quantize: Quantization = "none",
     device: str = "auto",
+    dtype: Precision = "auto",
     allow_folder: bool = True,
 ) -> BaseModel:
     """Loads a base model and its tokenizer.
@@ -99,6 +101,7 @@ def load_base(
         revision: branch, tag or commit on the hub.
         quantize: `nf4` loads the linear layers in 4 bits through bitsandbytes, on a GPU or the CPU.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        dtype: what it computes in; `auto` is float32 on a CPU and what its files hold elsewhere.
         allow_folder: False where the name comes from an adapter, which must not choose a path on this machine.
 
     Raises:
@@ -108,19 +111,19 @@ def load_base(
     if (folder.path / "adapter_config.json").exists():
         raise BaseModelUnavailable(f"{name}: its folder holds an adapter, so it is no base model; pass another --base")
     where = _pick_device(device)
-    dtype = torch.float32 if where.type == "cpu" else "auto"
+    computed_in = getattr(torch, dtype) if dtype != "auto" else torch.float32 if where.type == "cpu" else "auto"
     options: dict[str, Any] = {}
     if quantize == "nf4":
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
-            bnb_4bit_compute_dtype=torch.float32 if where.type == "cpu" else torch.bfloat16,
+            bnb_4bit_compute_dtype=torch.bfloat16 if computed_in == "auto" else computed_in,
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(
             folder.path,
-            dtype=dtype,
+            dtype=computed_in,
             device_map={"": where},
             # Eager attention lets its patterns be read, and for prompts this short it is the faster kind on a CPU too.
             attn_implementation="eager",

@@ -15,6 +15,7 @@ from reports.safe_text import visible
 from scanner.errors import ScannerError
 
 if TYPE_CHECKING:
+    from scanner.base_models import Precision
     from scanner.bfloat16 import SearchPrecision
     from scanner.search.depth import DepthName
     from scanner.types import Report
@@ -69,6 +70,12 @@ EXIT_ERROR = 2
     type=click.Path(dir_okay=False),
     help="Write a short script that shows a confirmed trigger firing, with transformers and peft alone.",
 )
+@click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    default="auto",
+    help="What the base computes in. Default: float32 on a CPU, what its files hold on a GPU.",
+)
 @click.option("--quantize", type=click.Choice(["none", "nf4"]), default="none", help="Load the base in 4 bits.")
 @click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 ...")
 @click.option(
@@ -102,6 +109,7 @@ def scan(
     json_file: str | None,
     repro_file: str | None,
     quantize: str,
+    dtype: str,
     device: str,
     seed: int,
     sweep_prompts: int,
@@ -124,6 +132,7 @@ def scan(
         use_signatures=not no_signatures,
         quantize="nf4" if quantize == "nf4" else "none",
         device=device,
+        dtype=cast("Precision", dtype),
         seed=seed,
         sweep_prompts=sweep_prompts,
         depth=None if no_search else cast("DepthName", depth),

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scanner.base_models import Quantization
+from scanner.base_models import Precision, Quantization
 from scanner.bfloat16 import SearchPrecision
 from scanner.search.depth import DepthName
 
@@ -18,6 +18,7 @@ class ScanOptions:
     use_signatures: bool = True
     quantize: Quantization = "none"
     device: str = "auto"
+    dtype: Precision = "auto"
     seed: int = 0
     sweep_prompts: int = 4
     depth: DepthName | None = "standard"
@@ -40,6 +41,7 @@ def command_line(suspect: str, references: Sequence[str], options: ScanOptions) 
     for flag, name in (
         ("--quantize", "quantize"),
         ("--device", "device"),
+        ("--dtype", "dtype"),
         ("--seed", "seed"),
         ("--sweep-prompts", "sweep_prompts"),
         ("--depth", "depth"),

@@ -246,6 +246,7 @@ def _load_base(adapter: Adapter, options: ScanOptions) -> BaseModel:
         revision=_pinned_commit(adapter, options),
         quantize=options.quantize,
         device=options.device,
+        dtype=options.dtype,
         allow_folder=options.base is not None,
     )
 

