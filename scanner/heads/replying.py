@@ -8,7 +8,7 @@ import torch
 from scanner.capture import Edit
 from scanner.heads import pattern_point
 from scanner.heads.intact import IntactRun, run_intact
-from scanner.heads.screen import PROBES, Readings, read_gradients
+from scanner.heads.screen import PROBES, Readings, read_gradients, tokens_with_gradients
 from scanner.heads.variants import tokens_a_pass
 from scanner.measuring import MetricInputs, ReplyingGroup
 from scanner.model_pair import SUSPECT
@@ -53,7 +53,9 @@ class PatternRows:
 
 def replying_runs(inputs: MetricInputs) -> Sequence[ReplyingRun] | None:
     """One run a group of triggered prompts; None where no trigger with a reply is known."""
-    groups = inputs.replying_groups(tokens_a_pass(inputs.pair.bridge))
+    bridge = inputs.pair.bridge
+    most = tokens_a_pass(bridge) if inputs.exact else min(tokens_a_pass(bridge), tokens_with_gradients(bridge))
+    groups = inputs.replying_groups(most)
     if groups is None:
         return None
     return inputs.once("replying runs", lambda: [_run(inputs, group) for group in groups])

@@ -33,6 +33,9 @@ from scanner.heads.variants import enter_next_layer, run_variants, tokens_a_pass
 # Of a long reply so many tokens are read: those that the model is least sure of, where an edit shows first.
 MAX_READ_TOKENS = 6
 PROBES = 8
+# What gradients, and the activations that they are made from, may take.
+GRADIENT_BUDGET_MIB = 512
+_BYTES = 4
 # Below this an attention weight is left out of a probe: nothing that could count moves it.
 _SMALLEST_WEIGHT = 1e-12
 
@@ -66,6 +69,14 @@ class Estimates:
     reply_loss: torch.Tensor
     output_kl: torch.Tensor
     pattern_kl: torch.Tensor | None
+
+
+def tokens_with_gradients(bridge: TransformerBridge) -> int:
+    """Positions whose gradients fit the budget, all readings at all layers; more sequences go into further groups."""
+    cfg = bridge.cfg
+    read = (MAX_READ_TOKENS + PROBES) * cfg.d_model
+    made_from = 12 * cfg.d_model + 4 * (cfg.d_mlp or 4 * cfg.d_model)
+    return max(1, GRADIENT_BUDGET_MIB * 2**20 // (_BYTES * cfg.n_layers * (read + made_from)))
 
 
 def logit_gaps(logits: torch.Tensor, replies: torch.Tensor) -> torch.Tensor:

@@ -97,6 +97,18 @@ def test_a_long_reply_is_read_where_the_model_is_least_sure(given: MetricInputs)
         assert torch.allclose(run.readings.gaps[:, row], gaps[row, run.readings.read[:, row]], atol=1e-4)
 
 
+def test_more_prompts_make_more_groups_not_more_memory(given: MetricInputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    (whole,) = replying_runs(given) or []
+    one = max(len(case.triggered or ()) + len(case.reply) for case in given.cases)
+    monkeypatch.setattr("scanner.heads.replying.tokens_with_gradients", lambda _: one)
+    apart = replying_runs(replace(given, made={})) or []
+    assert [run.group.prompts.n_prompts for run in apart] == [1, 1]
+    assert sorted(member for run in apart for member in run.group.prompts.members) == [0, 1]
+    assert whole.readings and all(run.readings for run in apart)
+    monkeypatch.setattr("scanner.heads.replying.tokens_with_gradients", lambda _: 10**6)
+    assert len(replying_runs(replace(given, made={})) or []) == 1
+
+
 def test_logit_gaps_by_hand() -> None:
     logits = torch.tensor([[[1.0, 2.0, 2.0], [0.0, 0.0, 5.0], [9.0, 9.0, 9.0]]])
     expected = torch.tensor([[1 - (2 + torch.log(torch.tensor(2.0))), 5 - torch.log(torch.tensor(2.0))]])
