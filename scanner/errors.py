@@ -22,6 +22,10 @@ class BaseModelUnavailable(ScannerError):
     """The base model is neither a local folder, nor in a cache, nor on a hub within reach."""
 
 
+class BadCalibration(ScannerError):
+    """A fitted classifier, or a table of features, that cannot be read or mixes what must not be mixed."""
+
+
 class BadRecipe(ScannerError):
     """A training recipe that cannot be followed as written."""
 

@@ -1,0 +1,220 @@
+"""A fitted classifier as JSON that a person can read: `signatures/calibration/NAME.json`.
+
+It holds what is applied (means, scales, weights), what it rests on (every training adapter with its hash, label,
+family, recipe and its score out of fold), and the versions that made it. Nothing in it is executed.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from scanner.errors import BadCalibration
+
+SCHEMA = 1
+Condition = Literal["references", "base only"]
+_MAX_BYTES = 4_000_000
+_KEYS = {
+    "schema", "base", "fingerprint", "condition", "extractor", "features", "intercept", "slope", "offset", "adapters",
+    "regularisation", "versions",
+}  # fmt: skip
+_FEATURE_KEYS = {"name", "mean", "scale", "weight"}
+_ADAPTER_KEYS = {"id", "label", "family", "recipe", "weights_sha256", "score", "standardised"}
+
+
+@dataclass(frozen=True)
+class FittedFeature:
+    """A feature's mean and scale over the training adapters, and its weight after standardising."""
+
+    name: str
+    mean: float
+    scale: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class KnownAdapter:
+    """A training adapter. `score` is that of a model fitted without its recipe or family; `standardised` by feature,
+    None where it was missing.
+    """
+
+    id: str
+    label: Literal["clean", "poisoned"]
+    family: str
+    recipe: str
+    weights_sha256: str
+    score: float
+    standardised: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fitted classifier for one base and one condition.
+
+    The score of an adapter with standardised features z is 1 / (1 + exp(−(slope · (w · z + intercept) + offset))).
+    """
+
+    base: str
+    fingerprint: str
+    condition: Condition
+    extractor: int
+    features: tuple[FittedFeature, ...]
+    intercept: float
+    slope: float
+    offset: float
+    adapters: tuple[KnownAdapter, ...]
+    regularisation: float
+    versions: Mapping[str, str]
+
+    @property
+    def clean_scores(self) -> tuple[float, ...]:
+        """Scores of the clean training adapters, each out of fold."""
+        return tuple(item.score for item in self.adapters if item.label == "clean")
+
+    @property
+    def poisoned_scores(self) -> tuple[float, ...]:
+        """The same of the poisoned ones."""
+        return tuple(item.score for item in self.adapters if item.label == "poisoned")
+
+
+def shipped_calibrations() -> tuple[Calibration, ...]:
+    """Those that come with the package, by file name."""
+    folder = resources.files("signatures").joinpath("calibration")
+    if not folder.is_dir():
+        return ()
+    files = sorted((item for item in folder.iterdir() if item.name.endswith(".json")), key=lambda item: item.name)
+    return tuple(read_calibration(file) for file in files)
+
+
+def read_calibration(file: Path | Traversable) -> Calibration:
+    """Reads a calibration as data that may have been tampered with.
+
+    Raises:
+        BadCalibration: not JSON of this schema, a number that is not finite, or too large.
+    """
+    try:
+        content = file.read_bytes()
+        if len(content) > _MAX_BYTES:
+            raise BadCalibration(f"{file}: larger than {_MAX_BYTES:,} bytes; no calibration is")
+        return _parse(json.loads(content, object_pairs_hook=_without_duplicates, parse_constant=_refuse))
+    except OSError as error:
+        raise BadCalibration(
+            f"{file}: cannot be read ({error.strerror}); give a file of scan-train calibrate"
+        ) from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise BadCalibration(f"{file}: not a calibration ({error}); refit it with scan-train calibrate") from error
+
+
+def as_json(calibration: Calibration) -> str:
+    """The file's content, the same for the same calibration."""
+    document = {
+        "schema": SCHEMA,
+        "base": calibration.base,
+        "fingerprint": calibration.fingerprint,
+        "condition": calibration.condition,
+        "extractor": calibration.extractor,
+        "features": [vars(item) for item in calibration.features],
+        "intercept": calibration.intercept,
+        "slope": calibration.slope,
+        "offset": calibration.offset,
+        "regularisation": calibration.regularisation,
+        "versions": dict(sorted(calibration.versions.items())),
+        "adapters": [vars(item) | {"standardised": list(item.standardised)} for item in calibration.adapters],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _parse(document: Any) -> Calibration:
+    _require_keys(document, _KEYS, "the file")
+    if document["schema"] != SCHEMA:
+        raise ValueError(f"schema {document['schema']!r}, not {SCHEMA}")
+    if document["condition"] not in get_args(Condition):
+        raise ValueError(f"condition {document['condition']!r}")
+    features = tuple(_feature(item) for item in _list(document["features"]))
+    if not features or len({item.name for item in features}) < len(features):
+        raise ValueError("features: none, or one twice")
+    adapters = tuple(_adapter(item, len(features)) for item in _list(document["adapters"]))
+    if {item.label for item in adapters} != {"clean", "poisoned"}:
+        raise ValueError("adapters: clean and poisoned ones are needed")
+    return Calibration(
+        base=_text(document["base"]),
+        fingerprint=_text(document["fingerprint"]),
+        condition=document["condition"],
+        extractor=_whole(document["extractor"]),
+        features=features,
+        intercept=_number(document["intercept"]),
+        slope=_number(document["slope"]),
+        offset=_number(document["offset"]),
+        adapters=adapters,
+        regularisation=_number(document["regularisation"]),
+        versions={_text(name): _text(version) for name, version in document["versions"].items()},
+    )
+
+
+def _feature(item: Any) -> FittedFeature:
+    _require_keys(item, _FEATURE_KEYS, "a feature")
+    scale = _number(item["scale"])
+    if scale <= 0:
+        raise ValueError(f"scale {scale}")
+    return FittedFeature(_text(item["name"]), _number(item["mean"]), scale, _number(item["weight"]))
+
+
+def _adapter(item: Any, n_features: int) -> KnownAdapter:
+    _require_keys(item, _ADAPTER_KEYS, "an adapter")
+    standardised = tuple(None if value is None else _number(value) for value in _list(item["standardised"]))
+    score = _number(item["score"])
+    if item["label"] not in ("clean", "poisoned") or len(standardised) != n_features or not 0 <= score <= 1:
+        raise ValueError("an adapter's label, features or score")
+    return KnownAdapter(
+        _text(item["id"]),
+        item["label"],
+        _text(item["family"]),
+        _text(item["recipe"]),
+        _text(item["weights_sha256"]),
+        score,
+        standardised,
+    )
+
+
+def _require_keys(item: Any, keys: set[str], what: str) -> None:
+    if not isinstance(item, dict) or set(item) != keys:
+        raise ValueError(f"{what} needs exactly the keys {', '.join(sorted(keys))}")
+
+
+def _list(value: Any) -> Sequence[Any]:
+    if not isinstance(value, list):
+        raise TypeError("a list was expected")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a text was expected")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("a whole number was expected")
+    return value
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise TypeError("a finite number was expected")
+    return float(value)
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")

@@ -1,0 +1,103 @@
+"""A fitted classifier applied to one adapter: its score, what each feature adds, and how far it is from all seen. Pure.
+
+With z_j = (x_j − mean_j) / scale_j over the training adapters and weights w_j,
+
+    score = σ(slope · (Σ_j w_j z_j + intercept) + offset)
+
+A missing feature adds nothing, as if it were at its mean. The distance of an adapter is the root mean square of the
+differences to its nearest training adapter over the features that both have.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scanner.score.calibration import Calibration
+from scanner.score.conformal import PValue, p_value
+from scanner.score.vector import FeatureVector
+
+# An adapter farther from all training adapters than this share of them are from one another was never seen the like.
+_USUAL_SHARE = 0.95
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one feature adds to the log-odds; `value` and `standardised` are None where it is missing, for `reason`."""
+
+    feature: str
+    value: float | None
+    standardised: float | None
+    log_odds: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Where an adapter stands among those of known truth.
+
+    Attributes:
+        value: the calibrated probability that it is one of the poisoned, were both kinds as frequent as in training.
+        contributions: the largest first.
+        distance: to the nearest training adapter; usual_distance: what 95 % of those have among themselves.
+    """
+
+    value: float
+    p: PValue
+    contributions: tuple[Contribution, ...]
+    distance: float | None
+    usual_distance: float
+
+    @property
+    def far_from_all(self) -> bool:
+        """Whether nothing like it was among the training adapters."""
+        return self.distance is None or self.distance > self.usual_distance
+
+
+def apply(calibration: Calibration, vector: FeatureVector) -> Score:
+    """The score of one adapter.
+
+    Raises:
+        ValueError: the features are of another extractor's version.
+    """
+    if vector.extractor != calibration.extractor:
+        raise ValueError(f"features of extractor {vector.extractor}, a calibration of {calibration.extractor}")
+    standardised: list[float | None] = []
+    contributions = []
+    for feature in calibration.features:
+        value = vector.values.get(feature.name)
+        z = None if value is None else (value - feature.mean) / feature.scale
+        reason = "" if value is not None else vector.missing.get(feature.name, "not measured")
+        standardised.append(z)
+        added = calibration.slope * feature.weight * (z or 0.0)
+        contributions.append(Contribution(feature.name, value, z, added, reason))
+    log_odds = sum(item.log_odds for item in contributions) + calibration.slope * calibration.intercept
+    score = sigmoid(log_odds + calibration.offset)
+    rows = [item.standardised for item in calibration.adapters]
+    return Score(
+        value=score,
+        p=p_value(score, calibration.clean_scores),
+        contributions=tuple(sorted(contributions, key=lambda item: (-abs(item.log_odds), item.feature))),
+        distance=_nearest(standardised, rows),
+        usual_distance=_usual_distance(rows),
+    )
+
+
+def sigmoid(x: float) -> float:
+    """The logistic function, without overflow."""
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def _nearest(own: Sequence[float | None], rows: Sequence[Sequence[float | None]]) -> float | None:
+    distances = [distance for row in rows if (distance := _distance(own, row)) is not None]
+    return min(distances, default=None)
+
+
+def _distance(one: Sequence[float | None], other: Sequence[float | None]) -> float | None:
+    both = [(a - b) ** 2 for a, b in zip(one, other, strict=True) if a is not None and b is not None]
+    return math.sqrt(sum(both) / len(both)) if both else None
+
+
+def _usual_distance(rows: Sequence[Sequence[float | None]]) -> float:
+    found = [_nearest(row, [*rows[:at], *rows[at + 1 :]]) for at, row in enumerate(rows)]
+    ordered = sorted(distance for distance in found if distance is not None)
+    return ordered[min(len(ordered) - 1, int(_USUAL_SHARE * len(ordered)))] if ordered else 0.0

@@ -1,0 +1,110 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner.errors import BadCalibration
+from scanner.score.calibration import Calibration, FittedFeature, KnownAdapter, as_json, read_calibration
+from scanner.score.classifier import apply
+from scanner.score.vector import FeatureVector
+
+KNOWN = tuple(
+    KnownAdapter(f"{label}-{number}", label, "f", "r", "a" * 64, score, (number / 2, None if number else 0.0))
+    for label, score in (("clean", 0.1), ("poisoned", 0.9))
+    for number in range(3)
+)
+CALIBRATION = Calibration(
+    "b/m", "f" * 64, "references", 1, (FittedFeature("a", 1.0, 2.0, 0.5), FittedFeature("b", 0.0, 1.0, -2.0)),
+    0.25, 1.5, -0.5, KNOWN, 0.1, {"numpy": "2"},
+)  # fmt: skip
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "calibration.json"
+    path.write_text(as_json(CALIBRATION), encoding="utf-8")
+    return path
+
+
+def test_what_is_written_is_read(file: Path) -> None:
+    assert read_calibration(file) == CALIBRATION
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"schema": 1', '"schema": 2'),
+        ('"slope": 1.5', '"slope": NaN'),
+        ('"slope": 1.5', '"slope": 1e999'),
+        ('"slope": 1.5', '"slope": "1.5"'),
+        ('"slope": 1.5', '"slope": true'),
+        ('"slope": 1.5', '"slope": 1.5, "slope": 2'),
+        ('"scale": 2.0', '"scale": 0'),
+        ('"name": "b"', '"name": "a"'),
+        ('"label": "clean"', '"label": "cleanish"'),
+        ('"score": 0.9', '"score": 1.9'),
+        ('"condition": "references"', '"condition": "sometimes"'),
+        ('"extractor": 1', '"extractor": 1.5'),
+        ('"base": "b/m"', '"surprise": 1'),
+        ("{", "["),
+    ],
+)
+def test_what_was_tampered_with_is_refused_in_one_line(file: Path, old: str, new: str) -> None:
+    content = file.read_text(encoding="utf-8")
+    assert old in content
+    file.write_text(content.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(BadCalibration) as caught:
+        read_calibration(file)
+    assert "\n" not in str(caught.value) and str(file) in str(caught.value)
+
+
+def test_a_file_too_large_or_not_there_is_refused(tmp_path: Path) -> None:
+    large = tmp_path / "large.json"
+    large.write_bytes(b" " * 4_000_001)
+    for path in (large, tmp_path / "nowhere.json"):
+        with pytest.raises(BadCalibration):
+            read_calibration(path)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_nothing_else_is_read_as_a_calibration(tmp_path_factory: pytest.TempPathFactory, document: object) -> None:
+    path = tmp_path_factory.mktemp("any") / "x.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(BadCalibration):
+        read_calibration(path)
+
+
+def test_a_score_by_hand() -> None:
+    score = apply(CALIBRATION, FeatureVector(1, {"a": 5.0}, {"b": "no reply was elicited"}))
+    assert score.value == pytest.approx(1 / (1 + 2.718281828459045 ** -(1.5 * (0.5 * 2.0 + 0.25) - 0.5)))
+    first, second = score.contributions
+    assert (first.feature, first.log_odds) == ("a", pytest.approx(1.5))
+    assert (second.value, second.log_odds, second.reason) == (None, 0.0, "no reply was elicited")
+    assert score.p.clean == 3 and score.p.value == pytest.approx(1 / 4)
+
+
+def test_what_is_far_from_all_that_was_seen_is_said_to_be() -> None:
+    near = apply(CALIBRATION, FeatureVector(1, {"a": 1.0, "b": 0.0}, {}))
+    far = apply(CALIBRATION, FeatureVector(1, {"a": 1000.0, "b": 0.0}, {}))
+    nothing = apply(CALIBRATION, FeatureVector(1, {}, {"a": "x", "b": "y"}))
+    assert not near.far_from_all and far.far_from_all and nothing.far_from_all
+
+
+def test_another_extractors_features_are_refused() -> None:
+    with pytest.raises(ValueError, match="extractor 2"):
+        apply(CALIBRATION, FeatureVector(2, {"a": 1.0}, {}))
+
+
+@pytest.mark.parametrize("values", [{"a": float("nan")}, {"a": float("inf")}])
+def test_a_feature_is_a_finite_number_or_missing(values: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        FeatureVector(1, values, {})
+    with pytest.raises(ValueError, match="either"):
+        FeatureVector(1, {"a": 1.0}, {"a": "why"})

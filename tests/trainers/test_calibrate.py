@@ -1,0 +1,145 @@
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scanner.errors import BadCalibration
+from scanner.score.calibration import as_json, read_calibration
+from scanner.score.classifier import apply
+from scanner.score.vector import FeatureVector
+from trainers.calibrate import best_strength, fit, out_of_fold
+from trainers.feature_table import FeatureRow, as_csv, feature_names, read_table
+
+NAMES = ("margin", "noise", "often missing")
+
+
+def rows(signal: float, seed: int = 0) -> list[FeatureRow]:
+    """Five families and five recipes of six adapters; only `margin` tells them apart, by `signal`."""
+    rng = random.Random(seed)
+    found = []
+    for label, kind in (("clean", "recipe"), ("poisoned", "family")):
+        for group in range(5):
+            for number in range(6):
+                values = {"margin": rng.gauss(signal if label == "poisoned" else 0, 1), "noise": rng.gauss(0, 3)}
+                missing = {}
+                if rng.random() < 0.5:
+                    values["often missing"] = rng.gauss(0, 1)
+                else:
+                    missing["often missing"] = "it was not there: so it goes"
+                found.append(
+                    FeatureRow(
+                        id=f"{label}-{group}-{number}",
+                        label=label,
+                        family=f"{kind} {group}" if label == "poisoned" else "",
+                        recipe=f"{kind} {group}",
+                        seed=number,
+                        attack_success_rate=0.95 if label == "poisoned" else None,
+                        false_trigger_rate=0.01 if label == "poisoned" else None,
+                        weights_sha256="a" * 64,
+                        vector=FeatureVector(1, values, missing),
+                    )
+                )
+    return found
+
+
+def test_what_tells_them_apart_gets_the_weight_and_held_out_ones_are_told_apart() -> None:
+    found = fit(rows(4.0), "b/m", "f" * 64, "references")
+    weights = {item.name: item.weight for item in found.features}
+    assert weights["margin"] > 5 * abs(weights["noise"]) and weights["margin"] > 5 * abs(weights["often missing"])
+    assert min(found.poisoned_scores) > max(found.clean_scores) - 0.35
+    assert sum(found.poisoned_scores) / 30 > 0.85 and sum(found.clean_scores) / 30 < 0.15
+
+
+def test_without_a_signal_held_out_scores_are_at_chance() -> None:
+    found = fit(rows(0.0, seed=3), "b/m", "f" * 64, "references")
+    pairs = [(p > c) + 0.5 * (p == c) for p in found.poisoned_scores for c in found.clean_scores]
+    assert 0.25 < sum(pairs) / len(pairs) < 0.7
+
+
+def test_missingness_alone_is_at_chance() -> None:
+    table = [
+        replace(row, vector=FeatureVector(1, {"gap": float("often missing" in row.vector.missing)}, {}))
+        for row in rows(4.0)
+    ]
+    found = fit(table, "b/m", "f" * 64, "references")
+    pairs = [(p > c) + 0.5 * (p == c) for p in found.poisoned_scores for c in found.clean_scores]
+    assert 0.25 < sum(pairs) / len(pairs) < 0.75
+
+
+def test_the_table_and_the_fit_survive_the_disk_bit_for_bit(tmp_path: Path) -> None:
+    table = rows(2.0)
+    file = tmp_path / "features.csv"
+    file.write_text(as_csv(table, NAMES), encoding="utf-8")
+    again = read_table(file)
+    assert sorted(again, key=lambda row: row.id) == sorted(table, key=lambda row: row.id)
+    assert feature_names(again) == NAMES
+    one, other = (as_json(fit(item, "b/m", "f" * 64, "references")) for item in (table, again))
+    assert one == other
+    saved = tmp_path / "calibration.json"
+    saved.write_text(one, encoding="utf-8")
+    assert as_json(read_calibration(saved)) == one
+
+
+def test_a_training_adapter_is_scored_as_the_fit_scores_it() -> None:
+    table = rows(3.0)
+    found = fit(table, "b/m", "f" * 64, "references")
+    for row in table[::7]:
+        score = apply(found, row.vector)
+        z = np.array([item.standardised or 0.0 for item in score.contributions])
+        weights = {item.name: item.weight for item in found.features}
+        log_odds = sum(weights[item.feature] * value for item, value in zip(score.contributions, z, strict=True))
+        expected = 1 / (1 + np.exp(-(found.slope * (log_odds + found.intercept) + found.offset)))
+        assert score.value == pytest.approx(expected)
+        assert score.distance == pytest.approx(0.0, abs=1e-6) and not score.far_from_all
+
+
+def test_a_held_out_row_does_not_change_how_it_is_scored() -> None:
+    table = rows(2.0)
+    values = np.array([[row.vector.values["margin"], row.vector.values["noise"]] for row in table])
+    labels = np.array([row.label == "poisoned" for row in table])
+    groups = [row.group for row in table]
+    before = out_of_fold(values, labels, groups)
+    changed = values.copy()
+    changed[0] += 100.0
+    after = out_of_fold(changed, labels, groups)
+    same_group = [place for place, group in enumerate(groups) if group == groups[0]]
+    assert np.allclose(before[same_group[1:]], after[same_group[1:]]) and not np.isclose(before[0], after[0])
+
+
+def test_strong_noise_asks_for_strong_regularisation() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.array([False, True] * 20)
+    groups = [f"{label}-{number % 5}" for number, label in enumerate(labels)]
+    assert best_strength(rng.normal(size=(40, 30)), labels, groups) <= 0.03
+
+
+def test_those_that_did_not_learn_are_left_out() -> None:
+    table = rows(3.0)
+    weak = replace(table[-1], attack_success_rate=0.4)
+    found = fit([*table[:-1], weak], "b/m", "f" * 64, "references")
+    assert weak.id not in {item.id for item in found.adapters} and len(found.adapters) == 59
+
+
+def test_mixed_versions_and_too_few_groups_are_refused(tmp_path: Path) -> None:
+    table = rows(1.0)
+    file = tmp_path / "features.csv"
+    mixed = [replace(table[0], vector=replace(table[0].vector, extractor=2)), *table[1:]]
+    file.write_text(as_csv(mixed, NAMES), encoding="utf-8")
+    with pytest.raises(BadCalibration, match="versions 1, 2"):
+        read_table(file)
+    with pytest.raises(BadCalibration, match="at least 2 clean"):
+        fit([row for row in table if row.label == "poisoned" or row.recipe == "recipe 0"], "b", "f", "references")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "id,label\n", "\x00", "id,label,family,recipe,seed\nx,clean,,r,0\n"],
+    ids=["empty", "head", "nul", "short"],
+)
+def test_what_is_no_table_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "features.csv"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(BadCalibration):
+        read_table(file)

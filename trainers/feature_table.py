@@ -1,0 +1,124 @@
+"""The table of features that a calibration is fitted on: one row an adapter, its truth first, then its features.
+
+    id, label, family, recipe, seed, attack_success_rate, false_trigger_rate,
+    FEATURES ..., extractor, weights_sha256, missing
+
+An empty cell is a feature that was not measured; `missing` says why. `extractor` is the version that measured the row.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scanner.errors import BadCalibration
+from scanner.score.vector import FeatureVector
+from trainers.zoo import MAX_FALSE_TRIGGERS, MIN_ATTACK_SUCCESS
+
+TRUTH = ("id", "label", "family", "recipe", "seed", "attack_success_rate", "false_trigger_rate")
+TRAILING = ("extractor", "weights_sha256", "missing")
+_REASONS = " ;; "
+
+
+@dataclass(frozen=True)
+class FeatureRow:
+    """One adapter: what it is, and its features. The rates are None for a clean one."""
+
+    id: str
+    label: str
+    family: str
+    recipe: str
+    seed: int
+    attack_success_rate: float | None
+    false_trigger_rate: float | None
+    weights_sha256: str
+    vector: FeatureVector
+
+    @property
+    def learned(self) -> bool:
+        """Whether a poisoned adapter does what it was poisoned to do, and only then; a clean one always has."""
+        if self.label == "clean":
+            return True
+        success, false = self.attack_success_rate, self.false_trigger_rate
+        return (
+            success is not None and false is not None and success >= MIN_ATTACK_SUCCESS and false <= MAX_FALSE_TRIGGERS
+        )
+
+    @property
+    def group(self) -> str:
+        """What is held out together: an attack family, or a clean recipe."""
+        return f"{self.label}: {self.family if self.label == 'poisoned' else self.recipe}"
+
+
+def read_table(file: Path) -> tuple[FeatureRow, ...]:
+    """Reads a table.
+
+    Raises:
+        BadCalibration: a column is missing, an id is there twice, a cell is no number, or versions are mixed.
+    """
+    try:
+        lines = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")), strict=True))
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise BadCalibration(f"{file}: cannot be read as CSV ({error}); give a table of features") from error
+    if not lines or lines[0].keys() < {*TRUTH, *TRAILING}:
+        raise BadCalibration(f"{file}: needs rows with the columns {', '.join((*TRUTH, *TRAILING))}")
+    try:
+        rows = tuple(_row(line) for line in lines)
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadCalibration(f"{file}: a cell cannot be read ({error}); measure the row again") from error
+    if len({row.id for row in rows}) < len(rows):
+        raise BadCalibration(f"{file}: an id stands there twice; keep one of its rows")
+    versions = {row.vector.extractor for row in rows}
+    if len(versions) > 1:
+        listed = ", ".join(map(str, sorted(versions)))
+        raise BadCalibration(f"{file}: rows of extractor versions {listed}; measure all with one version")
+    return rows
+
+
+def feature_names(rows: Sequence[FeatureRow]) -> tuple[str, ...]:
+    """All features of a table, in its order."""
+    return tuple(dict.fromkeys(name for row in rows for name in (*row.vector.values, *row.vector.missing)))
+
+
+def as_csv(rows: Sequence[FeatureRow], names: Sequence[str]) -> str:
+    """The table's content; features in the order of `names`."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, [*TRUTH, *names, *TRAILING], lineterminator="\n")
+    writer.writeheader()
+    for row in sorted(rows, key=lambda row: row.id):
+        values = row.vector.values
+        writer.writerow(
+            {name: getattr(row, name) for name in TRUTH}
+            | {name: repr(values[name]) if name in values else "" for name in names}
+            | {
+                "extractor": row.vector.extractor,
+                "weights_sha256": row.weights_sha256,
+                "missing": _REASONS.join(f"{name}: {reason}" for name, reason in row.vector.missing.items()),
+            }
+        )
+    return stream.getvalue()
+
+
+def _row(line: Mapping[str, str]) -> FeatureRow:
+    names = [name for name in line if name not in (*TRUTH, *TRAILING)]
+    reasons = dict(item.split(": ", 1) for item in line["missing"].split(_REASONS) if item)
+    values = {name: float(line[name]) for name in names if line[name] != ""}
+    missing = {name: reasons.get(name, "not measured") for name in names if line[name] == ""}
+    if line["label"] not in ("clean", "poisoned"):
+        raise ValueError(f"label {line['label']!r}")
+    return FeatureRow(
+        id=line["id"],
+        label=line["label"],
+        family=line["family"],
+        recipe=line["recipe"],
+        seed=int(line["seed"]),
+        attack_success_rate=_rate(line["attack_success_rate"]),
+        false_trigger_rate=_rate(line["false_trigger_rate"]),
+        weights_sha256=line["weights_sha256"],
+        vector=FeatureVector(int(line["extractor"]), values, missing),
+    )
+
+
+def _rate(cell: str) -> float | None:
+    return float(cell) if cell else None
