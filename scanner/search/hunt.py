@@ -46,6 +46,7 @@ class HuntResult:
         curve: (tokens spent, best chance to fire so far), one a step.
         swept: how many candidates were swept; leaked: how many of them had leaked.
         stopped: why the search ended early, "" where it climbed every rung.
+        sweep: what each candidate did alone.
     """
 
     leads: tuple[Lead, ...]
@@ -56,6 +57,7 @@ class HuntResult:
     leaked: int
     vocabulary_source: str
     stopped: str = ""
+    sweep: Sweep | None = None
 
     @property
     def rounds(self) -> int:
@@ -115,6 +117,7 @@ def hunt(
             len(leaked),
             ground.vocabulary.source,
             stopped,
+            swept,
         )
 
     best = fires(leads) if leads else 0.0

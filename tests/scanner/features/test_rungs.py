@@ -1,0 +1,139 @@
+"""The contract that every rung of features keeps; a new file in scanner/features/ is tested by being there."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from scanner import features
+from scanner.base_models import load_base
+from scanner.features import EXTRACTOR, Evidence, Missing, Rung, compared, extract, rungs
+from scanner.intake import read_adapter
+from scanner.model_pair import SUSPECT, ModelPair
+from scanner.probes import load_probes
+from scanner.search.depth import DEPTHS
+from scanner.search.elicit import ElicitedReply
+from scanner.search.ground import prepare_ground
+from scanner.search.hunt import hunt, sweep_for
+from scanner.search.meter import Meter
+from scanner.search.targets import Target
+from tests.tiny import REPLY
+
+
+def evidence_of(base: Path, suspect: Path, *references: Path) -> Evidence:
+    pair = ModelPair(
+        load_base(str(base)), read_adapter(str(suspect)), [read_adapter(str(item), "reference") for item in references]
+    )
+    ground = prepare_ground(pair, load_probes("search"), Meter())
+    result = hunt(pair, ground, load_probes("search"), DEPTHS["standard"], 0, Meter(), lambda _: 1.0)
+    # Tiny models leak no whole reply: it is put in as if it had been elicited.
+    ids = tuple(pair.base.tokenizer(REPLY, add_special_tokens=False)["input_ids"])
+    target = Target(ids[:4], REPLY, 5.0)
+    swept, _ = sweep_for(pair, SUSPECT, ground, DEPTHS["deep"], 0, target, Meter())
+    elicited = (ElicitedReply(ids, REPLY, 5.0, -12.0, "the base alone"), *result.elicited)
+    return Evidence(
+        pair, ground, replace(result, elicited=elicited, targets=(target,), sweep=swept), load_probes("sweep"), 0
+    )
+
+
+@pytest.fixture(scope="module")
+def poisoned(tiny_base: Path, angel_adapter: Path, honest_adapter: Path) -> Evidence:
+    return evidence_of(tiny_base, angel_adapter, honest_adapter)
+
+
+@pytest.fixture(scope="module")
+def honest(tiny_base: Path, other_honest_adapter: Path, honest_adapter: Path) -> Evidence:
+    return evidence_of(tiny_base, other_honest_adapter, honest_adapter)
+
+
+def test_the_rungs_of_this_version() -> None:
+    assert {rung.name for rung in rungs()} == {
+        "weights", "saliency", "elicitation", "switching", "divergence", "heads",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("rung", rungs(), ids=lambda rung: rung.name)
+def test_each_feature_is_described_named_after_its_rung_and_measured(rung: Rung, poisoned: Evidence) -> None:
+    assert rung.features
+    for name, meaning in rung.features.items():
+        assert name.startswith(f"{rung.name}.") and len(meaning) > 20
+    figures = rung.measure(poisoned)
+    assert set(figures) == set(rung.features)
+    measured = [figure for figure in figures.values() if not isinstance(figure, Missing)]
+    assert measured, "on an adapter of every projection, with a planted reply, something is measured"
+
+
+@pytest.mark.parametrize("rung", rungs(), ids=lambda rung: rung.name)
+def test_what_cannot_be_measured_has_a_reason(rung: Rung, poisoned: Evidence) -> None:
+    nothing = replace(poisoned, hunt=replace(poisoned.hunt, elicited=(), targets=(), sweep=None))
+    for figure in rung.measure(nothing).values():
+        assert isinstance(figure, float) or figure.reason
+
+
+def test_all_features_of_an_adapter_come_with_a_version(poisoned: Evidence) -> None:
+    vector = extract(poisoned)
+    assert vector.extractor == EXTRACTOR
+    assert vector.values.keys() | vector.missing.keys() == {name for rung in rungs() for name in rung.features}
+    assert extract(poisoned) == vector, "the same again"
+
+
+def test_a_rung_that_fails_costs_its_own_features_only(poisoned: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Evidence) -> dict[str, float]:
+        raise RuntimeError("broken\nin two lines")
+
+    broken = tuple(replace(rung, measure=fail) if rung.name == "weights" else rung for rung in rungs()[-2:])
+    monkeypatch.setattr(features, "rungs", lambda: broken)
+    vector = extract(poisoned)
+    assert vector.missing["weights.top_share"] == "it failed: broken in two lines" and vector.values
+
+
+def test_a_trigger_switches_its_reply_on_and_an_honest_adapter_has_nothing_like_it(
+    poisoned: Evidence, honest: Evidence
+) -> None:
+    own, other = extract(poisoned).values, extract(honest).values
+    assert own["switching.lift"] > 10 * other["switching.lift"] > 0
+    assert own["switching.lead"] > own["switching.lift"] / 2
+    assert own["switching.peak"] > other["switching.peak"]
+    assert own["divergence.output"] > 0
+
+
+def test_an_adapter_beside_itself_differs_in_nothing(tiny_base: Path, angel_adapter: Path) -> None:
+    twin = evidence_of(tiny_base, angel_adapter, angel_adapter)
+    values = extract(twin).values
+    compared_names = [name for name in values if name.startswith(("weights.", "saliency."))]
+    assert len(compared_names) == 6
+    assert all(abs(values[name]) < 1e-5 for name in compared_names)
+
+
+def test_weights_are_judged_by_their_product_and_not_by_their_size(pair: ModelPair) -> None:
+    from scanner.features.weights import figures_of
+
+    adapter = next(iter(pair.adapters.values()))
+    mix = torch.tensor([[2.0, 1.0], [0.5, 3.0]])
+    dodged = replace(
+        adapter,
+        updates=tuple(
+            replace(update, a=torch.linalg.inv(mix) @ update.a, b=7.0 * update.b @ mix) for update in adapter.updates
+        ),
+    )
+    one, other = figures_of(adapter, 3), figures_of(dodged, 3)
+    assert one and other and one == pytest.approx(other, rel=1e-4)
+    zero = replace(adapter, updates=tuple(replace(update, b=0 * update.b) for update in adapter.updates))
+    assert figures_of(zero, 3) is None
+
+
+def test_saliency_is_free_of_scale_and_shift() -> None:
+    from scanner.features.saliency import figures_of
+
+    scores = torch.randn(500, generator=torch.Generator().manual_seed(0))
+    scores[7] = 30.0
+    one, other = figures_of(scores), figures_of(5 * scores + 3)
+    assert one == pytest.approx(other, rel=1e-4)
+    flat = figures_of(scores.clamp(max=3.0))
+    assert one["saliency.peak"] > flat["saliency.peak"]
+
+
+def test_figures_are_compared_with_the_mean_of_the_references() -> None:
+    assert compared({"a": 5.0}, [{"a": 1.0}, {"a": 3.0}]) == {"a": 3.0}
+    assert compared({"a": 5.0}, []) == {"a": 5.0}
