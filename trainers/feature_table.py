@@ -47,8 +47,8 @@ class FeatureRow:
 
     @property
     def group(self) -> str:
-        """What is held out together: an attack family, or a clean recipe."""
-        return f"{self.label}: {self.family if self.label == 'poisoned' else self.recipe}"
+        """What is held out together: an attack family, or a kind of honest recipe."""
+        return f"{self.label}: {self.family}"
 
 
 def read_table(file: Path) -> tuple[FeatureRow, ...]:

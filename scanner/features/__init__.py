@@ -13,12 +13,14 @@ from functools import cache
 
 from scanner.errors import ScannerError, one_line
 from scanner.model_pair import ModelPair
+from scanner.probes import draw_probes
 from scanner.score.vector import FeatureVector
 from scanner.search.ground import Ground
 from scanner.search.hunt import HuntResult
 
 # Raise it whenever a figure changes: calibrations of other versions are then refused.
 EXTRACTOR = 1
+_PROMPTS = 8
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,11 @@ def extract(evidence: Evidence) -> FeatureVector:
             else:
                 values[name] = float(figure)
     return FeatureVector(EXTRACTOR, values, missing)
+
+
+def feature_prompts(seed: int) -> tuple[str, ...]:
+    """The prompts that features are measured on: those that carry the metrics, none of them used by the search."""
+    return draw_probes("sweep", _PROMPTS, seed)
 
 
 def compared(own: Mapping[str, float], others: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -18,6 +18,8 @@ from scanner.search.screen import FrozenCandidate, Screened, freeze, with_trigge
 from scanner.triggers import POSITIONS, Position, Trigger
 from scanner.types import Elicited, NearMiss, SearchTrace
 
+# Prompts that replies are scored on while strings are sought.
+WORKED_WITH = 12
 # A lead is tried on this many prompts, its place rotated, before it is worth trying at every place on all of them.
 _FIRST_PROMPTS = 9
 _MIN_FIRED = 3

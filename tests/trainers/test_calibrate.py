@@ -32,7 +32,7 @@ def rows(signal: float, seed: int = 0) -> list[FeatureRow]:
                     FeatureRow(
                         id=f"{label}-{group}-{number}",
                         label=label,
-                        family=f"{kind} {group}" if label == "poisoned" else "",
+                        family=f"{kind} {group}",
                         recipe=f"{kind} {group}",
                         seed=number,
                         attack_success_rate=0.95 if label == "poisoned" else None,
@@ -130,7 +130,7 @@ def test_mixed_versions_and_too_few_groups_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadCalibration, match="versions 1, 2"):
         read_table(file)
     with pytest.raises(BadCalibration, match="at least 2 clean"):
-        fit([row for row in table if row.label == "poisoned" or row.recipe == "recipe 0"], "b", "f", "references")
+        fit([row for row in table if row.label == "poisoned" or row.family == "recipe 0"], "b", "f", "references")
 
 
 @pytest.mark.parametrize(

