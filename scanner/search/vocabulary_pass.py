@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from safetensors import SafetensorError
 from transformers import DynamicCache
 
 from scanner.cache.vocabulary import VocabularyCache, as_kept, input_of
@@ -50,7 +51,7 @@ def read_vocabulary(pair: ModelPair, before: Sequence[int], meter: Meter) -> Voc
 
 
 def _read_kept(pair: ModelPair, modules: Sequence[str], cache: VocabularyCache) -> VocabularyPass | None:
-    """What an earlier pass kept; None where it is not all there, or another scan removes it meanwhile."""
+    """What an earlier pass kept; None where it is not all there, cannot be read, or is removed meanwhile."""
     if not cache.holds(modules):
         return None
     found = _Excitations(pair, modules)
@@ -62,7 +63,10 @@ def _read_kept(pair: ModelPair, modules: Sequence[str], cache: VocabularyCache) 
                 tokens = slice(at, min(len(inputs), at + _BLOCK))
                 found.add(read, tokens, torch.from_numpy(inputs[tokens].copy()))
         return VocabularyPass(cache.norms(), found.by_adapter, "read from the cache")
-    except OSError:
+    except FileNotFoundError:
+        return None  # another process cleared it meanwhile
+    except (OSError, ValueError, EOFError, SafetensorError):
+        cache.drop()
         return None
 
 

