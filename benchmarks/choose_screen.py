@@ -20,8 +20,9 @@ from scanner.cli import calm_libraries
 from scanner.heads import z_point
 from scanner.heads.intact import Parts, reading_on, run_intact
 from scanner.heads.means import everywhere, mean_head_outputs
+from scanner.heads.replies import ReplyingGroup
 from scanner.heads.screen import logit_gaps
-from scanner.measuring import MetricInputs, ReplyingGroup
+from scanner.measuring import MetricInputs
 from scanner.metrics import ablation, patching
 from scanner.model_pair import SUSPECT
 from scanner.stats import spearman
@@ -75,8 +76,8 @@ def rows_for(name: str, inputs: MetricInputs) -> list[str]:
 def recall(guessed: torch.Tensor, true: torch.Tensor, share: float) -> float:
     """The share of the exact top 5 % that stands among the first `share` of a screen."""
     n_best, n_first = (max(1, round(part * true.numel())) for part in (0.05, share))
-    best = true.flatten().argsort(descending=True, stable=True)[:n_best].tolist()
-    first = guessed.flatten().argsort(descending=True, stable=True)[:n_first].tolist()
+    best = true.flatten().abs().argsort(descending=True, stable=True)[:n_best].tolist()
+    first = guessed.flatten().abs().argsort(descending=True, stable=True)[:n_first].tolist()
     return len(set(best) & set(first)) / n_best
 
 
@@ -84,7 +85,7 @@ def plain_screen(inputs: MetricInputs) -> dict[str, torch.Tensor]:
     """Attribution patching at z (Nanda 2023): (z' − z) · ∂/∂z of the reply's log-probability, by quantity."""
     pair = inputs.pair
     totals: dict[str, list[torch.Tensor]] = {"reply": [], patching.OUTPUTS: []}
-    for group in inputs.replying_groups(10**9) or []:
+    for group in inputs.replying_groups(lambda _: lambda _: True) or []:
         whole = replace(group, prompts=group.prompts.unshared())
         with pair.running(pair.yardstick) as bridge:
             donor = run_intact(bridge, whole.prompts, kept=1).z

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from scanner.heads.prompts import PromptGroup, group_sequences
+from scanner.heads.prompts import Fits, group_sequences
+from scanner.heads.replies import ReplyingGroup
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.types import Measurement, ScreenCheck
 
@@ -33,31 +34,14 @@ class SweepCase:
 
 
 @dataclass(frozen=True)
-class ReplyingGroup:
-    """Sequences that end with the planted reply, side by side; `replies` are its token ids, [prompt, length]."""
-
-    prompts: PromptGroup
-    replies: torch.Tensor
-
-    @property
-    def kept(self) -> int:
-        """At how many of the last positions logits are read: one before the reply, and each of its tokens."""
-        return self.replies.shape[1] + 1
-
-    @property
-    def predicting(self) -> slice:
-        """The rows that predict a token of the reply."""
-        return slice(-self.kept, -1)
-
-
-@dataclass(frozen=True)
 class MetricInputs:
     """What every metric is given.
 
     `mean_prompts` are token ids of other, untriggered prompts, over which an ablated head's output is averaged.
     `trigger_label` names in the contrasts what was put into the triggered prompts. `measured` holds what the metrics
     named in `Metric.needs` found. `advance` is told after each unit of work, for progress. Where `exact` is false, head
-    sweeps run some heads and estimate the others, drawing some by `seed`. `made` keeps what several metrics read.
+    sweeps run some heads and estimate the others, drawing some by `seed`. `made` keeps what several metrics read, by
+    what it depends on.
     """
 
     pair: ModelPair
@@ -104,15 +88,21 @@ class MetricInputs:
             return None
         return [(ids, self._ids(case.reply)[0]) for ids, case in zip(sequences, self.cases, strict=True)]
 
-    def replying_groups(self, max_tokens: int) -> list[ReplyingGroup] | None:
-        """The same side by side, in groups of at most `max_tokens` positions; one length of reply in each."""
+    def replying_groups(self, fits: Callable[[int], Fits]) -> list[ReplyingGroup] | None:
+        """The same side by side, one length of reply in each group.
+
+        Args:
+            fits: for a number of positions that are read, which groups may be run.
+        """
         sequences = self.replying_sequences()
         if sequences is None:
             return None
+        window = getattr(self.pair.base.model.config.get_text_config(), "sliding_window", None)
         found = []
         for length in sorted({len(reply) for _, reply in sequences}):
             places = [place for place, (_, reply) in enumerate(sequences) if len(reply) == length]
-            for group in group_sequences([sequences[place][0] for place in places], length + 1, max_tokens):
+            ids = [sequences[place][0] for place in places]
+            for group in group_sequences(ids, length + 1, fits(length + 1), window):
                 members = tuple(places[member] for member in group.members)
                 replies = torch.stack([sequences[place][1] for place in members])
                 found.append(ReplyingGroup(replace(group, members=members), replies))

@@ -15,14 +15,14 @@ import torch
 from benchmarks.performance.figures import Figure, matmul_rate
 from scanner.base_models import load_base
 from scanner.exhibit import Exhibit, sweep_cases
+from scanner.head_grids import screen_heads
 from scanner.heads import pattern_point, z_point
 from scanner.heads.intact import reading_on, run_intact
-from scanner.heads.means import everywhere, mean_head_outputs
+from scanner.heads.means import mean_head_outputs
 from scanner.heads.prompts import PromptGroup
-from scanner.heads.replying import replying_runs
-from scanner.heads.screen import estimate
+from scanner.heads.replies import ReplyingGroup
 from scanner.intake import read_adapter
-from scanner.measuring import MetricInputs, ReplyingGroup, kl_divergence, reply_log_prob
+from scanner.measuring import MetricInputs, kl_divergence, reply_log_prob
 from scanner.metrics import ablation, patching
 from scanner.metrics.attention_kl import pattern_kl
 from scanner.model_pair import SUSPECT, ModelPair
@@ -187,7 +187,7 @@ def _agreement(
     kind: str, plain: torch.Tensor, exact: Measurement, guessed: torch.Tensor, screened: Measurement
 ) -> list[Figure]:
     true = torch.tensor(exact.values)
-    best = true.flatten().argsort(descending=True)[: max(1, round(0.05 * true.numel()))]
+    best = true.flatten().abs().argsort(descending=True)[: max(1, round(0.05 * true.numel()))]
     run = torch.tensor(screened.screen.exact).flatten()[best].float().mean() if screened.screen else torch.ones(())
     return [
         _figure(f"{kind}: largest difference to the plain loop", _largest(plain, exact), "nats"),
@@ -200,21 +200,11 @@ def _agreement(
 
 def unrefined(inputs: MetricInputs, metric: ModuleType) -> list[torch.Tensor]:
     """The screen's own grids, means over prompts, [layer, head] each."""
-    pair = inputs.pair
-    runs = replying_runs(replace(inputs, exact=False, made={})) or []
-    with pair.running(pair.yardstick) as bridge:
-        donors = [run_intact(bridge, run.group.prompts, kept=1).z for run in runs]
-    estimates = []
-    with pair.running(SUSPECT) as bridge:
-        means = everywhere(mean_head_outputs(bridge, inputs.mean_prompt_ids()))
-        for run, donor in zip(runs, donors, strict=True):
-            put, patterns = (means, False) if metric is ablation else (donor, True)
-            if run.readings:
-                estimates.append(estimate(bridge, run.intact, run.readings, run.group.replies, put, patterns))
+    screens, _ = screen_heads(replace(inputs, exact=False, made={}))
     if metric is ablation:
-        return [torch.cat([item.reply_loss for item in estimates]).mean(0)]
-    later = [item.pattern_kl for item in estimates if item.pattern_kl is not None]
-    return [torch.cat([item.output_kl for item in estimates]).mean(0), torch.cat(later).mean(0)]
+        return [screens.ablation.reply_loss.mean(0)]
+    later = screens.patching.pattern_kl
+    return [screens.patching.output_kl.mean(0), *([later.mean(0)] if later is not None else [])]
 
 
 def layer_parameters(pair: ModelPair) -> int:

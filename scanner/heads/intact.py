@@ -11,6 +11,7 @@ from transformers import DynamicCache
 
 from scanner.capture import Edit, run_with_edit
 from scanner.heads import entry_point, z_point
+from scanner.heads.cost import Cost
 from scanner.heads.prompts import PromptGroup
 
 
@@ -48,6 +49,11 @@ class IntactRun:
     def kept(self) -> int:
         """At how many of the last positions logits are read."""
         return self.logits.shape[1]
+
+    @property
+    def cost(self) -> Cost:
+        """Of this run; the same is the cost of running one copy of the group."""
+        return Cost(1 if self.cache is None else 2, self.group.shape.tokens)
 
     @property
     def n_layers(self) -> int:

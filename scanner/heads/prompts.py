@@ -1,12 +1,31 @@
 """Sequences of a sweep side by side: their common beginning is read once, the rest padded on the left."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
 # Of a group's tokens so large a share may be padding.
 _MAX_PADDING = 0.2
+
+
+@dataclass(frozen=True)
+class GroupShape:
+    """How large a group is: prompts, tokens that all begin with, and the longest rest."""
+
+    prompts: int
+    shared: int
+    rest: int
+
+    @property
+    def width(self) -> int:
+        """Positions of one whole sequence."""
+        return self.shared + self.rest
+
+    @property
+    def tokens(self) -> int:
+        """Positions of one pass, the common beginning once."""
+        return self.shared + self.prompts * self.rest
 
 
 @dataclass(frozen=True)
@@ -36,9 +55,9 @@ class PromptGroup:
         return self.shared.shape[1]
 
     @property
-    def tokens(self) -> int:
-        """Positions of one pass over the group, padding included."""
-        return self.n_shared + self.rest.numel()
+    def shape(self) -> GroupShape:
+        """How large it is."""
+        return GroupShape(self.n_prompts, self.n_shared, self.rest.shape[1])
 
     @property
     def positions(self) -> torch.Tensor:
@@ -60,28 +79,37 @@ class PromptGroup:
         return whole.long().repeat(n_rows, 1)
 
 
-def group_sequences(sequences: Sequence[torch.Tensor], kept: int, max_tokens: int) -> tuple[PromptGroup, ...]:
+Fits = Callable[[GroupShape], bool]
+
+
+def group_sequences(
+    sequences: Sequence[torch.Tensor], kept: int, fits: Fits, window: int | None = None
+) -> tuple[PromptGroup, ...]:
     """Groups of sequences of like length.
 
     Args:
         sequences: token ids, each [1, position].
         kept: how many of the last positions are read: they stay out of the common beginning.
-        max_tokens: a group of several has no more positions than this.
+        fits: whether a group of a shape may be run; one sequence always is.
+        window: how far back the model's attention looks, where it does not look all the way: sequences longer than
+            that are not padded, since padding would push tokens out of it.
     """
     groups: list[list[int]] = []
     for index in sorted(range(len(sequences)), key=lambda index: sequences[index].shape[1]):
-        if groups and _fit([sequences[item] for item in [*groups[-1], index]], kept, max_tokens):
+        if groups and _together([sequences[item] for item in [*groups[-1], index]], kept, fits, window):
             groups[-1].append(index)
         else:
             groups.append([index])
     return tuple(_group(members, sequences, kept) for members in groups)
 
 
-def _fit(sequences: Sequence[torch.Tensor], kept: int, max_tokens: int) -> bool:
+def _together(sequences: Sequence[torch.Tensor], kept: int, fits: Fits, window: int | None) -> bool:
     shared = common_beginning(sequences, kept)
     lengths = [ids.shape[1] - shared for ids in sequences]
-    padded = len(lengths) * max(lengths)
-    return padded - sum(lengths) <= _MAX_PADDING * padded and shared + padded <= max_tokens
+    shape = GroupShape(len(lengths), shared, max(lengths))
+    padded = shape.prompts * shape.rest
+    most = 0.0 if window is not None and shape.width > window else _MAX_PADDING
+    return padded - sum(lengths) <= most * padded and fits(shape)
 
 
 def common_beginning(sequences: Sequence[torch.Tensor], kept: int) -> int:

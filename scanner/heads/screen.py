@@ -17,6 +17,7 @@ the reply's token and all others, for attention patterns as half the mean square
 A reading costs a backward pass; one more pass through one layer a head gives the differences that all readings share.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,17 +26,16 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from scanner.capture import Edit, run_with_edit
 from scanner.heads import entry_point, pattern_point, z_point
+from scanner.heads.budget import variants_a_pass
+from scanner.heads.cost import Cost
 from scanner.heads.intact import IntactRun, Parts, reading_on
 from scanner.heads.prompts import PromptGroup
 from scanner.heads.sweep import put_heads
-from scanner.heads.variants import enter_next_layer, run_variants, tokens_a_pass
+from scanner.heads.variants import enter_next_layer, run_variants
 
 # Of a long reply so many tokens are read: those that the model is least sure of, where an edit shows first.
 MAX_READ_TOKENS = 6
 PROBES = 8
-# What gradients, and the activations that they are made from, may take.
-GRADIENT_BUDGET_MIB = 512
-_BYTES = 4
 # Below this an attention weight is left out of a probe: nothing that could count moves it.
 _SMALLEST_WEIGHT = 1e-12
 
@@ -56,6 +56,7 @@ class Readings:
     reply_length: int
     of_gaps: Parts
     of_patterns: Parts | None
+    cost: Cost
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,6 @@ class Estimates:
     reply_loss: torch.Tensor
     output_kl: torch.Tensor
     pattern_kl: torch.Tensor | None
-
-
-def tokens_with_gradients(bridge: TransformerBridge) -> int:
-    """Positions whose gradients fit the budget, all readings at all layers; more sequences go into further groups."""
-    cfg = bridge.cfg
-    read = (MAX_READ_TOKENS + PROBES) * cfg.d_model
-    made_from = 12 * cfg.d_model + 4 * (cfg.d_mlp or 4 * cfg.d_model)
-    return max(1, GRADIENT_BUDGET_MIB * 2**20 // (_BYTES * cfg.n_layers * (read + made_from)))
 
 
 def logit_gaps(logits: torch.Tensor, replies: torch.Tensor) -> torch.Tensor:
@@ -111,15 +104,15 @@ def read_gradients(
     read = gaps.detach().argsort(0)[:MAX_READ_TOKENS].sort(0).values
     gaps = gaps.gather(0, read)
     entered = [leaves[layer] for layer in range(n_layers)]
-    of_gaps = [_gradients(gap.sum(), entered) for gap in gaps]
     probes = _probes([kept_patterns[layer] for layer in range(n_layers)], seed) if patterns else []
-    of_patterns = [_gradients(probe, entered) for probe in probes]
+    n_backward = 2 * (len(gaps) + len(probes))
     return Readings(
         gaps.detach(),
         read,
         length,
-        _parts(of_gaps, group.n_shared),
-        _parts(of_patterns, group.n_shared) if patterns else None,
+        of_gaps=_gradients([gap.sum() for gap in gaps], entered, group.n_shared),
+        of_patterns=_gradients(probes, entered, group.n_shared) if patterns else None,
+        cost=Cost(1 + n_backward, (1 + n_backward) * whole.rest.numel()),
     )
 
 
@@ -130,8 +123,11 @@ def estimate(
     replies: torch.Tensor,
     replacement: Parts,
     patterns: bool,
-) -> Estimates:
-    """What replacing each head would do, from one layer of exact work a head.
+) -> tuple[Estimates, Cost]:
+    """What replacing each head would do, from one layer of exact work a head; and what that cost.
+
+    Every batch holds one copy that stays as it is: rounding follows the shape of a batch, and what is small must not
+    drown in it.
 
     Args:
         replies: token ids [prompt, length], with which the sequences end.
@@ -142,40 +138,44 @@ def estimate(
     of_gaps, of_patterns = readings.of_gaps, readings.of_patterns if patterns else None
     gap_changes = torch.zeros(len(readings.gaps), n_prompts, n_layers, n_heads)
     probe_changes = torch.zeros(PROBES, n_prompts, n_layers, n_heads)
-    heads_a_pass = max(1, tokens_a_pass(bridge) // intact.group.tokens)
+    heads_a_pass = max(1, variants_a_pass(bridge, intact.group.shape, intact.kept) - 1)
+    cost = Cost()
     for layer in range(n_layers):
         for first in range(0, n_heads, heads_a_pass):
-            heads = tuple(range(first, min(first + heads_a_pass, n_heads)))
+            heads = list(range(first, min(first + heads_a_pass, n_heads)))
             if layer == n_layers - 1:
-                gaps = _gaps_behind(bridge, intact, readings, replies, heads, replacement)
-                gap_changes[:, :, layer, list(heads)] = (gaps - readings.gaps[..., None]).cpu()
-                continue
-            change = _changes(bridge, intact, layer, heads, replacement)
-            gap_changes[:, :, layer, list(heads)] = _moved(change, of_gaps, layer + 1).cpu()
-            if of_patterns:
-                probe_changes[:, :, layer, list(heads)] = _moved(change, of_patterns, layer + 1).cpu()
+                moved = _gap_changes_behind(bridge, intact, readings, replies, heads, replacement)
+                gap_changes[:, :, layer, heads] = moved.cpu()
+            else:
+                change = _changes(bridge, intact, layer, heads, replacement)
+                gap_changes[:, :, layer, heads] = _moved(change, of_gaps, layer + 1).cpu()
+                if of_patterns:
+                    probe_changes[:, :, layer, heads] = _moved(change, of_patterns, layer + 1).cpu()
+            cost += Cost(intact.cost.passes, (len(heads) + 1) * intact.cost.tokens / n_layers)
     before = readings.gaps.cpu()[..., None, None]
     mean_square = probe_changes.square().mean(0)
-    return Estimates(
+    found = Estimates(
         reply_loss=(logsigmoid(before) - logsigmoid(before + gap_changes)).sum(0),
         output_kl=_two_way_kl(before, before + gap_changes).sum(0) / readings.reply_length,
         pattern_kl=mean_square / 2 / readings.reply_length if of_patterns else None,
     )
+    return found, cost
 
 
-def _gaps_behind(
+def _gap_changes_behind(
     bridge: TransformerBridge,
     intact: IntactRun,
     readings: Readings,
     replies: torch.Tensor,
-    heads: tuple[int, ...],
+    heads: list[int],
     replacement: Parts,
 ) -> torch.Tensor:
-    """Gaps with each head of the last layer replaced, [token, prompt, head]: behind it, everything is exact."""
-    layer = intact.n_layers - 1
-    logits = run_variants(bridge, intact, layer, len(heads), *_puts(layer, heads, replacement))
+    """Changes of the gaps with each head of the last layer replaced, [token, prompt, head]: exact, nothing follows."""
+    layer, variants = intact.n_layers - 1, [None, *heads]
+    logits = run_variants(bridge, intact, layer, len(variants), *_puts(layer, variants, replacement))
     gaps = logit_gaps(logits, replies).permute(2, 1, 0)
-    return gaps.gather(0, readings.read[..., None].expand(-1, -1, len(heads)))
+    gaps = gaps.gather(0, readings.read[..., None].expand(-1, -1, len(variants)))
+    return gaps[..., 1:] - gaps[..., :1]
 
 
 def _two_way_kl(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
@@ -196,29 +196,33 @@ def _moved(change: Parts, gradients: Parts, layer: int) -> torch.Tensor:
     return on_shared + torch.einsum("hnpw,rnpw->rnh", change.rest.float(), of_rest)
 
 
-def _changes(
-    bridge: TransformerBridge, intact: IntactRun, layer: int, heads: tuple[int, ...], replacement: Parts
-) -> Parts:
+def _changes(bridge: TransformerBridge, intact: IntactRun, layer: int, heads: list[int], replacement: Parts) -> Parts:
     """How what enters the next layer differs: Parts of [head, 1 or prompt, position, width]."""
-    entered = enter_next_layer(bridge, intact, layer, len(heads), *_puts(layer, heads, replacement))
-    entries = intact.entries
-    rest = (entered.rest - entries.rest[layer + 1]) * intact.group.mask[None, :, :, None]
-    return Parts(entered.shared - entries.shared[layer + 1], rest)
+    variants = [None, *heads]
+    entered = enter_next_layer(bridge, intact, layer, len(variants), *_puts(layer, variants, replacement))
+    rest = (entered.rest[1:] - entered.rest[:1]) * intact.group.mask[None, :, :, None]
+    return Parts(entered.shared[1:] - entered.shared[:1], rest)
 
 
-def _puts(layer: int, heads: tuple[int, ...], replacement: Parts) -> tuple[dict[str, Edit], dict[str, Edit]]:
+def _puts(layer: int, variants: list[int | None], replacement: Parts) -> tuple[dict[str, Edit], dict[str, Edit]]:
     return (
-        {z_point(layer): put_heads(replacement.shared[layer], heads)},
-        {z_point(layer): put_heads(replacement.rest[layer], heads)},
+        {z_point(layer): put_heads(replacement.shared[layer], variants)},
+        {z_point(layer): put_heads(replacement.rest[layer], variants)},
     )
 
 
-def _gradients(reading: torch.Tensor, entered: list[torch.Tensor]) -> torch.Tensor:
-    """[layer, prompt, position, width]; zero above the layers that a reading depends on."""
-    found = torch.autograd.grad(reading, entered, retain_graph=True, allow_unused=True)
-    return torch.stack(
-        [torch.zeros_like(leaf) if item is None else item for leaf, item in zip(entered, found, strict=True)]
-    ).float()
+def _gradients(readings: Sequence[torch.Tensor], entered: list[torch.Tensor], n_shared: int) -> Parts:
+    """Of each reading, over whole sequences: as of the common beginning and of the rest, [layer, reading, prompt, …].
+
+    Zero above the layers that a reading depends on.
+    """
+    whole = torch.zeros(len(entered), len(readings), *entered[0].shape, device=entered[0].device)
+    for number, reading in enumerate(readings):
+        found = torch.autograd.grad(reading, entered, retain_graph=True, allow_unused=True)
+        for layer, gradient in enumerate(found):
+            if gradient is not None:
+                whole[layer, number] = gradient.float()
+    return Parts(whole[..., :n_shared, :], whole[..., n_shared:, :])
 
 
 def _probes(patterns: list[torch.Tensor], seed: int) -> list[torch.Tensor]:
@@ -238,12 +242,6 @@ def _probes(patterns: list[torch.Tensor], seed: int) -> list[torch.Tensor]:
             total = total + (sign * scale * pattern).sum()
         found.append(total)
     return found
-
-
-def _parts(gradients: list[torch.Tensor], n_shared: int) -> Parts:
-    """Gradients over whole sequences, as of the common beginning and of the rest: [layer, reading, prompt, …]."""
-    whole = torch.stack(gradients, dim=1)
-    return Parts(whole[..., :n_shared, :], whole[..., n_shared:, :])
 
 
 def _add_leaf(leaves: dict[int, torch.Tensor], layer: int) -> Edit:

@@ -11,19 +11,7 @@ from transformers import DynamicCache
 from scanner.capture import Edit, run_with_edit
 from scanner.heads.intact import IntactRun, Parts, in_rows, reading_on
 
-# What the activations of one pass may take; the number of rows that are run together follows from it.
-BUDGET_MIB = 256
-_BYTES = 4
 _NOTHING: Mapping[str, Edit] = {}
-
-
-def tokens_a_pass(bridge: TransformerBridge) -> int:
-    """Rows × positions that fit the budget: keys and values of all layers, and the widest layer's intermediates."""
-    cfg = bridge.cfg
-    n_kv_heads = getattr(cfg, "n_key_value_heads", None) or cfg.n_heads
-    kept = 2 * n_kv_heads * cfg.d_head * cfg.n_layers
-    passing = 6 * (cfg.d_mlp or 4 * cfg.d_model) + 12 * cfg.d_model
-    return max(1, BUDGET_MIB * 2**20 // (_BYTES * (kept + passing)))
 
 
 def run_variants(

@@ -9,14 +9,12 @@ prompts. Above zero: the reply needs the head. Axes: (layer, head); the spread i
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
+from scanner.head_grids import Effects, ReplyingRun, means, measure_heads
+from scanner.heads.cost import Cost
 from scanner.heads.intact import Parts
-from scanner.heads.means import everywhere, mean_head_outputs
-from scanner.heads.replying import ReplyingRun, replying_runs
-from scanner.heads.screened import Effects, measure_heads
 from scanner.heads.sweep import sweep_heads
 from scanner.measuring import NO_REPLY, MetricInputs, averaged, reply_log_prob
 from scanner.metrics import HEAD_GRID, Metric
-from scanner.model_pair import SUSPECT
 from scanner.types import Measurement
 
 CONTRAST = "suspect, with trigger, planted reply"
@@ -29,32 +27,29 @@ def ablation_effects(
     replies = run.group.replies
     unchanged = reply_log_prob(run.intact.logits, replies)
     effects = torch.full((len(replies), len(replacement.rest), replacement.rest.shape[-2]), torch.nan)
-    passes, tokens = 0, 0.0
+    cost = Cost()
     for done in sweep_heads(bridge, run.intact, replacement, chosen):
         effects[:, done.layer, list(done.heads)] = (unchanged - reply_log_prob(done.logits, replies)).T.cpu()
-        passes, tokens = passes + 1, tokens + done.tokens
-    return Effects((effects,), passes, tokens)
+        cost += done.cost
+    return Effects((effects,), cost)
 
 
 def measure(inputs: MetricInputs) -> list[Measurement]:
     """The grid of effects on the planted reply, in the suspect, with the trigger."""
-    runs = replying_runs(inputs)
-    if runs is None:
+    found = measure_heads(inputs, means, lambda screens: (screens.ablation.reply_loss,), ablation_effects)
+    if found is None:
         return [Measurement(METRIC.name, CONTRAST, missing=NO_REPLY)]
-    prompts = inputs.mean_prompt_ids()
-    with inputs.pair.running(SUSPECT) as bridge:
-        means = everywhere(mean_head_outputs(bridge, prompts))
-        found = measure_heads(inputs, bridge, runs, [means] * len(runs), ("reply_loss",), ablation_effects)
+    (grid,), cost = found.grids, found.cost
     return [
         averaged(
             METRIC.name,
             CONTRAST,
             METRIC.unit,
             HEAD_GRID,
-            found.grids[0].per_prompt,
-            passes=len(prompts) + sum(run.passes for run in runs) + found.passes,
-            tokens=sum(ids.numel() for ids in prompts) + sum(run.tokens for run in runs) + found.tokens,
-            screen=found.grids[0].screen,
+            grid.per_prompt,
+            passes=cost.passes,
+            tokens=cost.tokens,
+            screen=grid.screen,
         )
     ]
 

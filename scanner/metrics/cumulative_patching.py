@@ -16,8 +16,8 @@ import random
 
 import torch
 
-from scanner.heads.many import run_with_heads_replaced
 from scanner.heads.means import head_outputs
+from scanner.heads.together import run_with_heads_replaced
 from scanner.measuring import NO_REPLY, MetricInputs, averaged, kl_divergence, reply_log_prob
 from scanner.metrics import Metric, patching
 from scanner.model_pair import SUSPECT

@@ -14,9 +14,9 @@ zero. Axes: (layer, head); the spread is over prompts. Both grids are read in th
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from scanner.heads.intact import Parts, run_intact
-from scanner.heads.replying import PatternRows, ReplyingRun, replying_runs
-from scanner.heads.screened import Effects, measure_heads
+from scanner.head_grids import Effects, PatternRows, ReplyingRun, measure_heads, of_yardstick
+from scanner.heads.cost import Cost
+from scanner.heads.intact import Parts
 from scanner.heads.sweep import sweep_heads
 from scanner.measuring import NO_REPLY, MetricInputs, averaged, kl_divergence
 from scanner.metrics import HEAD_GRID, Metric
@@ -35,9 +35,8 @@ def patching_effects(
     n_layers, n_prompts, n_heads = len(replacement.rest), run.group.prompts.n_prompts, replacement.rest.shape[-2]
     outputs, patterns = (torch.full((n_prompts, n_layers, n_heads), torch.nan) for _ in range(2))
     seen = PatternRows(run.group.predicting)
-    passes, tokens = 0, 0.0
-    watch = lambda layer: seen.above(layer, n_layers)  # noqa: E731 - it says what the sweep watches
-    for done in sweep_heads(bridge, run.intact, replacement, chosen, watch):
+    cost = Cost()
+    for done in sweep_heads(bridge, run.intact, replacement, chosen, lambda layer: seen.above(layer, n_layers)):
         heads = list(done.heads)
         outputs[:, done.layer, heads] = kl_divergence(run.intact.logits, done.logits)[..., :-1].mean(-1).T.cpu()
         later = torch.zeros(n_prompts, len(heads))
@@ -45,25 +44,22 @@ def patching_effects(
             now = seen.kept[layer].view(len(heads), n_prompts, *seen.kept[layer].shape[1:])
             later += pattern_kl(run.patterns[layer], now).mean(-1).sum(-1).T.cpu()
         patterns[:, done.layer, heads] = later
-        passes, tokens = passes + 1, tokens + done.tokens
-    return Effects((outputs, patterns), passes, tokens)
+        cost += done.cost
+    return Effects((outputs, patterns), cost)
 
 
 def measure(inputs: MetricInputs) -> list[Measurement]:
     """The two grids; missing without a trigger and its reply."""
-    pair = inputs.pair
-    contrast = f"{pair.yardstick} into {SUSPECT}, with trigger"
-    runs = replying_runs(inputs)
-    if runs is None:
+    contrast = f"{inputs.pair.yardstick} into {SUSPECT}, with trigger"
+    found = measure_heads(
+        inputs,
+        of_yardstick,
+        lambda screens: (screens.patching.output_kl, screens.patching.pattern_kl),
+        patching_effects,
+    )
+    if found is None:
         return [Measurement(METRIC.name, f"{contrast}: {kind}", missing=NO_REPLY) for kind in (OUTPUTS, PATTERNS)]
-    with pair.running(pair.yardstick) as bridge:
-        donors = [run_intact(bridge, run.group.prompts, kept=1).z for run in runs]
-    with pair.running(SUSPECT) as bridge:
-        found = measure_heads(inputs, bridge, runs, donors, ("output_kl", "pattern_kl"), patching_effects)
-    passes = len(runs) + sum(run.passes for run in runs) + found.passes
-    tokens = sum(run.group.prompts.tokens + run.tokens for run in runs) + found.tokens
     # Both grids are read in the same passes.
-    spent = ((passes, tokens), (0, 0.0))
     return [
         averaged(
             METRIC.name,
@@ -71,12 +67,12 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
             METRIC.unit,
             HEAD_GRID,
             grid.per_prompt,
-            passes=passes,
-            tokens=tokens,
+            passes=cost.passes,
+            tokens=cost.tokens,
             quantity=kind,
             screen=grid.screen,
         )
-        for kind, grid, (passes, tokens) in zip((OUTPUTS, PATTERNS), found.grids, spent, strict=True)
+        for kind, grid, cost in zip((OUTPUTS, PATTERNS), found.grids, (found.cost, Cost()), strict=True)
     ]
 
 

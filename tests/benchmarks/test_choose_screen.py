@@ -17,7 +17,8 @@ def test_one_row_a_quantity(pair: ModelPair) -> None:
 def test_recall_counts_the_best_that_stand_in_front() -> None:
     true = torch.arange(100.0)
     assert recall(true, true, 0.05) == 1.0
-    assert recall(-true, true, 0.2) == 0.0
+    assert recall(-true, true, 0.05) == 1.0, "large losses are large effects"
+    assert recall(99 - true, true, 0.2) == 0.0
     nearly = true.clone()
-    nearly[99] = -1.0
+    nearly[99] = 0.0
     assert recall(nearly, true, 0.05) == 0.8

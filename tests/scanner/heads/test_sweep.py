@@ -29,6 +29,7 @@ KEPT = 4
         ("qwen2", ("o_proj",), "none"),
         ("qwen2", ("o_proj",), "nf4"),
         ("gpt2", ("c_attn", "c_proj"), "none"),
+        ("gemma", ("q_proj", "down_proj"), "none"),
     ],
     ids=lambda param: f"{param[0]}-{param[2]}",
 )
@@ -40,7 +41,7 @@ def family_pair(request: pytest.FixtureRequest, tmp_path: Path) -> ModelPair:
 
 
 def intact_of(pair: ModelPair, bridge, sequences) -> IntactRun:  # type: ignore[no-untyped-def]
-    (group,) = group_sequences(list(sequences), KEPT, 1000)
+    (group,) = group_sequences(list(sequences), KEPT, lambda _: True)
     assert group.n_shared == (4 if len(sequences) > 1 else 0)
     return run_intact(bridge, group, KEPT)
 
@@ -121,7 +122,7 @@ def test_a_smaller_budget_makes_more_passes_and_the_same_figures(
         intact = intact_of(pair, bridge, SEQUENCES)
         zeros = Parts(torch.zeros_like(intact.z.shared), torch.zeros_like(intact.z.rest))
         whole = list(sweep_heads(bridge, intact, zeros))
-        monkeypatch.setattr("scanner.heads.sweep.tokens_a_pass", lambda _: intact.group.tokens)
+        monkeypatch.setattr("scanner.heads.sweep.variants_a_pass", lambda *_: 1)
         parts = list(sweep_heads(bridge, intact, zeros))
     assert len(parts) == 4 * len(whole) == 12
     for done in whole:

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given as assume
 from hypothesis import strategies as st
 
-from scanner.heads.many import run_with_heads_replaced
 from scanner.heads.means import head_outputs
+from scanner.heads.together import run_with_heads_replaced
 from scanner.measuring import MetricInputs
 from scanner.metrics import patching
 from scanner.metrics.cumulative_patching import KL, LOG_PROB, ORDERS, chosen_heads, log_spaced_counts, measure

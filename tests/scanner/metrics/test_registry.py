@@ -86,4 +86,5 @@ class TestContract:
     def test_the_same_inputs_give_the_same_values(self, metric: Metric, pair: ModelPair) -> None:
         if metric.measure:
             given = inputs_for(metric, pair, True)
-            assert metric.measure(given) == metric.measure(given)
+            again = replace(given, made={})  # what is made once is paid for once
+            assert metric.measure(replace(given, made={})) == metric.measure(again)

@@ -1,11 +1,12 @@
-"""Many heads replaced at once, one set of heads a row."""
+"""Many heads replaced together, one set of heads a row."""
 
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
 from scanner.capture import Edit, run_with_edit
 from scanner.heads import z_point
-from scanner.heads.variants import tokens_a_pass
+from scanner.heads.budget import variants_a_pass
+from scanner.heads.prompts import GroupShape
 
 
 def run_with_heads_replaced(
@@ -22,7 +23,7 @@ def run_with_heads_replaced(
     Returns:
         Logits [row, kept, vocabulary], and the number of passes.
     """
-    rows_a_pass = max(1, tokens_a_pass(bridge) // ids.shape[1])
+    rows_a_pass = variants_a_pass(bridge, GroupShape(1, 0, ids.shape[1]), kept)
     parts = []
     for first in range(0, len(chosen), rows_a_pass):
         rows = chosen[first : first + rows_a_pass]
