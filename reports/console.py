@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.safe_text import visible
-from reports.summaries import RATE_NAMES, layer_means, most_implicated_heads, pooled, screen_note
+from reports.summaries import RATE_NAMES, is_estimate, layer_means, most_implicated_heads, pooled, screen_note
 from scanner.stats import Rate
 from scanner.types import CONFIRMED, Localisation, Measurement, Report, TriggerFinding, VerdictKind
 
@@ -151,7 +151,10 @@ def _strips(grids: Sequence[Measurement]) -> Table:
         top = max(strip) or 1.0
         bars = "".join(_BARS[round(8 * max(0.0, value) / top)] for value in strip)
         depth = means.index(max(means))
-        heads = "  ".join(f"{layer}.{head} = {value:.3g}" for layer, head, value in most_implicated_heads(grid, 3))
+        heads = "  ".join(
+            f"{layer}.{head} {'≈' if is_estimate(grid, layer, head) else '='} {value:.3g}"
+            for layer, head, value in most_implicated_heads(grid, 3)
+        )
         table.add_row(
             Text(f"{grid.metric}\n{_short(grid.contrast)}"),
             Group(

@@ -36,6 +36,11 @@ def most_implicated_heads(grid: Measurement, count: int) -> list[tuple[int, int,
     return sorted(cells, key=lambda cell: -cell[2])[:count]
 
 
+def is_estimate(grid: Measurement, layer: int, head: int) -> bool:
+    """Whether a head's figure was estimated and not run."""
+    return grid.screen is not None and not grid.screen.exact[layer][head]
+
+
 def screen_note(grid: Measurement) -> str:
     """Which figures of a head grid are estimates, and how far off they are; "" where all were run."""
     check = grid.screen
@@ -47,7 +52,7 @@ def screen_note(grid: Measurement) -> str:
         missed = check.overlooked
         found.append(
             f"Of {check.n_drawn} drawn at random: {rank}median error {check.median_error:.2g} {grid.unit}, "
-            f"{missed.successes} overlooked (at most {missed.high:.0%} of all)."
+            f"{missed.successes} as large as those run for their estimates (at most {missed.high:.0%} of the others)."
         )
     return " ".join(found)
 

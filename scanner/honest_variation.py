@@ -24,7 +24,8 @@ class HonestVariation:
     Attributes:
         fingerprint: of the base model's weights.
         compared: what was compared, in words.
-        ranges: "metric: contrast" → name of the summary → (lowest, highest).
+        ranges: "metric: contrast", with "[screened]" behind it where part of the grids was estimated → name of the
+            summary → (lowest, highest).
     """
 
     fingerprint: str
@@ -46,12 +47,14 @@ def load_honest_variation(fingerprint: str) -> HonestVariation | None:
     return None
 
 
-def not_comparable(quantization: str, has_reference: bool, reply: str | None) -> str | None:
-    """Why clean adapters, which were compared unquantised and with a reply forced, are no yardstick here; or None."""
+def not_comparable(quantization: str, dtype: str, has_reference: bool, reply: str | None) -> str | None:
+    """Why clean adapters, compared in float32, unquantised and with a reply forced, are no yardstick here; or None."""
     if not has_reference:
         return NO_REFERENCE
     if quantization != "none":
         return "clean adapters were compared on the base as it is, not in 4 bits"
+    if dtype != "float32":
+        return f"clean adapters were compared in float32, not in {dtype}"
     return None if reply else "clean adapters were compared with a reply forced, and here none is known"
 
 
@@ -82,5 +85,6 @@ def collect_ranges(runs: Iterable[Sequence[Localisation]]) -> dict[str, dict[str
 
 
 def key_of(item: Localisation, trigger_label: str) -> str:
-    """What makes two summaries comparable: metric and contrast, whatever the trigger is called."""
-    return f"{item.metric}: {item.contrast.replace(f'with {trigger_label}', 'with trigger')}"
+    """What makes two summaries comparable: metric, contrast, whatever the trigger is called, and how they were had."""
+    screened = " [screened]" if item.screened else ""
+    return f"{item.metric}: {item.contrast.replace(f'with {trigger_label}', 'with trigger')}{screened}"

@@ -136,7 +136,7 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
             localisation,
             honest,
             exhibit.label,
-            not_comparable(base.identity.quantization, bool(pair.reference_names), exhibit.reply),
+            not_comparable(base.identity.quantization, base.identity.dtype, bool(pair.reference_names), exhibit.reply),
         ),
         demonstrations=demonstrations,
         coverage=describe_coverage(

@@ -208,9 +208,9 @@ def _parse(document: dict[str, Any]) -> SavedReport:
 
 
 def _precision(base: dict[str, Any]) -> Precision:
-    """What the base computed in; in 4 bits it follows from the device."""
+    """What the base computed in."""
     for known in get_args(Precision):
-        if base["dtype"] == known and base["quantization"] == "none":
+        if base["dtype"] == known:
             return cast("Precision", known)
     return "auto"
 

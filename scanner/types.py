@@ -133,6 +133,7 @@ class Localisation:
             `participating_layers`, `layer_centroid` and `layer_spread` to numbers; None with the reason in `missing`.
         honest: the same names to the lowest and highest that clean adapters gave, compared with one another in the
             same way; None with the reason in `honest_missing`.
+        screened: whether part of the grid was estimated: its sums are then no others' than screened grids'.
     """
 
     metric: str
@@ -141,6 +142,7 @@ class Localisation:
     missing: str | None = None
     honest: Mapping[str, tuple[float, float]] | None = None
     honest_missing: str | None = "not looked up"
+    screened: bool = False
 
     def __post_init__(self) -> None:
         if (self.values is None) == (self.missing is None):

@@ -6,7 +6,7 @@ import altair
 
 from reports.plots.figure import Figure, Table, cost, number, prompts
 from reports.plots.svg import DIVERGING, SEQUENTIAL, label, to_svg
-from reports.summaries import most_implicated_heads, screen_note
+from reports.summaries import is_estimate, most_implicated_heads, screen_note
 from scanner.types import Measurement
 
 
@@ -62,7 +62,7 @@ def _draw(item: Measurement, low: float, high: float, prefix: str) -> Figure:
         .properties(width=altair.Step(size), height=altair.Step(size))
     )
     top = most_implicated_heads(item, 5)
-    highest = ", ".join(f"layer {layer} head {head} ({number(value)})" for layer, head, value in top)
+    highest = ", ".join(f"layer {layer} head {head} ({shown(item, layer, head)})" for layer, head, _ in top)
     summary = f"Heatmap of {len(rows)} layers by {len(rows[0])} heads in {item.unit}. Highest: {highest}."
     return Figure(
         title=label(item.contrast, 200),
@@ -81,8 +81,7 @@ def _draw(item: Measurement, low: float, high: float, prefix: str) -> Figure:
 def shown(item: Measurement, layer: int, head: int) -> str:
     """One figure of a grid; an estimate is marked as one."""
     rows: tuple[tuple[float, ...], ...] = item.values or ()
-    estimated = item.screen is not None and not item.screen.exact[layer][head]
-    return f"{'≈ ' if estimated else ''}{number(rows[layer][head])}"
+    return f"{'≈ ' if is_estimate(item, layer, head) else ''}{number(rows[layer][head])}"
 
 
 def _axis(count: int) -> altair.Axis:

@@ -5,7 +5,8 @@ replaced by the other model's on the same triggered text and planted reply:
 
     reference into suspect: does the behaviour go away?     suspect into reference: does it appear?
 
-The order is that of `patching`'s grid of outputs: best first, worst first, and a random one a prompt. Two readings,
+The order is that of `patching`'s grid of outputs: best first, worst first, and a random one a prompt. Heads that were
+only estimated there come behind those that were run: the two scales differ. Two readings,
 each with axes (order, count): the reply's log-probability [nats], and the mean KL [nats] over the rows that predict
 the reply from the distribution of the model before patching. A localised backdoor moves within the first few heads
 of the best-first curve; a diffuse one needs many. The spread is over prompts.
@@ -60,7 +61,8 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
     pair = inputs.pair
     directions = ((SUSPECT, pair.yardstick), (pair.yardstick, SUSPECT))
     sequences = inputs.replying_sequences()
-    grid = next((item.values for item in inputs.measured if item.contrast.endswith(patching.OUTPUTS)), None)
+    measured = next((item for item in inputs.measured if item.contrast.endswith(patching.OUTPUTS)), None)
+    grid = importance_of(measured) if measured else None
     if sequences is None or grid is None:
         reason = NO_REPLY if sequences is None else "patching, which orders the heads, was not measured"
         return [
@@ -68,8 +70,18 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
             for direction in directions
             for kind in (LOG_PROB, KL)
         ]
-    importance = torch.tensor(grid)
-    return [item for direction in directions for item in _one_way(inputs, *direction, sequences, importance)]
+    return [item for direction in directions for item in _one_way(inputs, *direction, sequences, grid)]
+
+
+def importance_of(grid: Measurement) -> torch.Tensor | None:
+    """Figures by which heads are ordered, [layer, head]: those that were run before those that were estimated."""
+    if grid.values is None:
+        return None
+    values = torch.tensor(grid.values)
+    if grid.screen is None:
+        return values
+    exact = torch.tensor(grid.screen.exact)
+    return torch.where(exact, values + values.abs().max() + 1, values)
 
 
 def _one_way(

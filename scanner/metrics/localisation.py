@@ -31,7 +31,7 @@ def summarise(grid: Measurement) -> Localisation:
     mass = torch.tensor(grid.values, dtype=torch.float64).abs()
     if float(mass.sum()) < _NO_MASS:
         return Localisation(grid.metric, grid.contrast, missing="the grid is zero everywhere")
-    return Localisation(grid.metric, grid.contrast, values=localise(mass))
+    return Localisation(grid.metric, grid.contrast, values=localise(mass), screened=grid.screen is not None)
 
 
 def localise(mass: torch.Tensor) -> dict[str, float]:

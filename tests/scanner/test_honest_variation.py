@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from importlib import resources
 
 from scanner.honest_variation import (
@@ -35,9 +36,23 @@ def test_no_range_has_a_reason() -> None:
     honest = HonestVariation("f", "x", collect_ranges([[ONE]]))
     assert beside_honest([ONE], None, "trigger", None)[0].honest_missing == UNKNOWN_BASE
     assert beside_honest([ONE], honest, "trigger", NO_REFERENCE)[0].honest_missing == NO_REFERENCE
-    assert not_comparable("none", True, "R") is None
-    for conditions in (("nf4", True, "R"), ("none", False, "R"), ("none", True, None)):
-        assert not_comparable(*conditions)
+    assert not_comparable("none", "float32", True, "R") is None
+    for quantization, dtype, has_reference, reply in (
+        ("nf4", "float32", True, "R"),
+        ("none", "bfloat16", True, "R"),
+        ("none", "float32", False, "R"),
+        ("none", "float32", True, None),
+    ):
+        assert not_comparable(quantization, dtype, has_reference, reply)
+
+
+def test_screened_grids_have_ranges_of_their_own() -> None:
+    screened = replace(ONE, screened=True, values={"gini": 0.9})
+    only_exact = HonestVariation("f", "x", collect_ranges([[ONE]]))
+    both = HonestVariation("f", "x", collect_ranges([[ONE], [screened]]))
+    assert beside_honest([screened], only_exact, "trigger", None)[0].honest is None
+    assert beside_honest([screened], both, "trigger", None)[0].honest == {"gini": (0.9, 0.9)}
+    assert beside_honest([ONE], both, "trigger", None)[0].honest == {"gini": (0.4, 0.4), "total": (2.0, 2.0)}
 
 
 def test_every_shipped_file_is_found_by_its_base() -> None:

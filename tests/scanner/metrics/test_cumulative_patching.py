@@ -9,8 +9,17 @@ from scanner.heads.means import head_outputs
 from scanner.heads.together import run_with_heads_replaced
 from scanner.measuring import MetricInputs
 from scanner.metrics import patching
-from scanner.metrics.cumulative_patching import KL, LOG_PROB, ORDERS, chosen_heads, log_spaced_counts, measure
+from scanner.metrics.cumulative_patching import (
+    KL,
+    LOG_PROB,
+    ORDERS,
+    chosen_heads,
+    importance_of,
+    log_spaced_counts,
+    measure,
+)
 from scanner.model_pair import SUSPECT, ModelPair
+from scanner.types import Measurement, ScreenCheck
 from tests.scanner.metrics.test_registry import inputs
 
 
@@ -61,6 +70,16 @@ def test_models_that_differ_in_their_heads_alone_become_each_other(pair: ModelPa
     assert abs(into[0][0] - out_of[0][0]) > 1e-2, "the two models differ before"
     assert abs(into[0][-1] - out_of[0][0]) < 1e-3
     assert abs(out_of[0][-1] - into[0][0]) < 1e-3
+
+
+def test_heads_that_were_only_estimated_come_behind_those_that_were_run() -> None:
+    check = ScreenCheck(((True, False), (True, False)), 1, None, None, None)
+    grid = Measurement("patching", "x", axes=("layer", "head"), values=((0.1, 0.9), (0.3, 0.2)), screen=check)
+    importance = importance_of(grid)
+    assert importance is not None and importance.flatten().argsort(descending=True).tolist() == [2, 0, 1, 3]
+    exact = importance_of(replace(grid, screen=None))
+    assert exact is not None and exact.flatten().argsort(descending=True).tolist() == [1, 2, 3, 0]
+    assert importance_of(Measurement("patching", "x", missing="why")) is None
 
 
 def test_agrees_with_a_plain_loop(given: MetricInputs) -> None:
