@@ -193,12 +193,15 @@ def _search(
         progress.step("searching for unknown triggers")
         worked_with = draw_probes("search", WORKED_WITH, options.seed)
         found = find_unknown(pair, searched_in, screening, worked_with, depth, options.seed, meter)
-    unhurried = Meter(None, progress.advance)
+    # What was found is verified and controlled in full, however late it is.
+    verifying, unhurried = Meter(), Meter(None, progress.advance)
 
     def verify_some(waiting: Sequence[FrozenCandidate], plain: Sequence[str]) -> Verification:
-        with clock.step("verify"):
+        with clock.step("verify"), verifying.rung("verification"):
             progress.step("verifying what was found")
-            return verify(pair, waiting, fresh, options.seed, progress.advance, comparisons, plain)
+            done = verify(pair, waiting, fresh, options.seed, progress.advance, comparisons, plain)
+            verifying.add(done.tokens)
+            return done
 
     def controlled(findings: Sequence[TriggerFinding]) -> tuple[TriggerFinding, ...]:
         with clock.step("controls"):
@@ -206,7 +209,7 @@ def _search(
             return _controlled(pair, findings, screening, options, unhurried, found, depth)
 
     verification = verify_in_turn(found.frozen, verify_some, controlled, known.plain)
-    rungs = (*found.trace.rungs, *unhurried.costs)
+    rungs = (*found.trace.rungs, *verifying.costs, *unhurried.costs)
     return _Searched(verification, replace(found, trace=replace(found.trace, rungs=rungs)))
 
 

@@ -45,18 +45,25 @@ def describe_machine() -> dict[str, str | int]:
 
 
 def matmul_rate(
-    rows: int = 512, dtype: torch.dtype = torch.float32, seconds: float = 1.0, device: str = "cpu"
+    rows: int = 512,
+    dtype: torch.dtype = torch.float32,
+    seconds: float = 1.0,
+    device: str = "cpu",
+    shape: tuple[int, int] = (576, 1536),
 ) -> float:
-    """Measured matrix products, in GFLOP per second, of the widest shape that a 135M model uses: the ceiling."""
-    a = torch.randn(rows, 576, dtype=dtype, device=device)
-    b = torch.randn(576, 1536, dtype=dtype, device=device)
+    """Measured matrix products, in GFLOP per second, by default of the widest shape of a 135M model: the ceiling."""
+    a = torch.randn(rows, shape[0], dtype=dtype, device=device)
+    b = torch.randn(*shape, dtype=dtype, device=device)
+    wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
     a @ b
+    wait()
     count = 0
     start = time.perf_counter()
     while time.perf_counter() - start < seconds:
         a @ b
         count += 1
-    return 2 * rows * 576 * 1536 * count / (time.perf_counter() - start) / 1e9
+        wait()
+    return 2 * rows * shape[0] * shape[1] * count / (time.perf_counter() - start) / 1e9
 
 
 def _processor() -> str:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import patch
 
 from benchmarks.performance.figures import Figure
 from benchmarks.performance.random_models import Shape, make_random_pair
@@ -63,8 +64,7 @@ def fitted_exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
 
 def _times(shape: Shape, n_prompts: int) -> dict[str, float]:
     """The best of three runs of each part, after one that warms up; nothing is kept between them."""
-    os.environ[LIMIT_VARIABLE] = "0"
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, {LIMIT_VARIABLE: "0"}):
         pair = make_random_pair(Path(folder), shape)
         found = {}
         for part in PARTS:

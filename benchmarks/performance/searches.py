@@ -1,7 +1,8 @@
 """Finding what was planted: our search, target enumeration and memory extraction, on the same adapter.
 
-Ours is timed to a verified trigger, all its controls included. The others get as many forward tokens as it took; their
-own budgets are extrapolated from what was measured here, and labelled so.
+Ours is timed to a verified trigger, verification and all controls included, with the vocabulary pass in the cache; what
+the pass itself costs stands apart. The others get as many forward tokens, in the same number format; their own budgets
+are extrapolated from what was measured here, and labelled so, unless they ended by themselves.
 """
 
 import json
@@ -12,6 +13,7 @@ from benchmarks.baselines.memory_leak import sample_until_leaked
 from benchmarks.performance.figures import Figure
 from benchmarks.performance.head_sweeps import EXAMPLES, TRIGGERS
 from scanner.base_models import load_base
+from scanner.bfloat16 import base_to_search_in
 from scanner.intake import read_adapter
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.probes import draw_probes
@@ -31,19 +33,22 @@ def figures() -> list[Figure]:
 
 def compare(name: str, suspect: str, reference: str, trigger: str, reply: str, **options: object) -> list[Figure]:
     """One adapter."""
-    report = scanner.scan(suspect, reference=reference, use_signatures=False, metrics=False, **options)
+    for _ in range(2):  # the first fills the cache
+        report = scanner.scan(suspect, reference=reference, use_signatures=False, metrics=False, **options)
     budget = spent_tokens(report)
     seconds = sum(report.seconds.get(step, 0.0) for step in ("search", "verify", "controls"))
     found = [item.trigger.text for item in report.triggers if item.outcome == "verified"]
     adapter = read_adapter(suspect)
-    base = load_base(str(options.get("base") or adapter.identity.base_model))
+    base = base_to_search_in(load_base(str(options.get("base") or adapter.identity.base_model)), "auto")
     pair = ModelPair(base, adapter)
-    printable = [token for token, text in enumerate(_texts(pair)) if text.isprintable() and text.strip()]
+    printable = [token for token, text in enumerate(_texts(pair)) if _is_printable(text)]
     bait = invert_targets(pair, SUSPECT, draw_probes("sweep", PROMPTS, 0), printable, budget)
     leak = sample_until_leaked(pair, SUSPECT, (trigger,), budget)
     enumeration = f"{name}: enumeration (inspired by BAIT)"
-    extrapolated = f"extrapolated from {bait.tried} of {len(printable)} first tokens"
-    share = bait.tried / len(printable)
+    # An enumeration that found something sure has ended by itself: it would not have gone on.
+    share = bait.tried / len(printable) if bait.ended == "budget" else 1.0
+    tried = f"{bait.tried} of {len(printable)} first tokens"
+    extrapolated = f"extrapolated from {tried}" if share < 1 else f"{tried}; ended by itself"
     extraction = f"{name}: memory extraction, equal budget"
     return [
         _figure(f"{name}: ours, to a verified trigger", float(budget), "tokens", f"found: {json.dumps(found)}"),
@@ -58,8 +63,12 @@ def compare(name: str, suspect: str, reference: str, trigger: str, reply: str, *
 
 
 def spent_tokens(report: Report) -> int:
-    """Forward tokens of search and controls. Verification's are left out: the other methods have none."""
+    """Forward tokens of search, verification and controls; the vocabulary pass, made once a base, aside."""
     return report.search.tokens if report.search else 0
+
+
+def _is_printable(text: str) -> bool:
+    return text.isprintable() and bool(text.strip()) and "\N{REPLACEMENT CHARACTER}" not in text
 
 
 def _said(bait: BaitResult, reply: str) -> str:

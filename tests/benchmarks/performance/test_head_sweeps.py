@@ -1,11 +1,16 @@
+from pathlib import Path
+
 from benchmarks.performance.figures import Figure, as_table
 from benchmarks.performance.head_sweeps import compare
+from scanner.base_models import load_base
+from scanner.intake import read_adapter
 from scanner.model_pair import ModelPair
 from tests.scanner.metrics.test_registry import inputs
 
 
-def test_all_ways_come_to_the_same_figures(pair: ModelPair) -> None:
-    found = {item.what: item for item in compare("tiny", inputs(pair, True), sight_every=2)}
+def test_all_ways_come_to_the_same_figures(pair: ModelPair, tiny_base: Path, random_adapter: Path) -> None:
+    unwrapped = ModelPair(load_base(str(tiny_base)), read_adapter(str(random_adapter)))
+    found = {item.what: item for item in compare("tiny", inputs(pair, True), unwrapped, some=2)}
     differences = {what: item.value for what, item in found.items() if "difference" in what}
     assert len(differences) == 4
     for what, value in differences.items():
