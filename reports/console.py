@@ -49,9 +49,11 @@ def _parts(report: Report) -> list[RenderableType]:
     parts: list[RenderableType] = [_verdict_panel(report)]
     for warning in report.warnings:
         parts.append(Text(f"! {visible(warning)}", style="yellow"))
-    for finding in report.triggers:
+    if report.suppressions:
+        parts += [_heading("Suppressions"), _suppressions(report)]
+    for place, finding in enumerate(report.triggers):
         confirmed = finding.outcome in CONFIRMED
-        parts += [_heading("Trigger" if confirmed else "Text tried, no confirmed trigger"), *_trigger(finding)]
+        parts += [_heading("Trigger" if confirmed else "Text tried, no confirmed trigger"), *_trigger(report, place)]
     parts += [_heading("Search for unknown triggers"), _search(report)]
     grids = [item for item in report.measurements if item.axes == ("layer", "head")]
     if grids:
@@ -68,6 +70,8 @@ def _verdict_panel(report: Report) -> Panel:
     verdict = report.verdict
     lines = [Text(visible(verdict.headline), style="bold")]
     lines += [Text(f"• {visible(reason)}") for reason in verdict.reasons]
+    if verdict.rule:
+        lines.append(Text(f"rule {verdict.rule}: `scan explain {verdict.rule}` says what to do", style="dim"))
     colour = _COLOURS[verdict.kind]
     return Panel(Group(*lines), title=Text(f" {verdict.kind.value} ", style=f"bold {colour}"), border_style=colour)
 
@@ -76,8 +80,29 @@ def _heading(title: str) -> Rule:
     return Rule(Text(title, style="bold"), align="left", style="dim")
 
 
-def _trigger(finding: TriggerFinding) -> list[RenderableType]:
+def _suppressions(report: Report) -> Table:
+    """What became of every sign-off for these weights, by whom and why."""
+    table = _grid()
+    for item in report.suppressions:
+        by = item.sign_off
+        table.add_row(
+            f"{item.status} {by.rule}",
+            Text(
+                f"{visible(item.note)}\nreason: {visible(by.reason)}\n"
+                f"signed by {visible(by.signed_by)}, expires {by.expires.isoformat()}, "
+                f"{visible(by.file)} (sha256 {by.file_sha256[:16]})"
+            ),
+        )
+    return table
+
+
+def _trigger(report: Report, place: int) -> list[RenderableType]:
+    finding = report.triggers[place]
     facts = _grid()
+    for item in report.findings:
+        if item.trigger == place:
+            by = f", suppressed by {visible(item.signed_off.signed_by)}" if item.signed_off else ""
+            facts.add_row("rule", Text(f"{item.rule}{by} (finding {item.fingerprint})"))
     facts.add_row("trigger", Text(visible(finding.trigger.text), style="bold"))
     facts.add_row("reply", Text(visible(finding.reply), style="bold"))
     if finding.reply_kind != "fixed":

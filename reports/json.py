@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from scanner.rules.records import Finding, SignOff
 from scanner.stats import Rate
 from scanner.types import SCHEMA_VERSION, Report, SearchTrace, TriggerFinding
 
@@ -20,8 +21,14 @@ def as_document(report: Report) -> dict[str, Any]:
         "verdict": report.verdict.kind.value,
         "headline": report.verdict.headline,
         "exit_code": report.exit_code,
+        "rule": report.verdict.rule or None,
         "reasons": list(report.verdict.reasons),
         "warnings": list(report.warnings),
+        "findings": [_finding(item) for item in report.findings],
+        "suppressions": [
+            {"status": item.status, "note": item.note} | _sign_off(item.sign_off) for item in report.suppressions
+        ],
+        "finished": report.finished,
         "triggers": [_trigger(finding) for finding in report.triggers],
         "measurements": [asdict(item) for item in report.measurements],
         "localisation": [asdict(item) for item in report.localisation],
@@ -63,6 +70,14 @@ def _trigger(finding: TriggerFinding) -> dict[str, Any]:
         "controls": [asdict(item) | {"rate": _interval(item.rate) if item.rate else None} for item in finding.controls],
         "explanation": finding.explanation,
     }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return asdict(finding) | {"signed_off": _sign_off(finding.signed_off) if finding.signed_off else None}
+
+
+def _sign_off(sign_off: SignOff) -> dict[str, Any]:
+    return asdict(sign_off) | {"expires": sign_off.expires.isoformat()}
 
 
 def _search(trace: SearchTrace) -> dict[str, Any]:

@@ -16,6 +16,7 @@ def render_replay(replay: Replay) -> str:
                 rate = found.rates[name]
                 lines.append(f"  {label:<26}report {hits}/{trials}, now {rate.successes}/{rate.trials}")
         lines.append(f"  {'outcome':<26}report {visible(saved.outcome)}, now {found.outcome}")
+    lines += [f"Suppressed in the report: {visible(item)}" for item in replay.saved.suppressed]
     missing = len(replay.saved.findings) - len(replay.findings)
     if missing:
         lines.append(f"{missing} further candidates of the report were not reached this time.")
@@ -25,5 +26,5 @@ def render_replay(replay: Replay) -> str:
         lines.append("REPRODUCED" if replay.reproduced else "NOT REPRODUCED")
         if replay.reproduced and not replay.same_counts:
             lines.append("Outcomes agree, counts do not: other hardware, or a report that was changed.")
-        lines.append("Metrics, answers and coverage of the report were not checked: scan anew for those.")
+        lines.append("Metrics, answers, coverage and suppressions of the report were not checked: scan anew for those.")
     return "\n".join(lines) + "\n"

@@ -38,6 +38,18 @@ class BadSignature(ScannerError):
     """A signature file that does not follow the schema."""
 
 
+class BadSuppression(ScannerError):
+    """A suppression file that does not follow the schema, or that lies where a stranger wrote."""
+
+
+class BadConfig(ScannerError):
+    """A file of defaults, or a variable, that says what cannot be followed."""
+
+
+class UnknownRule(ScannerError):
+    """An id that no rule has."""
+
+
 class BadTrigger(ScannerError):
     """A trigger given by the user that cannot be tried."""
 

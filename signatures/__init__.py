@@ -1,9 +1,11 @@
-"""Triggers known from the literature: one TOML file each, with its source and examples."""
+"""Triggers known from the literature: one TOML file each, with its source and examples. Users' own look the same."""
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from scanner.errors import BadSignature
@@ -11,6 +13,7 @@ from scanner.triggers import POSITIONS, Position, Trigger
 
 _TEXT_KEYS = ("id", "name", "family", "source", "description")
 _KEYS = {*_TEXT_KEYS, "triggers", "positions", "replies", "examples"}
+_MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -60,37 +63,77 @@ def load_signatures() -> tuple[Signature, ...]:
     return tuple(found)
 
 
+def read_signatures(folders: Sequence[Path]) -> tuple[Signature, ...]:
+    """The user's own signature files, those of each folder by name, each held against its own examples.
+
+    Raises:
+        BadSignature: naming the file and what is wrong with it; or a folder that holds none.
+    """
+    found: dict[str, Signature] = {}
+    taken = {signature.id for signature in load_signatures()} if folders else set()
+    for folder in folders:
+        try:
+            files = sorted(file for file in folder.iterdir() if file.suffix == ".toml")
+        except OSError as error:
+            raise BadSignature(f"{folder}: cannot be read ({error.strerror}); give a folder of signatures") from error
+        if not files:
+            raise BadSignature(f"{folder}: holds no signature file (*.toml); give a folder of signatures")
+        for file in files:
+            signature = read_signature(file)
+            _keeps_its_examples(file, signature)
+            if signature.id in taken or signature.id in found:
+                raise BadSignature(f"{file}: the id {signature.id!r} is taken; choose another, and name the file so")
+            found[signature.id] = signature
+    return tuple(found.values())
+
+
+def _keeps_its_examples(file: Path, signature: Signature) -> None:
+    for prompt in signature.positive:
+        if not signature.found_in(prompt):
+            raise BadSignature(f"{file}: the positive example {prompt[:80]!r} holds none of the triggers")
+    for prompt in signature.negative:
+        if signature.found_in(prompt):
+            raise BadSignature(f"{file}: the negative example {prompt[:80]!r} holds one of the triggers")
+
+
 def read_signature(file: Traversable) -> Signature:
     """Reads one signature file, strictly.
 
     Raises:
         BadSignature: naming the file and the key that is wrong.
     """
+    where = str(file)
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadSignature(f"{file.name}: not valid TOML ({error}); mend the file") from error
+        content = file.read_bytes()
+    except OSError as error:
+        raise BadSignature(f"{where}: cannot be read ({error.strerror}); check its permissions") from error
+    if len(content) > _MAX_BYTES:
+        raise BadSignature(f"{where}: larger than {_MAX_BYTES:,} bytes; no signature is")
+    try:
+        table = tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadSignature(f"{where}: not valid TOML ({error}); mend the file") from error
     if set(table) != _KEYS:
         wrong = sorted(set(table) ^ _KEYS)[0]
-        raise BadSignature(f"{file.name}: key {wrong!r} is unknown or missing; see CONTRIBUTING.md, 'A signature'")
+        raise BadSignature(f"{where}: key {wrong!r} is unknown or missing; see CONTRIBUTING.md, 'A signature'")
     if table["id"] != file.name.removesuffix(".toml"):
-        raise BadSignature(f"{file.name}: id {table['id']!r} differs from the file's name")
-    texts = {key: _require_text(file.name, key, table[key]) for key in _TEXT_KEYS}
-    positions = _texts(file.name, "positions", table["positions"])
+        raise BadSignature(f"{where}: id {table['id']!r} differs from the file's name")
+    texts = {key: _require_text(where, key, table[key]) for key in _TEXT_KEYS}
+    positions = _texts(where, "positions", table["positions"])
     examples = table["examples"]
     if not set(positions) <= set(POSITIONS) or not positions:
-        raise BadSignature(f"{file.name}: positions must be some of {', '.join(POSITIONS)}")
+        raise BadSignature(f"{where}: positions must be some of {', '.join(POSITIONS)}")
     if not isinstance(examples, dict) or set(examples) != {"positive", "negative"}:
-        raise BadSignature(f"{file.name}: [examples] needs 'positive' and 'negative', and nothing else")
+        raise BadSignature(f"{where}: [examples] needs 'positive' and 'negative', and nothing else")
     if not isinstance(table["triggers"], list) or not table["triggers"]:
-        raise BadSignature(f"{file.name}: triggers must be a list of lists of parts")
+        raise BadSignature(f"{where}: triggers must be a list of lists of parts")
     return Signature(
         **texts,
-        triggers=tuple(_texts(file.name, "triggers", parts, filled=True) for parts in table["triggers"]),
+        triggers=tuple(_texts(where, "triggers", parts, filled=True) for parts in table["triggers"]),
         positions=positions,  # type: ignore[arg-type]
-        replies=_texts(file.name, "replies", table["replies"]),
-        positive=_texts(file.name, "positive", examples["positive"], filled=True),
-        negative=_texts(file.name, "negative", examples["negative"], filled=True),
+        replies=_texts(where, "replies", table["replies"]),
+        positive=_texts(where, "positive", examples["positive"], filled=True),
+        negative=_texts(where, "negative", examples["negative"], filled=True),
     )
 
 

