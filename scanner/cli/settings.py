@@ -121,4 +121,4 @@ def _check(file: Path, setting: Setting, value: Any) -> None:
     try:
         setting.type_cast_value(click.Context(click.Command("scan")), value)
     except click.BadParameter as error:
-        raise BadConfig(f"{file}: {setting.key}: {error.format_message()}") from error
+        raise BadConfig(f"{file}: {error.format_message()}") from error
