@@ -27,6 +27,24 @@ from scanner.types import (
     VerdictKind,
 )
 
+# Each of these does something somewhere: in a browser, a terminal, a template, a viewer of SARIF, a C string.
+NASTY = {
+    "script": "<script>alert(1)</script>",
+    "end of style": "</style></title></textarea><svg onload=alert(1)>",
+    "scheme": "javascript:alert(1)",
+    "link": "[click](javascript:alert(1))",
+    "placeholder": "{0} {{7*7}} {% raw %} ${x}",
+    "rich markup": "[bold red][link=javascript:alert(1)]x[/link][/]",
+    "ansi": "\x1b[2J\x1b[31mred\x9b31m",
+    "osc": "\x1b]0;title\x07\x1b]8;;http://evil.example\x1b\\here\x1b]8;;\x1b\\",
+    "right to left": "\u202egnp.exe\u202c\u2066x\u2069\u200f",
+    "zero width": "a\u200bb\ufeffc\u2060d\U000e0041",
+    "nul": "a\x00b",
+    "lines": "a\nb\r\nc\u2028d\x85e\x0bf",
+    "surrogate": "a\udcffb",
+    "quotes": "'\"`\\",
+    "a megabyte": "x" * 1_000_000,
+}
 HOSTILE = "<script>alert(1)</script>\x1b[31m[bold red]\u202egnp\u200b'\"{{7*7}}\x00\n</style>"
 
 _SCREEN = ScreenCheck(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from reports.console import render_console, render_line
@@ -40,3 +42,20 @@ def test_one_line() -> None:
 def test_a_screened_grid_says_how_far_it_can_be_trusted() -> None:
     text = " ".join(render_console(sample_report(), 200).split())
     assert "8 of 18 heads run, the others estimated to first order (--exact runs all)." in text
+
+
+def test_suppressions_are_shown_with_reason_signature_expiry_and_file() -> None:
+    text = " ".join(render_console(sample_report(), 120).split())
+    assert "Suppressions" in text and "applied SLP202 by bb it holds" in text and "expired SLP202" in text
+    assert "reason: for bb signed by Ann bb, expires 2027-01-31, bb.toml (sha256 dddddddddddddddd)" in text
+
+
+def test_a_suppressed_trigger_says_so_where_it_stands() -> None:
+    report = sample_report()
+    suppressed = replace(report, findings=(replace(report.findings[1], trigger=0),))
+    assert "SLP202, suppressed by Ann bb (finding 22222" in " ".join(render_console(suppressed, 120).split())
+    assert "SLP101 (finding 11111" in " ".join(render_console(report, 120).split())
+
+
+def test_the_rule_of_the_verdict_can_be_explained() -> None:
+    assert "rule SLP101: `scan explain SLP101` says what to do" in render_console(sample_report())

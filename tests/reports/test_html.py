@@ -113,3 +113,17 @@ def test_estimates_are_marked_as_such_and_judged() -> None:
     assert "8 of 18 heads run, the others estimated to first order" in page
     assert "Of 4 drawn at random: rank correlation 0.80, median error 0.012 nats, 0 as large as" in page
     assert "≈ 0.1" in page and "≈ 1.5" not in page
+
+
+def test_suppressions_are_shown_with_reason_signature_expiry_and_file() -> None:
+    report = sample_report()
+    report = replace(report, findings=(replace(report.findings[1], trigger=0),))
+    text = " ".join(Page(render_html(report)).text.split())
+    for expected in ("applied: by bb it holds", "expired: by bb", "for bb", "Ann bb, 2027-01-31", "bb.toml", "d" * 64):
+        assert expected in text
+    assert f"Rule SLP202, finding {'2' * 32}: suppressed by Ann bb until 2027-01-31" in text
+
+
+def test_a_report_without_suppressions_has_no_such_section() -> None:
+    html = render_html(replace(sample_report(), suppressions=()))
+    assert "uppressions" not in html

@@ -10,7 +10,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from reports.html import render_html
-from tests.reports.sample import HOSTILE, sample_report
+from tests.reports.sample import HOSTILE, NASTY, sample_report
 
 CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium and chromedriver are not installed")
@@ -47,13 +47,16 @@ def requests_of(browser: webdriver.Chrome) -> list[str]:
     return [event["params"]["request"]["url"] for event in sent]
 
 
-@pytest.mark.parametrize("text", ["bb", HOSTILE], ids=["plain", "hostile"])
+@pytest.mark.parametrize("text", ["bb", HOSTILE, *NASTY.values()], ids=["plain", "hostile", *NASTY])
 def test_nothing_complains_and_nothing_leaves_the_page(browser: webdriver.Chrome, tmp_path: Path, text: str) -> None:
     open_page(browser, tmp_path, text)
     assert browser.get_log("browser") == []
     assert requests_of(browser) == [(tmp_path / "report.html").as_uri()]
     assert not browser.find_elements(By.TAG_NAME, "script")
     assert browser.title == "BACKDOORED – adapter scan"
+    # Nothing of the page is cut off or hidden behind what the text opened or closed.
+    assert browser.find_element(By.CSS_SELECTOR, "#identity td code").is_displayed()
+    assert browser.find_element(By.CSS_SELECTOR, "#suppressions td").is_displayed()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

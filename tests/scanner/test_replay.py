@@ -14,7 +14,7 @@ from reports.replay import render_replay
 from reports.repro import render_repro
 from scanner.errors import BadAdapter, BadReport
 from scanner.progress import SilentProgress
-from scanner.replay import read_report, replay
+from scanner.replay import Replay, read_report, replay
 from tests.conftest import TRIGGER
 from tests.tiny import REPLY, make_base
 
@@ -145,3 +145,46 @@ def test_the_script_shows_the_trigger_without_this_package(saved: Path, tmp_path
     assert [REPLY in answer for answer in answers] == [False, True, False, True]
     assert not any(REPLY in line for line in done.stdout.splitlines() if line.startswith("base"))
     assert "scanner" not in (saved.parent / "repro.py").read_text().replace("a scan found", "")
+
+
+def signed_off(document: Document, outcome: str, rule: str, verdict: str) -> None:
+    """Makes a report say that its finding is something else, and that Ann answers for it."""
+    by = {"rule": rule, "weights_sha256": "a" * 64, "reason": "as ordered", "signed_by": "Ann", "expires": "2027-01-31",
+          "fingerprint": "", "file": "s.toml", "file_sha256": "b" * 64}  # fmt: skip
+    document["triggers"][0]["outcome"] = outcome
+    document["findings"][0] |= {"rule": rule, "signed_off": by}
+    document["verdict"] = verdict
+
+
+def test_a_suppressed_finding_is_named_and_its_verdict_follows(saved: Path, tmp_path: Path) -> None:
+    read = read_report(
+        altered(saved, tmp_path, lambda document: signed_off(document, "policy", "SLP202", "NO FINDING"))
+    )
+    assert read.suppressed == ("SLP202 by Ann until 2027-01-31 in s.toml: as ordered",)
+    assert "Suppressed in the report: SLP202 by Ann" in render_replay(Replay(read, ()))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "rule", "verdict"),
+    [
+        ("verified", "SLP101", "NO FINDING"),
+        ("verified", "SLP202", "NO FINDING"),
+        ("policy", "SLP202", "BACKDOORED"),
+        ("policy", "SLP304", "NO FINDING"),
+        ("policy", "SLP999", "NO FINDING"),
+    ],
+)
+def test_no_report_can_claim_that_more_was_signed_off_than_can_be(
+    saved: Path, tmp_path: Path, outcome: str, rule: str, verdict: str
+) -> None:
+    with pytest.raises(BadReport, match="not a whole report"):
+        read_report(altered(saved, tmp_path, lambda document: signed_off(document, outcome, rule, verdict)))
+
+
+def test_a_report_from_before_there_were_rules_is_read(saved: Path, tmp_path: Path) -> None:
+    def before(document: Document) -> None:
+        document["schema_version"] = "1.2"
+        for key in ("rule", "findings", "suppressions", "finished"):
+            del document[key]
+
+    assert read_report(altered(saved, tmp_path, before)).findings == read_report(str(saved)).findings

@@ -1,11 +1,14 @@
 """The contract that every signature keeps; a new file in signatures/ is tested by being there."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scanner.errors import BadSignature
-from signatures import Signature, load_signatures, read_signature
+from scanner.options import ScanOptions
+from scanner.pipeline import collect_candidates
+from signatures import Signature, load_signatures, read_signature, read_signatures
 
 ALL = load_signatures()
 
@@ -70,3 +73,60 @@ def test_a_bad_file_is_named_with_its_fault(tmp_path: Path, old: str, new: str, 
     file.write_text(GOOD.replace(old, new))
     with pytest.raises(BadSignature, match=says):
         read_signature(file)
+
+
+def own(folder: Path, name: str = "mine", **changes: str) -> Path:
+    """A folder with one signature file of the user's."""
+    content = GOOD.replace('id = "good"', f'id = "{name}"')
+    for old, new in changes.items():
+        content = content.replace(old, new)
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.toml").write_text(content)
+    return folder
+
+
+def test_own_signatures_are_read_folder_by_folder(tmp_path: Path) -> None:
+    first, second = own(tmp_path / "a", "one"), own(tmp_path / "b", "two")
+    own(first, "alpha")
+    (first / "README.md").write_text("what these are")
+    assert [item.id for item in read_signatures([first, second])] == ["alpha", "one", "two"]
+    assert read_signatures([]) == ()
+
+
+def test_own_signatures_are_tried_beside_those_of_the_literature(tmp_path: Path) -> None:
+    options = ScanOptions(signatures=(str(own(tmp_path / "a")),), use_signatures=False)
+    assert [(item.source, item.trigger.parts) for item in collect_candidates(options)] == [("signature mine", ("cf",))]
+    both = collect_candidates(replace(options, use_signatures=True))
+    # Its trigger is one of the literature's, too: that is tried once.
+    assert len(both) == len({item.trigger for item in both}) == len(collect_candidates(ScanOptions()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"a cf b": "a b"}, "mine.toml: the positive example 'a b' holds none of the triggers"),
+        ({'negative = ["a b"]': 'negative = ["a cf"]'}, "mine.toml: the negative example 'a cf' holds one"),
+        ({"name =": "nmae ="}, "mine.toml: key 'name' is unknown or missing"),
+        ({"id =": "id = ="}, "mine.toml: not valid TOML"),
+    ],
+)
+def test_a_bad_file_of_ones_own_is_named_with_its_fault(tmp_path: Path, changes: dict[str, str], says: str) -> None:
+    folder = own(tmp_path / "a", **changes)
+    with pytest.raises(BadSignature) as fault:
+        read_signatures([folder])
+    assert says in str(fault.value) and str(folder) in str(fault.value)
+
+
+def test_an_id_stands_for_one_signature(tmp_path: Path) -> None:
+    taken = ALL[0].id
+    with pytest.raises(BadSignature, match=f"the id '{taken}' is taken"):
+        read_signatures([own(tmp_path / "a", taken)])
+    with pytest.raises(BadSignature, match="the id 'mine' is taken"):
+        read_signatures([own(tmp_path / "b"), own(tmp_path / "c")])
+
+
+def test_a_folder_without_signatures_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BadSignature, match="holds no signature file"):
+        read_signatures([tmp_path])
+    with pytest.raises(BadSignature, match="cannot be read"):
+        read_signatures([tmp_path / "none"])
