@@ -17,7 +17,7 @@ def scan(suspect: Location, reference: Location | Sequence[Location] | None = No
         suspect: a folder, or a hub name `user/adapter[@revision]`.
         reference: one or more clean adapters to compare with.
         options: the fields of `scanner.options.ScanOptions`: base, trigger, use_signatures, quantize, device, seed,
-            sweep_prompts.
+            sweep_prompts, signatures, suppressions ...
 
     Raises:
         scanner.errors.ScannerError: bad input, in one line.

@@ -1,4 +1,4 @@
-"""The commands, files and options that README and docs show: run where that is quick, else read by the CLI's own parser."""
+"""Commands, files and options in README and docs: run where that is quick, else read by the CLI's own parser."""
 
 import re
 import shlex
@@ -24,6 +24,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 PROGRAMS = ("scan", "scan-train", "make", "python")
 # Quick, offline and harmless: these are run as they stand.
 RUN = ("scan rules", "scan explain", "scan signatures", "scan completion", "scan-train list")
+_RUN_KEYS = ("run", "script", "before_script", "entry")
 _OPERATORS = {";", "&&", "||", "|", ">", "<", "&", "(", ")"}
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 
@@ -50,18 +51,24 @@ def _blocks() -> list[Block]:
 def _lines(block: Block) -> list[str]:
     """Lines that a shell would run: those of the block, or the texts in a YAML file."""
     if block.language == "yaml":
-        return [line for text in _texts(yaml.safe_load(block.text)) for line in text.splitlines()]
+        return [line for text in _run_by(yaml.safe_load(block.text)) for line in text.splitlines()]
     if block.language in ("", "sh", "bash"):
         return block.text.replace("\\\n", " ").splitlines()
     return []
 
 
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [text for item in value.values() for text in _texts(item)]
+def _run_by(value: Any) -> list[str]:
+    """The texts that a service's file hands to a shell."""
     if isinstance(value, list):
-        return [text for item in value for text in _texts(item)]
-    return [value] if isinstance(value, str) else []
+        return [text for item in value for text in _run_by(item)]
+    if not isinstance(value, dict):
+        return []
+    handed = [item for key, items in value.items() if key in _RUN_KEYS for item in _listed(items)]
+    return handed + [text for item in value.values() for text in _run_by(item)]
+
+
+def _listed(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
 def _words(line: str) -> list[str]:

@@ -51,6 +51,8 @@ def _exit_code(command: click.Command, name: str, arguments: Sequence[str] | Non
 
 def _usage_fault(error: click.ClickException) -> str:
     """What click says of wrong usage, safe to show: it repeats what was typed."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
     context = getattr(error, "ctx", None)
     usage = f"{context.get_usage()}\n" if context else ""
     return f"{usage}Error: {visible(error.format_message(), limit=600)}"

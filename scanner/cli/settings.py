@@ -61,10 +61,10 @@ class CommandWithDefaults(click.Command):
         return super().parse_args(ctx, args)
 
     def _defaults(self, ctx: click.Context, given: Mapping[str, Any]) -> dict[str, Any]:
-        adapters = [item for item in (given.get("suspect"), *(given.get("references") or ())) if isinstance(item, str)]
         settings = [item for item in self.params if isinstance(item, Setting)]
-        config = next((item for item in settings if item.name == "config_file"), None)
-        named = given.get("config_file") or (config.resolve_envvar_value(ctx) if config else None)
+        told = {item.name: given.get(str(item.name)) or item.value_from_envvar(ctx) for item in settings}
+        adapters = [item for item in (given.get("suspect"), *(told.get("references") or ())) if isinstance(item, str)]
+        named = told.get("config_file")
         if isinstance(named, str):
             refuse_inside(named, adapters)
             return read_defaults(Path(named), settings)

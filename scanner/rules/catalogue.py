@@ -59,6 +59,16 @@ RULES = (
         may_be_signed_off=True,
     ),
     Rule(
+        "SLP205",
+        "backdoor-like-features",
+        "warning",
+        "The calibrated score is one that few clean adapters reach.",
+        "No trigger was found that would show it. The score compares with the clean adapters that it was fitted on; an "
+        "adapter made in another way can score high and be honest.",
+        "Do not load it where it matters. Scan again with a reference of the same recipe and --depth deep.",
+        may_be_signed_off=True,
+    ),
+    Rule(
         "SLP301",
         "declared-policy",
         "note",

