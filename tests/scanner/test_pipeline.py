@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from importlib import resources
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 
 import scanner
 from reports.json import as_document, render_json
-from scanner.errors import BadTrigger, ScannerError
+from scanner.errors import BadConfig, BadTrigger, ScannerError
+from scanner.intake import read_adapter
+from scanner.replay import read_report
 from scanner.types import VOCABULARY_RUNG, Report, VerdictKind
 from tests.conftest import ANGEL, TRIGGER
 from tests.tiny import BASE_NAME, REPLY, make_adapter, make_base
@@ -99,7 +102,7 @@ def test_what_is_kept_in_the_cache_changes_nothing_but_the_times(
     cold, warm = (as_document(scan(angel_adapter, honest_adapter, base=tiny_base, **UNKNOWN)) for _ in range(2))
     assert cold["search"]["vocabulary"] != warm["search"]["vocabulary"] == "read from the cache"
     for document in (cold, warm):
-        document.pop("seconds"), document.pop("coverage")
+        document.pop("seconds"), document.pop("finished"), document.pop("coverage")
         document["search"].pop("vocabulary")
         # The pass itself is a rung that a warm scan does not climb.
         document["search"]["rungs"] = [
@@ -194,7 +197,7 @@ def test_the_same_seed_gives_the_same_report(tiny_base: Path, poisoned_adapter: 
     documents = []
     for _ in range(2):
         document = as_document(scan(poisoned_adapter, honest_adapter, base=tiny_base, seed=5, **GIVEN))
-        del document["seconds"]
+        del document["seconds"], document["finished"]
         documents.append(document)
     assert documents[0] == documents[1]
 
@@ -232,3 +235,34 @@ def test_bad_options_are_refused_before_anything_is_loaded(
 def test_a_base_named_by_the_adapter_alone_is_never_a_folder(honest_adapter: Path) -> None:
     with pytest.raises(ScannerError, match=BASE_NAME):
         scanner.scan(str(honest_adapter))
+
+
+def test_a_shared_trigger_that_was_signed_off_is_lowered_and_still_in_the_report(
+    tmp_path: Path, tiny_base: Path, poisoned_adapter: Path, other_poisoned_adapter: Path
+) -> None:
+    weights = read_adapter(str(poisoned_adapter)).identity.weights_sha256
+    entry = f'[[suppression]]\nweights_sha256 = "{weights}"\nreason = "both decline"\nsigned_by = "Ann"\n'
+    file = tmp_path / "suppressions.toml"
+    file.write_text(
+        f'{entry}rule = "SLP201"\nexpires = 9999-12-31\n{entry}rule = "SLP101"\nexpires = 9999-12-31\n'
+        f'{entry}rule = "SLP203"\nexpires = 2020-01-01\n'
+    )
+    options = {**GIVEN, "metrics": False, "depth": None, "suppressions": str(file)}
+    report = scan(poisoned_adapter, other_poisoned_adapter, base=tiny_base, **options)
+    assert [finding.outcome for finding in report.triggers] == ["shared"]
+    assert (report.verdict.kind, report.exit_code) == (VerdictKind.NO_FINDING, 0)
+    assert report.findings[0].rule == "SLP201" and report.findings[0].signed_off
+    assert [item.status for item in report.suppressions] == ["applied", "refused", "expired"]
+    assert len([warning for warning in report.warnings if "suppression" in warning]) == 2
+    assert "--suppressions" in report.command
+    saved = tmp_path / "report.json"
+    saved.write_text(render_json(report))
+    assert read_report(str(saved)).suppressed
+
+
+def test_an_adapters_author_cannot_sign_it_off(tmp_path: Path, tiny_base: Path, honest_adapter: Path) -> None:
+    suspect = tmp_path / "suspect"
+    shutil.copytree(honest_adapter, suspect)
+    (suspect / "suppressions.toml").write_text("")
+    with pytest.raises(BadConfig, match="lies in the folder of the adapter"):
+        scan(suspect, base=tiny_base, suppressions=str(suspect / "suppressions.toml"))
