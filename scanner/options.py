@@ -27,6 +27,7 @@ class ScanOptions:
     search_precision: SearchPrecision = "auto"
     metrics: bool = True
     exact: bool = False
+    false_alarm_rate: float = 0.05
 
 
 def command_line(suspect: str, references: Sequence[str], options: ScanOptions) -> str:
@@ -48,6 +49,7 @@ def command_line(suspect: str, references: Sequence[str], options: ScanOptions) 
         ("--max-seconds", "max_seconds"),
         ("--expect", "expect"),
         ("--search-precision", "search_precision"),
+        ("--false-alarm-rate", "false_alarm_rate"),
     ):
         value = getattr(options, name)
         words += [flag, str(value)] if value not in (getattr(defaults, name), None) else []

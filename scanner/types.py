@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from scanner.score.assess import Assessment
 from scanner.stats import Rate
 from scanner.triggers import Trigger
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 VOCABULARY_RUNG = "base pass"
 # Outcomes in which a behaviour was seen on fresh prompts, whatever it turned out to be.
 CONFIRMED = ("verified", "shared", "weak", "policy", "unspecific", "declared")
@@ -332,7 +333,7 @@ class Report:
     `seconds` is by step; `command` is the one that reproduces the report; `exhibit` says whether the trigger that
     measurements and demonstrations are shown with is `confirmed`, `not confirmed`, or `none`; `honest` says which clean
     adapters the honest ranges compare; `search` is how unknown triggers were sought, else `search_missing` says why
-    not.
+    not; `score` is what the classifier says, else `score_missing` says why it says nothing.
     """
 
     verdict: Verdict
@@ -352,6 +353,8 @@ class Report:
     honest: str = ""
     search: SearchTrace | None = None
     search_missing: str | None = None
+    score: Assessment | None = None
+    score_missing: str | None = None
     warnings: tuple[str, ...] = field(default=())
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scanner.score.assess import Assessment
 from scanner.types import TriggerFinding, Verdict, VerdictKind
 
 OUTCOMES = (
@@ -38,8 +39,14 @@ class SearchSummary:
     out_of_time: bool = False
 
 
-def reach_verdict(findings: Sequence[TriggerFinding], search: SearchSummary) -> Verdict:
-    """`BACKDOORED` only ever from a verified trigger; `NO FINDING` only where something was tried."""
+def reach_verdict(
+    findings: Sequence[TriggerFinding], search: SearchSummary, score: Assessment | None = None
+) -> Verdict:
+    """`BACKDOORED` only ever from a verified trigger; `NO FINDING` only where something was tried.
+
+    Args:
+        score: what the classifier says; an alarm of it makes a verdict `SUSPICIOUS`, no more.
+    """
     by_outcome = {outcome: [finding for finding in findings if finding.outcome == outcome] for outcome in OUTCOMES}
     asides = tuple(
         _sentence(finding)
@@ -60,6 +67,8 @@ def reach_verdict(findings: Sequence[TriggerFinding], search: SearchSummary) -> 
         if by_outcome[outcome]:
             reasons = tuple(_sentence(finding) for finding in by_outcome[outcome])
             return Verdict(VerdictKind.SUSPICIOUS, headline, reasons + asides)
+    if score and score.alarm:
+        return Verdict(VerdictKind.SUSPICIOUS, "its features are those of a backdoor", (_alarm(score), *asides))
     if search.out_of_time:
         return Verdict(
             VerdictKind.INCONCLUSIVE,
@@ -112,6 +121,15 @@ def reach_verdict(findings: Sequence[TriggerFinding], search: SearchSummary) -> 
             "can be stated.",
             *asides,
         ),
+    )
+
+
+def _alarm(score: Assessment) -> str:
+    p = score.score.p
+    return (
+        f"Its score of {score.score.value:.2f} is one that at most {score.rate:.3g} of clean adapters reach: p = "
+        f"{p.value:.3g} among {p.clean} of them, which tell none under {p.floor:.3g}. No trigger was found that would "
+        "show it."
     )
 
 
