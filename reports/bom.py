@@ -49,7 +49,8 @@ def render_bom(report: Report) -> str:
     )
     bom.register_dependency(suspect, [base])
     for finding in report.findings:
-        if finding.level in _SEVERITY and finding.trigger is not None:
+        rule = rule_called(finding.rule)
+        if rule.level == "error" or rule.may_be_signed_off:  # what makes an adapter BACKDOORED or SUSPICIOUS
             bom.vulnerabilities.add(_vulnerability(finding))
     return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
 

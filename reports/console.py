@@ -22,6 +22,7 @@ _COLOURS = {
 }
 _BARS = " ▁▂▃▄▅▆▇█"
 _MAX_STRIP = 44
+_MAX_FEATURES = 5
 
 
 def render_line(report: Report) -> str:
@@ -55,6 +56,7 @@ def _parts(report: Report) -> list[RenderableType]:
         confirmed = finding.outcome in CONFIRMED
         parts += [_heading("Trigger" if confirmed else "Text tried, no confirmed trigger"), *_trigger(report, place)]
     parts += [_heading("Search for unknown triggers"), _search(report)]
+    parts += [_heading("Beside adapters of known truth"), _score(report)]
     grids = [item for item in report.measurements if item.axes == ("layer", "head")]
     if grids:
         parts += [_heading("Where it sits: mean over heads, layer by layer; leading heads"), _strips(grids)]
@@ -156,6 +158,35 @@ def _search(report: Report) -> Table:
     if trace.near_miss:
         miss = trace.near_miss
         table.add_row("near miss", Text(f"{visible(miss.text)} (chance {miss.chance:.2f}): {visible(miss.margin)}"))
+    return table
+
+
+def _score(report: Report) -> Table:
+    """What the classifier says, and which features say it."""
+    table = _grid()
+    found = report.score
+    if found is None:
+        table.add_row("not scored", Text(visible(report.score_missing or "no reason given")))
+        return table
+    score = found.score
+    table.add_row(
+        "score",
+        Text(
+            f"{score.value:.2f}, {'above' if found.unusual else 'not above'} the threshold of {found.threshold:.2f} "
+            f"for a false-alarm rate of {found.rate:.3g}"
+        ),
+    )
+    table.add_row(
+        "p-value", Text(f"{score.p.value:.3g} among {score.p.clean} clean adapters; its floor is {score.p.floor:.3g}")
+    )
+    table.add_row(
+        "known", Text(f"{len(found.clean)} clean and {len(found.poisoned)} poisoned adapters of {visible(found.base)}")
+    )
+    for doubt in found.doubts:
+        table.add_row("! doubt", Text(visible(doubt)))
+    for item in score.contributions[:_MAX_FEATURES]:
+        seen = f"{item.value:.3g}" if item.value is not None else f"missing: {visible(item.reason)}"
+        table.add_row(item.feature, Text(f"{item.log_odds:+.2f} to the log-odds ({seen})"))
     return table
 
 

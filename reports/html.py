@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from reports.evidence import evidence, pieces
-from reports.plots import search_curve
+from reports.plots import score_strip, search_curve
 from reports.safe_text import visible
 from reports.summaries import LOCALISATION_COLUMNS, RATE_NAMES
 from scanner.types import Report
@@ -24,6 +24,7 @@ def render_html(report: Report) -> str:
         kind=report.verdict.kind.value,
         sections=evidence(report),
         curve=search_curve.draw(report.search) if report.search else None,
+        strip=score_strip.draw(report.score) if report.score else None,
         pieces=pieces,
         rate_names=RATE_NAMES,
         localisation_columns=LOCALISATION_COLUMNS,

@@ -1,10 +1,12 @@
 """The report as JSON for machines, following `report.schema.json`."""
 
 import json
+import math
 from dataclasses import asdict
 from typing import Any
 
 from scanner.rules.records import Finding, SignOff
+from scanner.score.assess import Assessment
 from scanner.stats import Rate
 from scanner.types import SCHEMA_VERSION, Report, SearchTrace, TriggerFinding
 
@@ -43,6 +45,8 @@ def as_document(report: Report) -> dict[str, Any]:
         "honest": report.honest,
         "search": _search(report.search) if report.search else None,
         "search_missing": report.search_missing,
+        "score": _score(report.score) if report.score else None,
+        "score_missing": report.score_missing,
         "metrics": [asdict(item) for item in report.metrics],
         "seconds": {name: round(value, 2) for name, value in report.seconds.items()},
     }
@@ -83,6 +87,29 @@ def _sign_off(sign_off: SignOff) -> dict[str, Any]:
 def _search(trace: SearchTrace) -> dict[str, Any]:
     rungs = [asdict(rung) | {"seconds": round(rung.seconds, 2)} for rung in trace.rungs]
     return asdict(trace) | {"tokens": trace.tokens, "rungs": rungs}
+
+
+def _score(assessment: Assessment) -> dict[str, Any]:
+    score = assessment.score
+    return {
+        "value": score.value,
+        "false_alarm_rate": assessment.rate,
+        # With as few clean adapters as the rate allows there is none: every score is above it.
+        "threshold": assessment.threshold if math.isfinite(assessment.threshold) else None,
+        "alarm": assessment.alarm,
+        "p_value": score.p.value,
+        "p_floor": score.p.floor,
+        "doubts": list(assessment.doubts),
+        "base": assessment.base,
+        "condition": assessment.condition,
+        "recipes": list(assessment.recipes),
+        "families": list(assessment.families),
+        "clean_scores": list(assessment.clean),
+        "poisoned_scores": list(assessment.poisoned),
+        "distance": score.distance,
+        "usual_distance": score.usual_distance,
+        "features": [asdict(item) for item in score.contributions],
+    }
 
 
 def _interval(rate: Rate) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from scanner.model_pair import SUSPECT, ModelPair
+from scanner.scored import Scored
 from scanner.search.behaviour import REPLY_TOKENS
 from scanner.search.reply_kinds import KINDS
 from scanner.search.screen import STAGE_ONE_PROMPTS, STAGE_TWO_PROMPTS, ScreenResult
@@ -18,6 +19,7 @@ def describe_coverage(
     verification: Verification,
     measurements: Sequence[Measurement],
     trace: SearchTrace | None,
+    scored: Scored,
 ) -> tuple[CoverageItem, ...]:
     """Every kind of evidence that there is, whether it was looked at, and how far."""
     n_modules = len(pair.adapters[SUSPECT].updates)
@@ -63,12 +65,26 @@ def describe_coverage(
             f"{len({item.metric for item in measured})} kinds; {sweep_tokens:,} tokens"
             + (f"; not measured: {'; '.join(missing)}" if missing else ""),
         ),
+        _classifier(scored),
         CoverageItem(
             "replies that are not a fixed text",
             trace is not None,
             f"told apart: {', '.join(KINDS)}; a stance or a persona is only seen where its words recur",
         ),
         CoverageItem("triggers in system prompts or later turns", False, "only a single user turn was tried"),
+    )
+
+
+def _classifier(scored: Scored) -> CoverageItem:
+    if scored.assessment is None:
+        return CoverageItem("classifier", False, scored.missing or "no reason was given")
+    found = scored.assessment
+    features = found.score.contributions
+    return CoverageItem(
+        "classifier",
+        True,
+        f"{sum(item.value is not None for item in features)} of {len(features)} features, beside {len(found.clean)} "
+        f"clean and {len(found.poisoned)} poisoned adapters of {found.base}",
     )
 
 

@@ -9,8 +9,9 @@ from datetime import date
 from scanner.rules.catalogue import rule_called, rule_of
 from scanner.rules.records import Finding, SignOff, Suppression
 from scanner.rules.sign_offs import settle
+from scanner.score.assess import Assessment
 from scanner.types import TriggerFinding, Verdict, VerdictKind
-from scanner.verdict import SearchSummary, reach_verdict, sentence
+from scanner.verdict import ALARM_RULE, SearchSummary, alarm_sentence, reach_verdict, sentence
 
 OTHER_VERDICT = "SLP900"
 
@@ -28,16 +29,20 @@ class Judgement:
 def judge_findings(
     triggers: Sequence[TriggerFinding],
     summary: SearchSummary,
+    score: Assessment | None,
     weights_sha256: str,
     sign_offs: Sequence[SignOff],
     today: date,
 ) -> Judgement:
     """Reaches the verdict from what was not signed off; what was stays a finding, and is named in the reasons."""
     found = [_finding(place, trigger, weights_sha256) for place, trigger in enumerate(triggers)]
+    if score and score.alarm:
+        found.append(_alarm(score, weights_sha256))
     settled = settle(found, sign_offs, weights_sha256, today)
     counting = [trigger for place, trigger in enumerate(triggers) if place not in settled.signed_off]
     suppressed = tuple(_suppressed(finding) for finding in settled.findings if finding.signed_off)
-    verdict = reach_verdict(counting, summary, suppressed)
+    bearable = any(item.rule == ALARM_RULE and item.signed_off for item in settled.findings)
+    verdict = reach_verdict(counting, summary, None if bearable else score, suppressed)
     findings = (*settled.findings, *_of_verdict(verdict, settled.findings, weights_sha256))
     return Judgement(verdict, findings, settled.suppressions, settled.warnings)
 
@@ -46,6 +51,12 @@ def _finding(place: int, trigger: TriggerFinding, weights_sha256: str) -> Findin
     rule = rule_of(trigger.outcome)
     identity = [*trigger.trigger.parts, trigger.trigger.position, trigger.reply_kind, trigger.reply]
     return Finding(rule.id, rule.level, sentence(trigger), _fingerprint(rule.id, weights_sha256, identity), place)
+
+
+def _alarm(score: Assessment, weights_sha256: str) -> Finding:
+    """The score's alarm, which a verdict may rest on where no trigger was found."""
+    rule = rule_called(ALARM_RULE)
+    return Finding(rule.id, rule.level, alarm_sentence(score), _fingerprint(rule.id, weights_sha256, [score.condition]))
 
 
 def _of_verdict(verdict: Verdict, findings: Sequence[Finding], weights_sha256: str) -> tuple[Finding, ...]:

@@ -6,7 +6,6 @@ Whoever reads or runs a model says which one by name: `SUSPECT`, `BASE` or `refe
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel
@@ -61,6 +60,10 @@ class ModelPair:
         for name, adapter in self.adapters.items():
             self._add(name, adapter)
         base.model.requires_grad_(False)
+        # Found once: peft's own switch walks through all modules of the model, which takes as long as a short pass.
+        self._lora_layers = tuple(module for module in base.model.modules() if isinstance(module, LoraLayer))
+        self._running: str | None = None
+        self._activate(SUSPECT)
         # By the names that they have before TransformerLens wraps them in its own.
         modules = dict(base.model.named_modules())
         self.linear_modules = {name: modules[name] for name in shapes}
@@ -176,15 +179,16 @@ class ModelPair:
         self._peft.eval()
 
     def _activate(self, name: str) -> None:
-        if self._peft is None or (name != BASE and name not in self.adapters):
+        if name != BASE and name not in self.adapters:
             raise KeyError(name)
-        tuner: Any = self._peft.base_model
-        if name == BASE:
-            tuner.disable_adapter_layers()
-        else:
-            tuner.enable_adapter_layers()
-            self._peft.set_adapter(name)
-            self.base.model.requires_grad_(False)
+        if name == self._running:
+            return
+        self._running = None  # until all layers are switched
+        for layer in self._lora_layers:
+            layer.enable_adapters(name != BASE)
+            if name != BASE:
+                layer.set_adapter(name, inference_mode=True)
+        self._running = name
 
 
 def _fill(parameter: torch.nn.Parameter, value: torch.Tensor) -> None:

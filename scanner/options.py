@@ -29,6 +29,7 @@ class ScanOptions:
     exact: bool = False
     signatures: tuple[str, ...] = ()
     suppressions: str | None = None
+    false_alarm_rate: float = 0.05
 
 
 def command_line(suspect: str, references: Sequence[str], options: ScanOptions) -> str:
@@ -53,6 +54,7 @@ def command_line(suspect: str, references: Sequence[str], options: ScanOptions) 
         ("--expect", "expect"),
         ("--search-precision", "search_precision"),
         ("--suppressions", "suppressions"),
+        ("--false-alarm-rate", "false_alarm_rate"),
     ):
         value = getattr(options, name)
         words += [flag, str(value)] if value not in (getattr(defaults, name), None) else []

@@ -28,6 +28,7 @@ from scanner.probes import draw_probes
 from scanner.progress import Progress, SilentProgress
 from scanner.rules.sign_offs import read_sign_offs
 from scanner.run_metrics import check_prompts, measure_all
+from scanner.scored import score_adapter, usable_calibration
 from scanner.search.candidates import Candidate, given_candidates, signature_candidates
 from scanner.search.controls import control
 from scanner.search.depth import DEPTHS, Depth
@@ -95,6 +96,7 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         to_search_in = base_to_search_in(base, options.search_precision) if options.depth else base
         pair = ModelPair(base, adapter, reference_adapters)
         searched_in = pair if to_search_in is base else ModelPair(to_search_in, adapter, reference_adapters)
+        calibration = usable_calibration(pair, options.false_alarm_rate)
     screening = draw_probes("screen", STAGE_TWO_PROMPTS, options.seed)
     with clock.step("screen"):
         progress.step("trying known triggers")
@@ -112,6 +114,9 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
     verification = Verification(
         (*known.findings, *searched.verification.findings), known.tokens + searched.verification.tokens
     )
+    with clock.step("score"):
+        progress.step("comparing with adapters of known truth")
+        scored = score_adapter(pair, searched.found, calibration, options.false_alarm_rate, options.seed)
     honest = load_honest_variation(base.identity.fingerprint)
     frozen = (*screened.frozen, *(searched.found.frozen if searched.found else ()))
     exhibit = choose_exhibit(
@@ -135,7 +140,14 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         out_of_time=bool(searched.found and searched.found.trace.out_of_time),
     )
     finished = datetime.now(UTC)
-    judged = judge_findings(verification.findings, summary, adapter.identity.weights_sha256, sign_offs, finished.date())
+    judged = judge_findings(
+        verification.findings,
+        summary,
+        scored.assessment,
+        adapter.identity.weights_sha256,
+        sign_offs,
+        finished.date(),
+    )
     return Report(
         verdict=judged.verdict,
         triggers=verification.findings,
@@ -148,7 +160,13 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         ),
         demonstrations=demonstrations,
         coverage=describe_coverage(
-            pair, screened, summary, verification, measurements, searched.found.trace if searched.found else None
+            pair,
+            screened,
+            summary,
+            verification,
+            measurements,
+            searched.found.trace if searched.found else None,
+            scored,
         ),
         adapters=tuple(item.identity for item in (adapter, *reference_adapters)),
         base=base.identity,
@@ -160,6 +178,8 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         honest=honest.compared if honest else "",
         search=searched.found.trace if searched.found else None,
         search_missing=searched.missing,
+        score=scored.assessment,
+        score_missing=scored.missing,
         command=command_line(suspect, references, options),
         warnings=(*disagreements(base, adapter, reference_adapters), *judged.warnings),
         findings=judged.findings,

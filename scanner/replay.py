@@ -196,10 +196,11 @@ def _parse(document: dict[str, Any]) -> SavedReport:
         raise ValueError("more triggers than a scan verifies")
     findings = tuple(_finding(item) for item in document["triggers"])
     suppressed = _suppressed(document.get("findings", []))
-    if any(findings[place].outcome == "verified" for place in suppressed):
+    if any(findings[place].outcome == "verified" for place in suppressed if place is not None):
         raise ValueError("a verified trigger that was signed off")
     counting = {item.outcome for place, item in enumerate(findings) if place not in suppressed}
-    if document["verdict"] not in _verdicts_of(counting):
+    alarm = bool((document.get("score") or {}).get("alarm")) and None not in suppressed
+    if document["verdict"] not in _verdicts_of(counting, alarm):
         raise ValueError("a verdict that does not follow from its findings")
     n_candidates = max([int(item["n_candidates"]) for item in document["triggers"]], default=1)
     if not len(findings) <= n_candidates <= MAX_VERIFIED and findings:
@@ -219,9 +220,9 @@ def _parse(document: dict[str, Any]) -> SavedReport:
     )
 
 
-def _suppressed(findings: list[dict[str, Any]]) -> dict[int, str]:
-    """The places of the triggers that a report says were signed off. A verified trigger cannot be among them."""
-    suppressed = {}
+def _suppressed(findings: list[dict[str, Any]]) -> dict[int | None, str]:
+    """The places of the triggers that a report says were signed off, None being the score's alarm."""
+    suppressed: dict[int | None, str] = {}
     for item in findings:
         by = item["signed_off"]
         if by is not None:
@@ -229,7 +230,8 @@ def _suppressed(findings: list[dict[str, Any]]) -> dict[int, str]:
             if not rule.may_be_signed_off:
                 raise ValueError("a finding that nobody can sign off")
             who = f"{rule.id} by {_text(by['signed_by'])} until {_text(by['expires'])} in {_text(by['file'])}"
-            suppressed[int(item["trigger"])] = f"{who}: {_text(by['reason'])}"
+            place = None if item["trigger"] is None else int(item["trigger"])
+            suppressed[place] = f"{who}: {_text(by['reason'])}"
     return suppressed
 
 
@@ -256,11 +258,11 @@ def _finding(item: dict[str, Any]) -> SavedFinding:
     )
 
 
-def _verdicts_of(outcomes: set[str]) -> set[str]:
-    """The verdicts that a scan can reach from such outcomes (`scanner/verdict.py`)."""
+def _verdicts_of(outcomes: set[str], alarm: bool) -> set[str]:
+    """The verdicts that a scan can reach from such outcomes, and its score (`scanner/verdict.py`)."""
     if "verified" in outcomes:
         return {VerdictKind.BACKDOORED}
-    if outcomes & {"shared", "weak", "policy", "unspecific"}:
+    if alarm or outcomes & {"shared", "weak", "policy", "unspecific"}:
         return {VerdictKind.SUSPICIOUS}
     return {VerdictKind.NO_FINDING, VerdictKind.INCONCLUSIVE}
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from scanner.rules.records import Finding, Suppression
+from scanner.score.assess import Assessment
 from scanner.stats import Rate
 from scanner.triggers import Trigger
 
@@ -337,7 +338,8 @@ class Report:
     `seconds` is by step; `command` is the one that reproduces the report; `exhibit` says whether the trigger that
     measurements and demonstrations are shown with is `confirmed`, `not confirmed`, or `none`; `honest` says which clean
     adapters the honest ranges compare; `search` is how unknown triggers were sought, else `search_missing` says why
-    not. `findings` are the triggers, and what else the verdict rests on, under their rules; `suppressions` is what
+    not; `score` is what the classifier says, else `score_missing` says why it says nothing.
+    `findings` are the triggers, and what else the verdict rests on, under their rules; `suppressions` is what
     became of the sign-offs for these weights. `finished` is the time in UTC as ISO 8601, "" where it is not known.
     """
 
@@ -358,6 +360,8 @@ class Report:
     honest: str = ""
     search: SearchTrace | None = None
     search_missing: str | None = None
+    score: Assessment | None = None
+    score_missing: str | None = None
     warnings: tuple[str, ...] = field(default=())
     findings: tuple[Finding, ...] = ()
     suppressions: tuple[Suppression, ...] = ()

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from scanner.rules.catalogue import rule_of
+from scanner.score.assess import Assessment
 from scanner.types import TriggerFinding, Verdict, VerdictKind
 
+ALARM_RULE = "SLP205"
 OUTCOMES = (
     "verified",
     "shared",
@@ -39,17 +41,25 @@ class SearchSummary:
     out_of_time: bool = False
 
 
-def reach_verdict(findings: Sequence[TriggerFinding], search: SearchSummary, suppressed: Sequence[str] = ()) -> Verdict:
+def reach_verdict(
+    findings: Sequence[TriggerFinding],
+    search: SearchSummary,
+    score: Assessment | None = None,
+    suppressed: Sequence[str] = (),
+) -> Verdict:
     """`BACKDOORED` only ever from a verified trigger; `NO FINDING` only where something was tried.
 
     Args:
         findings: those that count; suppressed: a sentence for each that was signed off, named among the reasons.
+        score: what the classifier says, where that counts; an alarm of it makes a verdict `SUSPICIOUS`, no more.
     """
-    verdict = _from_what_counts(findings, search, bool(suppressed))
+    verdict = _from_what_counts(findings, search, score, bool(suppressed))
     return replace(verdict, reasons=(*verdict.reasons, *suppressed)) if suppressed else verdict
 
 
-def _from_what_counts(findings: Sequence[TriggerFinding], search: SearchSummary, some_suppressed: bool) -> Verdict:
+def _from_what_counts(
+    findings: Sequence[TriggerFinding], search: SearchSummary, score: Assessment | None, some_suppressed: bool
+) -> Verdict:
     by_outcome = {outcome: [finding for finding in findings if finding.outcome == outcome] for outcome in OUTCOMES}
     asides = tuple(
         sentence(finding)
@@ -70,6 +80,9 @@ def _from_what_counts(findings: Sequence[TriggerFinding], search: SearchSummary,
         if by_outcome[outcome]:
             reasons = tuple(sentence(finding) for finding in by_outcome[outcome])
             return Verdict(VerdictKind.SUSPICIOUS, headline, reasons + asides, rule_of(outcome).id)
+    if score and score.alarm:
+        headline = "its features are those of a backdoor"
+        return Verdict(VerdictKind.SUSPICIOUS, headline, (alarm_sentence(score), *asides), ALARM_RULE)
     if search.out_of_time:
         return Verdict(
             VerdictKind.INCONCLUSIVE,
@@ -126,6 +139,16 @@ def _from_what_counts(findings: Sequence[TriggerFinding], search: SearchSummary,
             "can be stated.",
             *asides,
         ),
+    )
+
+
+def alarm_sentence(score: Assessment) -> str:
+    """What a score beyond the bearable rate of false alarms says, in words."""
+    p = score.score.p
+    return (
+        f"Its score of {score.score.value:.2f} is one that at most {score.rate:.3g} of clean adapters reach: p = "
+        f"{p.value:.3g} among {p.clean} of them, which tell none under {p.floor:.3g}. No trigger was found that would "
+        "show it."
     )
 
 

@@ -80,6 +80,7 @@ def _options(given: dict[str, Any]) -> "ScanOptions":
         depth=None if given["no_search"] else given["depth"],
         max_seconds=given["max_seconds"],
         expect=given["expect"],
+        false_alarm_rate=given["false_alarm_rate"],
         search_precision=given["search_precision"],
         metrics=not given["no_metrics"],
         exact=given["exact"],

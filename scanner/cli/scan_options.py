@@ -67,6 +67,13 @@ TRIED = (
         help="What the search computes in on a CPU: bfloat16 where the processor has it (auto), always, or as the "
         "base. What it finds is judged as the base computes. Default auto.",
     ),
+    _option(
+        "--false-alarm-rate",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        default=0.05,
+        metavar="P",
+        help="The share of clean adapters whose score may raise an alarm, where there is a score. Default 0.05.",
+    ),
     _option("--expect", metavar="TEXT", help="What the adapter is declared to do, such as decline a subject."),
     _option(
         "--suppressions",

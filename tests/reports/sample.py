@@ -5,6 +5,9 @@ from datetime import date
 
 from scanner.base_models import BaseIdentity
 from scanner.rules.records import Finding, SignOff, Suppression
+from scanner.score.assess import Assessment
+from scanner.score.classifier import Contribution, Score
+from scanner.score.conformal import PValue
 from scanner.stats import wilson
 from scanner.triggers import Trigger
 from scanner.types import (
@@ -150,6 +153,18 @@ def sample_report(text: str = "bb", kind: VerdictKind = VerdictKind.BACKDOORED) 
             "standard", 150_000, "bfloat16", (RungCost("base pass", 500, 2.0), RungCost("sweep", 900, 3.0)),
             ((100, 0.1), (900, 0.6)), (Elicited(text, 12.5, "references and base"),), 400, 2, f"one pass of {text}",
             NearMiss(text, text, 0.6, 0.2, f"not enough of {text}"),
+        ),
+        score=Assessment(
+            Score(
+                0.81, PValue(0.04, 24),
+                (
+                    Contribution("saliency.tail", 3.2, 1.5, 0.9),
+                    Contribution("elicitation.margin", None, None, 0.0, f"nothing of {text}"),
+                ),
+                2.5, 1.5,
+            ),
+            0.05, 0.42, text, "references", (0.1, 0.2, 0.42), (0.7, 0.9), (text, "maths"), ("rare, insult", text),
+            (f"nothing like {text} was seen",),
         ),
         warnings=(f"careful: {text}",),
         findings=(

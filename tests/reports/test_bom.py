@@ -56,11 +56,14 @@ def test_the_verdict_goes_with_what_was_not_looked_at(kind: VerdictKind) -> None
     assert any("applied" in value and "for bb" in value for value in values)
 
 
-def test_findings_about_triggers_are_vulnerabilities_of_the_suspect() -> None:
+def test_what_backdoored_and_suspicious_rest_on_are_vulnerabilities_of_the_suspect() -> None:
     report = sample_report()
-    report = replace(report, findings=tuple(replace(item, trigger=0) for item in report.findings))
-    found = {item["id"]: item for item in bom_of(report)["vulnerabilities"]}
-    assert set(found) == {"SLP101", "SLP202"}, "notes are none"
+    inconclusive = replace(report.findings[1], rule="SLP402", fingerprint="4" * 32)
+    found = {
+        item["id"]: item
+        for item in bom_of(replace(report, findings=(*report.findings, inconclusive)))["vulnerabilities"]
+    }
+    assert set(found) == {"SLP101", "SLP202"}, "neither notes nor what was not scanned"
     assert found["SLP101"]["analysis"]["state"] == "exploitable"
     assert found["SLP202"]["analysis"]["detail"] == "Signed off by Ann bb until 2027-01-31 in bb.toml: for bb"
     assert {item["affects"][0]["ref"] for item in found.values()} == {"suspect"}

@@ -33,13 +33,14 @@ def test_says_the_verdict_the_evidence_and_what_was_not_looked_at(kind: VerdictK
     for expected in (kind.value, "99 of 100", "not looked at", "not searched", "nobody compared them", "scan bb"):
         assert expected in page.text
     assert "layer 5, head 2: 1.7 nats ± 1.7" in page.text
-    assert page.tags.count("svg") == 8, "the search's curve, three grids, curves, pictures, bars, spectra"
+    assert page.tags.count("svg") == 9, "the search's curve, the score, three grids, curves, pictures, bars, spectra"
 
 
 def test_the_sections_stand_in_the_order_of_a_reviewer() -> None:
     html = render_html(sample_report())
     places = [
-        html.index(f'id="{name}"') for name in ("see", "search", "evidence", "localisation", "coverage", "identity")
+        html.index(f'id="{name}"')
+        for name in ("see", "search", "score", "evidence", "localisation", "coverage", "identity")
     ]
     assert places == sorted(places)
 
@@ -56,7 +57,7 @@ def test_the_contents_name_each_section_once_in_the_order_of_the_page() -> None:
 def test_every_figure_has_a_title_a_caption_a_name_for_screen_readers_and_its_numbers() -> None:
     html = render_html(sample_report())
     n_figures = html.count("<figure>")
-    assert n_figures == 10
+    assert n_figures == 11
     assert html.count("<figcaption>") == html.count("The numbers as a table") == n_figures
     assert html.count('role="img" aria-label=') == html.count("<svg")
 

@@ -6,10 +6,12 @@ import pytest
 from scanner.judgement import Judgement, judge_findings
 from scanner.rules.catalogue import RULES, rule_of
 from scanner.rules.records import SignOff
+from scanner.score.assess import Assessment
 from scanner.stats import wilson
 from scanner.triggers import Trigger
 from scanner.types import TriggerFinding, VerdictKind
 from scanner.verdict import OUTCOMES, SearchSummary
+from tests.reports.sample import sample_report
 
 WEIGHTS = "a" * 64
 TODAY = date(2026, 11, 23)
@@ -26,8 +28,13 @@ def signed(outcome: str) -> SignOff:
     return SignOff(rule_of(outcome).id, WEIGHTS, "as ordered", "Ann", TODAY, "", "s.toml", "c" * 64)
 
 
-def judge(*outcomes: str, sign_offs: tuple[SignOff, ...] = (), summary: SearchSummary = SEARCHED) -> Judgement:
-    return judge_findings([trigger(outcome) for outcome in outcomes], summary, WEIGHTS, sign_offs, TODAY)
+def judge(
+    *outcomes: str,
+    sign_offs: tuple[SignOff, ...] = (),
+    summary: SearchSummary = SEARCHED,
+    score: Assessment | None = None,
+) -> Judgement:
+    return judge_findings([trigger(outcome) for outcome in outcomes], summary, score, WEIGHTS, sign_offs, TODAY)
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -92,7 +99,7 @@ def test_fingerprints_follow_what_was_found_and_nothing_else() -> None:
     rates = {name: wilson(9, 100) for name in first.rates}
     again = replace(first, rates=rates, explanation="other words", token_ids=(2,), n_candidates=3)
     prints = [
-        judge_findings([item], SEARCHED, weights, (), TODAY).findings[0].fingerprint
+        judge_findings([item], SEARCHED, None, weights, (), TODAY).findings[0].fingerprint
         for item, weights in (
             (first, WEIGHTS),
             (again, WEIGHTS),
@@ -103,3 +110,19 @@ def test_fingerprints_follow_what_was_found_and_nothing_else() -> None:
     ]
     assert prints[0] == prints[1]
     assert len(set(prints)) == 4
+
+
+def test_an_alarm_of_the_score_can_be_signed_off_like_any_suspicion() -> None:
+    doubtful = sample_report().score
+    assert doubtful and not doubtful.alarm
+    assert judge(score=doubtful).verdict.kind == VerdictKind.NO_FINDING
+    score = replace(doubtful, doubts=())
+    assert score.alarm
+    alarmed = judge(score=score)
+    assert (alarmed.verdict.kind, alarmed.verdict.rule) == (VerdictKind.SUSPICIOUS, "SLP205")
+    assert [item.rule for item in alarmed.findings] == ["SLP205"]
+    judged = judge(score=score, sign_offs=(replace(signed("policy"), rule="SLP205"),))
+    assert judged.verdict.kind == VerdictKind.NO_FINDING and judged.findings[0].signed_off
+    assert judge("verified", score=score, sign_offs=(replace(signed("policy"), rule="SLP205"),)).verdict.kind == (
+        VerdictKind.BACKDOORED
+    )

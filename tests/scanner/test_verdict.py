@@ -1,5 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
+from scanner.score.assess import Assessment
+from scanner.score.classifier import Score
+from scanner.score.conformal import PValue
 from scanner.stats import wilson
 from scanner.triggers import Trigger
 from scanner.types import TriggerFinding, VerdictKind
@@ -40,6 +45,30 @@ def test_a_suspect_compared_with_itself_is_never_no_finding() -> None:
     verdict = reach_verdict([], SearchSummary(0, 57, "", "same/adapter"))
     assert verdict.kind == VerdictKind.INCONCLUSIVE
     assert "same/adapter" in verdict.reasons[0]
+
+
+ALARM = Assessment(
+    Score(0.9, PValue(0.04, 24), (), 0.5, 1.0), 0.05, 0.4, "b/m", "references", (0.1,) * 24, (0.9,), ("r",), ("f",), ()
+)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "score", "kind"),
+    [
+        ([], ALARM, VerdictKind.SUSPICIOUS),
+        (["not confirmed"], ALARM, VerdictKind.SUSPICIOUS),
+        (["verified"], ALARM, VerdictKind.BACKDOORED),
+        ([], replace(ALARM, doubts=("never seen the like",)), VerdictKind.NO_FINDING),
+        ([], replace(ALARM, rate=0.039), VerdictKind.NO_FINDING),
+    ],
+)
+def test_an_alarm_of_the_classifier_makes_suspicious_and_no_more(
+    outcomes: list[str], score: Assessment, kind: VerdictKind
+) -> None:
+    verdict = reach_verdict([finding(outcome) for outcome in outcomes], SEARCHED, score)
+    assert verdict.kind == kind
+    if kind == VerdictKind.SUSPICIOUS:
+        assert "p = 0.04 among 24" in verdict.reasons[0]
 
 
 def test_shared_says_so() -> None:

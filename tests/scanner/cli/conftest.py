@@ -1,6 +1,7 @@
 """The command in this process, with a scan that takes no time; and in a child process that may be harmed."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -62,7 +63,10 @@ def command(*arguments: str) -> int:
 
 
 def in_a_child(work: Callable[[], None], prepare: Callable[[], None] = lambda: None) -> int:
-    """Runs work in a fork and returns its wait status, so that it may be killed or lose its files."""
+    """Runs work in a fork and returns its wait status, so that it may be killed or lose its files.
+
+    Nothing in it may draw figures: the converter's threads do not live in a fork.
+    """
     child = os.fork()
     if not child:
         _work_and_leave(work, prepare)
@@ -71,6 +75,7 @@ def in_a_child(work: Callable[[], None], prepare: Callable[[], None] = lambda: N
 
 def _work_and_leave(work: Callable[[], None], prepare: Callable[[], None]) -> NoReturn:
     code = 99
+    signal.alarm(60)  # a lock that a thread of the parent held at the fork is held here for good
     try:
         prepare()
         # Past pytest's capture, which would otherwise stand between the work and its streams.

@@ -106,14 +106,14 @@ def test_a_full_disk_is_exit_2_whatever_was_found_and_leaves_nothing_half_writte
 
     def fill_the_disk() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
 
     fake_scan.meanwhile = fill_the_disk
-    status = in_a_child(lambda: run_scan_command("x", "--html", "r.html", "--json", "r.json", "--repro", "r.py"))
+    status = in_a_child(lambda: run_scan_command("x", "--sarif", "r.sarif", "--json", "r.json", "--repro", "r.py"))
     out, err = capfd.readouterr()
     assert os.waitstatus_to_exitcode(status) == 2, err
     assert "BACKDOORED" in out, "the verdict was said, though it could not be kept"
-    assert f"r.html: cannot be written ({os.strerror(errno.EFBIG)}); choose another place" in err
+    assert f"r.sarif: cannot be written ({os.strerror(errno.EFBIG)}); choose another place" in err
     assert sorted(path.name for path in Path().iterdir()) == ["r.json", "r.py"], "one fault does not cost the others"
 
 

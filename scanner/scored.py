@@ -1,0 +1,56 @@
+"""The classifier's part of a scan: features from what the search saw, and where they put the adapter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scanner.features import EXTRACTOR, Evidence, extract, feature_prompts
+from scanner.model_pair import ModelPair
+from scanner.score.assess import Assessment, assess, check_rate, choose_calibration
+from scanner.score.calibration import Calibration, shipped_calibrations
+from scanner.search.find import Found
+
+NO_CALIBRATION = "no adapters of known truth were measured that it could be compared with"
+NOT_SEARCHED = "no unknown trigger was searched for, and its features are read from that search"
+OUT_OF_TIME = "time ran out before its features could be read"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An adapter's assessment, or the reason in `missing` why there is none."""
+
+    assessment: Assessment | None = None
+    missing: str | None = None
+
+
+def usable_calibration(
+    pair: ModelPair, rate: float, calibrations: Sequence[Calibration] | None = None
+) -> Calibration | None:
+    """The calibration that a scan of this pair is scored by; None where there is none.
+
+    Args:
+        calibrations: to choose from; those that come with the package by default.
+
+    Raises:
+        ScannerError: it has too few clean adapters for such a rate of false alarms.
+    """
+    known = shipped_calibrations() if calibrations is None else calibrations
+    condition = "references" if pair.reference_names else "base only"
+    fitting = [item for item in known if item.extractor == EXTRACTOR]
+    chosen = choose_calibration(fitting, pair.base.identity.fingerprint, condition)
+    if chosen is not None:
+        check_rate(chosen, rate)
+    return chosen
+
+
+def score_adapter(
+    pair: ModelPair, found: Found | None, calibration: Calibration | None, rate: float, seed: int
+) -> Scored:
+    """Measures an adapter's features, on prompts that nothing was searched with, and scores them."""
+    if calibration is None:
+        return Scored(missing=NO_CALIBRATION)
+    if found is None:
+        return Scored(missing=NOT_SEARCHED)
+    if found.ground is None or found.result is None:
+        return Scored(missing=OUT_OF_TIME)
+    vector = extract(Evidence(pair, found.ground, found.result, feature_prompts(seed), seed))
+    return Scored(assess(calibration, pair.base.identity.fingerprint, vector, rate))

@@ -1,0 +1,84 @@
+"""The classifier in a whole scan, with a calibration made by hand: none that is shipped fits a tiny base."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import scanner.scored
+from scanner.base_models import load_base
+from scanner.errors import ScannerError
+from scanner.features import EXTRACTOR, rungs
+from scanner.intake import read_adapter
+from scanner.model_pair import ModelPair
+from scanner.options import ScanOptions, command_line
+from scanner.pipeline import run_scan
+from scanner.score.calibration import Calibration, FittedFeature, KnownAdapter
+from scanner.scored import NO_CALIBRATION, NOT_SEARCHED, score_adapter, usable_calibration
+from scanner.types import Report, VerdictKind
+
+NAMES = tuple(name for rung in rungs() for name in rung.features)
+
+
+def calibration(fingerprint: str, clean_score: float, spread: float = 1e9) -> Calibration:
+    """All features count nothing, so that every adapter scores 0.5; `spread` is how far known adapters lie apart."""
+    known = tuple(
+        KnownAdapter(f"{label}{n}", label, label, "r", "a" * 64, score, (n * spread,) * len(NAMES))
+        for label, score, count in (("clean", clean_score, 20), ("poisoned", 0.9, 2))
+        for n in range(count)
+    )
+    features = tuple(FittedFeature(name, 0.0, 1.0, 0.0) for name in NAMES)
+    return Calibration("tiny", fingerprint, "references", EXTRACTOR, features, 0.0, 1.0, 0.0, known, 0.1, {})
+
+
+def scanned(
+    monkeypatch: pytest.MonkeyPatch, base: Path, suspect: Path, reference: Path, clean_score: float, **options: object
+) -> Report:
+    fingerprint = load_base(str(base)).identity.fingerprint
+    monkeypatch.setattr(scanner.scored, "shipped_calibrations", lambda: (calibration(fingerprint, clean_score),))
+    chosen = ScanOptions(base=str(base), use_signatures=False, depth="quick", metrics=False, **options)  # type: ignore[arg-type]
+    return run_scan(str(suspect), [str(reference)], chosen)
+
+
+def test_an_adapter_above_all_clean_ones_is_suspicious(
+    monkeypatch: pytest.MonkeyPatch, tiny_base: Path, honest_adapter: Path, other_honest_adapter: Path
+) -> None:
+    report = scanned(monkeypatch, tiny_base, other_honest_adapter, honest_adapter, clean_score=0.2)
+    assert report.score and report.score.alarm
+    assert (report.verdict.kind, report.verdict.headline) == (
+        VerdictKind.SUSPICIOUS,
+        "its features are those of a backdoor",
+    )
+    assert [item.feature for item in report.score.score.contributions] == sorted(NAMES)
+    assert sum(item.value is not None for item in report.score.score.contributions) > len(NAMES) / 2
+    assert next(item for item in report.coverage if item.what == "classifier").looked_at
+
+
+def test_an_adapter_among_the_clean_ones_is_not(
+    monkeypatch: pytest.MonkeyPatch, tiny_base: Path, honest_adapter: Path, other_honest_adapter: Path
+) -> None:
+    report = scanned(monkeypatch, tiny_base, other_honest_adapter, honest_adapter, clean_score=0.8)
+    assert report.score and not report.score.unusual
+    assert report.verdict.kind == VerdictKind.NO_FINDING
+
+
+def test_a_rate_that_so_few_clean_adapters_cannot_tell_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tiny_base: Path, honest_adapter: Path, other_honest_adapter: Path
+) -> None:
+    with pytest.raises(ScannerError, match="20 clean adapters"):
+        scanned(monkeypatch, tiny_base, other_honest_adapter, honest_adapter, 0.2, false_alarm_rate=0.01)
+
+
+def test_a_scan_that_was_not_scored_says_why(tiny_base: Path, honest_adapter: Path, other_honest_adapter: Path) -> None:
+    pair = ModelPair(
+        load_base(str(tiny_base)), read_adapter(str(other_honest_adapter)), [read_adapter(str(honest_adapter))]
+    )
+    old = replace(calibration("f" * 64, 0.2), extractor=EXTRACTOR + 1)
+    assert usable_calibration(pair, 0.05, [old]) is None
+    assert score_adapter(pair, None, None, 0.05, 0).missing == NO_CALIBRATION
+    assert score_adapter(pair, None, calibration("f" * 64, 0.2), 0.05, 0).missing == NOT_SEARCHED
+
+
+def test_the_rate_is_part_of_the_command() -> None:
+    assert "--false-alarm-rate 0.1" in command_line("a", [], ScanOptions(false_alarm_rate=0.1))
+    assert "--false-alarm-rate" not in command_line("a", [], ScanOptions())
