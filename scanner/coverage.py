@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from scanner.intake import Adapter
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.search.behaviour import REPLY_TOKENS
 from scanner.search.reply_kinds import KINDS
@@ -26,6 +27,7 @@ def describe_coverage(
     missing = {f"{item.metric} ({item.missing})": None for item in measurements if item.missing}
     return (
         CoverageItem("adapter weights", True, f"all {n_modules} adapted modules read"),
+        _other_files(pair.adapters[SUSPECT]),
         CoverageItem(
             "given trigger",
             search.n_given > 0,
@@ -69,6 +71,16 @@ def describe_coverage(
             f"told apart: {', '.join(KINDS)}; a stance or a persona is only seen where its words recur",
         ),
         CoverageItem("triggers in system prompts or later turns", False, "only a single user turn was tried"),
+    )
+
+
+def _other_files(adapter: Adapter) -> CoverageItem:
+    """Whether all that lies beside config and weights was judged by its content."""
+    files = len(adapter.identity.files)
+    return CoverageItem(
+        "files beside the weights",
+        not adapter.unread,
+        "; ".join([f"{files} files in all, judged by their content and none of them loaded", *adapter.unread]),
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from scanner.agreement import disagreements, same_weights
 from scanner.base_models import COMMIT, BaseModel, load_base
 from scanner.bfloat16 import base_to_search_in
+from scanner.chat_findings import chat_findings, heed
 from scanner.coverage import describe_coverage
 from scanner.demonstrate import demonstrate
 from scanner.errors import BadAdapter
@@ -18,7 +19,7 @@ from scanner.exhibit import choose_exhibit
 from scanner.honest_variation import beside_honest, load_honest_variation, not_comparable
 from scanner.intake import Adapter, read_adapter
 from scanner.metrics import notes
-from scanner.model_pair import ModelPair
+from scanner.model_pair import ModelPair, require_finite
 from scanner.options import ScanOptions, command_line
 from scanner.probes import draw_probes
 from scanner.progress import Progress, SilentProgress
@@ -88,6 +89,7 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         base = _load_base(adapter, options)
         to_search_in = base_to_search_in(base, options.search_precision) if options.depth else base
         pair = ModelPair(base, adapter, reference_adapters)
+        require_finite(pair)
         searched_in = pair if to_search_in is base else ModelPair(to_search_in, adapter, reference_adapters)
     screening = draw_probes("screen", STAGE_TWO_PROMPTS, options.seed)
     with clock.step("screen"):
@@ -128,8 +130,9 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         depth=options.depth if searched.found else None,
         out_of_time=bool(searched.found and searched.found.trace.out_of_time),
     )
+    in_chat_files = chat_findings(base, (adapter, *reference_adapters))
     return Report(
-        verdict=reach_verdict(verification.findings, summary),
+        verdict=heed(reach_verdict(verification.findings, summary), chat_findings(base, (adapter,))),
         triggers=verification.findings,
         measurements=measurements,
         localisation=beside_honest(
@@ -153,7 +156,11 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         search=searched.found.trace if searched.found else None,
         search_missing=searched.missing,
         command=command_line(suspect, references, options),
-        warnings=disagreements(base, adapter, reference_adapters),
+        warnings=(
+            *(warning for item in (adapter, *reference_adapters) for warning in item.warnings),
+            *(finding.text for finding in in_chat_files),
+            *disagreements(base, adapter, reference_adapters),
+        ),
     )
 
 

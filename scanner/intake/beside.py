@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from scanner.errors import BadAdapter, one_line
 from scanner.intake.archives import is_hidden_zip, judge_numpy, judge_zip
 from scanner.intake.chat_files import TOKENIZER_FILE, ChatFiles, is_chat_file, read_chat_files
-from scanner.intake.folder import CONFIG_FILE, PICKLED_WEIGHTS, WEIGHTS_FILE
+from scanner.intake.folder import CONFIG_FILE, PICKLED_WEIGHTS, RECORD_FILE, WEIGHTS_FILE
 from scanner.intake.inventory import Content, read_inventory
 from scanner.intake.kinds import (
     ARCHIVE,
@@ -41,10 +41,7 @@ _ADVICE = "delete it if the adapter works without it, and load no such file from
 
 @dataclass(frozen=True)
 class Beside:
-    """What lies in the folder: all files, what to say of them, and whether any was not read to its end.
-
-    `sha256` maps the names of config and weights to what was hashed.
-    """
+    """What lies in the folder: all files, what to say of them, and how many were not read to their end."""
 
     files: tuple[FolderFile, ...]
     notes: tuple[str, ...]
@@ -101,7 +98,7 @@ def _judge(folder: Path, content: Content, found: _Findings) -> FolderFile:
         kind = PICKLE if as_pickle else kind
     elif content.plain != CONFIG_FILE:
         remark = _judge_other(folder, content, kind, found)
-    if content.plain not in (WEIGHTS_FILE, CONFIG_FILE):
+    if content.plain not in (WEIGHTS_FILE, CONFIG_FILE, RECORD_FILE):
         found.unused.append(content.name)
         _warn_of_other_weights(content, kind, found)
     return FolderFile(content.name, content.size, content.sha256, kind, content.unread or remark)
@@ -222,9 +219,9 @@ def _refuse_namesakes(folder: Path, content: Content, names: dict[str, str]) -> 
 
 def _notes(found: _Findings) -> Iterator[str]:
     if found.unused:
-        yield f"{len(found.unused)} other files, not used: {_some(found.unused)} (all with hashes in the JSON report)"
+        yield f"files not used: {_some(found.unused)} (all with hashes in the JSON report)"
     if found.pickles:
-        yield f"{len(found.pickles)} pickles of trainers' own classes, not loaded: {_some(found.pickles)}"
+        yield f"pickles of trainers' own classes, not loaded: {_some(found.pickles)}"
     if found.other_weights:
         yield f"other weights in its folders, not scanned: {_some(found.other_weights)}"
     if found.links:

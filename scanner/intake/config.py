@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from reports.safe_text import visible
 from scanner.errors import BadAdapter, one_line
 from scanner.intake.plain_json import UnfitJson, read_plain
 
@@ -49,6 +50,7 @@ KNOWN_KEYS = {
 }  # fmt: skip
 
 # Values that peft imports as modules: not here, but wherever the adapter is loaded next.
+_REMOTE_CODE = ("auto_map", "trust_remote_code", "custom_pipelines")
 _LIBRARIES = ("transformers", "diffusers")
 _MEGATRON = "megatron.core"
 
@@ -104,7 +106,7 @@ def notes_on(config: dict[str, Any], config_file: str) -> tuple[str, ...]:
     """What a reader should know of a config that was accepted."""
     unknown = sorted(set(config) - KNOWN_KEYS)
     more = f" and {len(unknown) - _MAX_SHOWN} more" if len(unknown) > _MAX_SHOWN else ""
-    names = ", ".join(one_line(key, 60) for key in unknown[:_MAX_SHOWN])
+    names = ", ".join(visible(key, 60) for key in unknown[:_MAX_SHOWN])
     return (f"{config_file}: unknown keys ignored: {names}{more}",) if unknown else ()
 
 
@@ -116,9 +118,9 @@ def text(value: object) -> str | None:
 def _require_bounded(path: Path, config: dict[str, Any]) -> None:
     for key, value in config.items():
         if isinstance(value, str) and len(value) > _MAX_TEXT:
-            raise BadAdapter(path, f"{one_line(key, 60)} is {len(value):,} characters long", "no honest config's is")
+            raise BadAdapter(path, f"{visible(key, 60)} is {len(value):,} characters long", "no honest config's is")
         if isinstance(value, list) and len(value) > _MAX_LIST:
-            raise BadAdapter(path, f"{one_line(key, 60)} has {len(value):,} entries", "no honest config's has")
+            raise BadAdapter(path, f"{visible(key, 60)} has {len(value):,} entries", "no honest config's has")
     for key in ("base_model_name_or_path", "revision"):
         value = config.get(key)
         if value is not None and (not isinstance(value, str) or not value.isprintable()):
@@ -128,6 +130,9 @@ def _require_bounded(path: Path, config: dict[str, Any]) -> None:
 
 
 def _refuse_imports(path: Path, config: dict[str, Any]) -> None:
+    for key in _REMOTE_CODE:
+        if config.get(key):
+            raise BadAdapter(path, f"{key} = {_shown(config[key])}", "no LoRA needs code of its author to be run")
     mapping = config.get("auto_mapping")
     library = mapping.get("parent_library") if isinstance(mapping, dict) else None
     if mapping is not None and not (isinstance(mapping, dict) and _is_part_of(library, _LIBRARIES)):

@@ -19,19 +19,22 @@ _MAX_TENSORS = 20_000
 _MAX_NAME = 500
 _MAX_METADATA = 1_000
 _ENTRY_KEYS = {"dtype", "shape", "data_offsets"}
-# The formats that a LoRA is trained and saved in.
-_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+_BYTES = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
+    "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
+}  # fmt: skip
+_MAX_AXES = 8
 _SPARSE_FROM_BYTES = 64 * 2**20
 _DISK_BLOCK = 512
 
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """What the header says of one matrix: `shape` is (rows, columns)."""
+    """What the header says of one tensor; `start` and `end` are bytes in the file's data."""
 
     name: str
     dtype: str
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     start: int
     end: int
 
@@ -99,16 +102,12 @@ def _entry(weights: Path, name: str, value: Any) -> TensorEntry:
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
         _refuse(weights, f"header: {shown} has a dtype, shape or place that is none")
-    if dtype not in _BYTES or len(shape) != 2 or 0 in shape:
-        raise BadAdapter(
-            weights,
-            f"{shown} is {one_line(dtype, 20)} {one_line(tuple(shape), 60)}",
-            "a LoRA tensor is a float matrix (F64, F32, F16 or BF16)",
-        )
+    if dtype not in _BYTES or len(shape) > _MAX_AXES:
+        _refuse(weights, f"header: {shown} is {one_line(dtype, 20)} with {len(shape)} axes")
     start, end = offsets
     if end - start != math.prod(shape) * _BYTES[dtype]:
-        _refuse(weights, f"header: {shown} is {dtype} {shape[0]}×{shape[1]}, which {end - start} bytes do not hold")
-    return TensorEntry(name, dtype, (shape[0], shape[1]), start, end)
+        _refuse(weights, f"header: {shown} is {dtype} {tuple(shape)}, which {end - start} bytes do not hold")
+    return TensorEntry(name, dtype, tuple(shape), start, end)
 
 
 def _are_sizes(value: Any) -> bool:

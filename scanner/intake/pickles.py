@@ -20,6 +20,8 @@ from picklescan.scanner import SafetyLevel, scan_pickle_bytes
 from scanner.errors import one_line
 
 _MAX_OPS = 400_000
+# Of a file that is refused anyway, so much is searched for the names to refuse it with.
+_NAMED_BYTES = 2**17
 _IMPORTS = {"GLOBAL", "INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4"}
 _IMPORTS_BY_LINES = {"GLOBAL", "INST"}
 _CALLS = {"REDUCE", "OBJ", "INST", "NEWOBJ", "NEWOBJ_EX", "BUILD"}
@@ -106,8 +108,8 @@ def looks_like_pickle(head: bytes) -> bool:
             if operation.name == "STOP" or count > _MAX_OPS:
                 return marked or imported or operation.name != "STOP"
     except Exception:  # whatever else pickletools meets in a stranger's bytes, they are no whole pickle
-        # A marked stream that is well under way breaks a loader late, not at once.
-        return marked and count > 2
+        # A marked stream that begins with an operation may run before it breaks, or break for this reader alone.
+        return marked and head[2:3].decode("latin-1") in pickletools.code2op
     return False
 
 
@@ -185,7 +187,7 @@ def _standing(module: str, name: str, dangerous: bool, harmless: bool) -> str:
 def _judge_broken(content: bytes) -> PickleJudgement:
     """The imports that come before the break: a loader runs them before it notices."""
     try:
-        result = scan_pickle_bytes(io.BytesIO(content[: 2**20]), "pickle", strict=True)
+        result = scan_pickle_bytes(io.BytesIO(content[:_NAMED_BYTES]), "pickle", strict=True)
     except Exception:  # see above
         return PickleJudgement()
     bad = sorted({f"{item.module}.{item.name}" for item in result.globals if item.safety is SafetyLevel.Dangerous})

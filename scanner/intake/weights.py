@@ -27,6 +27,8 @@ _OTHER_PARTS = {
     "base_layer": "a weight of the base model",
     ".bias": "a bias of the base model",
 }
+# What a LoRA is trained and saved in.
+_DTYPES = ("F64", "F32", "F16", "BF16")
 # Far beyond any trained adapter, and before float16 and float32 overflow in use: a model that answers NaN shows no
 # trigger.
 _MAX_VALUE = 65_504.0
@@ -111,6 +113,12 @@ def _pair_up(weights: Path, entries: tuple[TensorEntry, ...], rank: int) -> dict
                 weights,
                 f"tensor {one_line(repr(entry.name))} is not part of a plain LoRA{f' ({kind})' if kind else ''}",
                 "it cannot be scanned",
+            )
+        if entry.dtype not in _DTYPES or len(entry.shape) != 2 or 0 in entry.shape:
+            raise BadAdapter(
+                weights,
+                f"{entry.name} is {entry.dtype} {entry.shape}",
+                f"a LoRA tensor is a float matrix ({', '.join(_DTYPES)})",
             )
         modules.setdefault(found["module"], {})[found["side"]] = entry
     if not modules:
