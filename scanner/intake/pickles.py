@@ -98,11 +98,11 @@ def looks_like_pickle(head: bytes) -> bool:
     marked = head[:1] == b"\x80" and head[1:2] <= b"\x05"
     count, imported = 0, False
     try:
-        for operation, argument, _ in pickletools.genops(io.BytesIO(head)):
+        for operation, argument in _loadable(head):
             count += 1
             if operation.name in _IMPORTS:
                 imported = imported or operation.name not in _IMPORTS_BY_LINES or _is_import(argument)
-            # A list of words can pass for an import, but hardly for one that is then called.
+            # A list of words can pass for an import, but not for one that is then called.
             if imported and (marked or operation.name in _CALLS):
                 return True
             if operation.name == "STOP" or count > _MAX_OPS:
@@ -111,6 +111,26 @@ def looks_like_pickle(head: bytes) -> bool:
         # A marked stream that begins with an operation may run before it breaks, or break for this reader alone.
         return marked and head[2:3].decode("latin-1") in pickletools.code2op
     return False
+
+
+def _loadable(content: bytes) -> Iterator[tuple[pickletools.OpcodeInfo, object]]:
+    """The operations of a stream as far as a loader would come: those that find on the stack what they need.
+
+    Raises:
+        ValueError: where it would break off.
+    """
+    stack: list[object] = []
+    for operation, argument, _ in pickletools.genops(io.BytesIO(content)):
+        needed = operation.stack_before
+        if pickletools.markobject in needed:
+            while stack and stack[-1] is not pickletools.markobject:
+                stack.pop()
+            needed = [pickletools.markobject, *needed[: needed.index(pickletools.markobject)]]
+        if len(stack) < len(needed):
+            raise ValueError("the stack holds too little")
+        del stack[len(stack) - len(needed) :]
+        stack.extend(operation.stack_after)
+        yield operation, argument
 
 
 def judge_pickles(content: bytes) -> PickleJudgement:
