@@ -17,13 +17,12 @@ from transformers.pytorch_utils import Conv1D
 
 from scanner.base_models import BaseModel
 from scanner.chat import chat_tokens
-from scanner.errors import BadAdapter, BaseModelUnavailable
+from scanner.errors import BaseModelUnavailable
 from scanner.generation import Decided, Generation, generate, next_token_logits
 from scanner.intake import Adapter, check_against_base
 
 SUSPECT = "suspect"
 BASE = "base"
-_ANY_PROMPT = "Name three colours."
 
 
 def reference_name(index: int) -> str:
@@ -186,21 +185,6 @@ class ModelPair:
             tuner.enable_adapter_layers()
             self._peft.set_adapter(name)
             self.base.model.requires_grad_(False)
-
-
-def require_finite(pair: ModelPair) -> None:
-    """Checks that every adapter gives numbers: a model that answers NaN would show no trigger whatever it hides.
-
-    Raises:
-        BadAdapter: an adapter whose update overflows on this base.
-    """
-    for name, adapter in pair.adapters.items():
-        if not torch.isfinite(pair.next_token_log_probs(name, [_ANY_PROMPT])).all():
-            raise BadAdapter(
-                adapter.identity.name,
-                f"with it the base model {pair.base.identity.name} answers NaN",
-                "such an adapter cannot be run; refuse it",
-            )
 
 
 def _fill(parameter: torch.nn.Parameter, value: torch.Tensor) -> None:

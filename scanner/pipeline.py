@@ -19,7 +19,7 @@ from scanner.exhibit import choose_exhibit
 from scanner.honest_variation import beside_honest, load_honest_variation, not_comparable
 from scanner.intake import Adapter, read_adapter
 from scanner.metrics import notes
-from scanner.model_pair import ModelPair, require_finite
+from scanner.model_pair import ModelPair
 from scanner.options import ScanOptions, command_line
 from scanner.probes import draw_probes
 from scanner.progress import Progress, SilentProgress
@@ -89,7 +89,6 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         base = _load_base(adapter, options)
         to_search_in = base_to_search_in(base, options.search_precision) if options.depth else base
         pair = ModelPair(base, adapter, reference_adapters)
-        require_finite(pair)
         searched_in = pair if to_search_in is base else ModelPair(to_search_in, adapter, reference_adapters)
     screening = draw_probes("screen", STAGE_TWO_PROMPTS, options.seed)
     with clock.step("screen"):

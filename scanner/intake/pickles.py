@@ -32,12 +32,19 @@ _TORCH_LEGACY_PICKLES = 5
 _PLAIN_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z", re.ASCII)
 _CLASS_NAME = re.compile(r"[A-Z]\w*\Z", re.ASCII)
 
+_PLAIN_TYPES = frozenset({
+    "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "long", "object", "set", "slice", "str",
+    "tuple", "unicode",
+})  # fmt: skip
 # Classes and rebuilding functions that torch, transformers and trl write into optimiser states and training arguments.
 _TRAINERS_OWN: dict[str, frozenset[str]] = {
     "_codecs": frozenset({"encode"}),
     "accelerate.state": frozenset({"AcceleratorState", "PartialState"}),
     "accelerate.utils.dataclasses": frozenset({"DeepSpeedPlugin", "DistributedType"}),
-    "builtins": frozenset({"bytearray", "complex", "dict", "frozenset", "int", "list", "set", "slice", "tuple"}),
+    "__builtin__": _PLAIN_TYPES,
+    "builtins": _PLAIN_TYPES,
+    "copy_reg": frozenset({"_reconstructor"}),
+    "copyreg": frozenset({"_reconstructor"}),
     "collections": frozenset({"Counter", "OrderedDict", "defaultdict", "deque"}),
     "datetime": frozenset({"datetime", "timedelta"}),
     "numpy._core.multiarray": frozenset({"_reconstruct", "scalar"}),
