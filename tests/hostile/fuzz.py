@@ -17,7 +17,7 @@ from tests.hostile.fuzz_targets import TARGETS
 
 MAX_SECONDS_AN_INPUT = 5
 _MAX_MIB = 2048
-_MAX_LENGTH = 4096
+_MAX_LENGTH = 16_384
 _STARTUP_S = 120
 _DONE = re.compile(r"^Done (\d+) ", re.MULTILINE)
 _STATUS = re.compile(r"^#(\d+)\s", re.MULTILINE)
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--one", choices=TARGETS, help=argparse.SUPPRESS)
     options, passed_on = parser.parse_known_args()
     if options.one:
-        return _run_here(options.one, passed_on)
+        return _run_here(options.one, [*options.targets, *passed_on])
     if set(options.targets) - set(TARGETS) or passed_on:
         parser.error(f"unknown: {' '.join([*sorted(set(options.targets) - set(TARGETS)), *passed_on])}")
     options.crashes.mkdir(parents=True, exist_ok=True)

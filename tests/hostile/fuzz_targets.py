@@ -160,14 +160,16 @@ def _headers() -> list[bytes]:
 
 def _signatures() -> list[bytes]:
     folder = Path(__file__).parents[2] / "signatures"
-    return [path.read_bytes() for path in sorted(folder.glob("*.toml"))[:3]]
+    shipped = [path.read_bytes() for path in sorted(folder.glob("*.toml"))[:3]]
+    return [*shipped, b"id = " + b"[" * 4000, b"id = " + b"9" * 5000]
 
 
 def _calibrations() -> list[bytes]:
     from scanner.score.calibration import as_json
     from tests.scanner.score.test_calibration import CALIBRATION
 
-    return [as_json(CALIBRATION).encode()]
+    whole = as_json(CALIBRATION)
+    return [whole.encode(), whole.replace('"slope": 1.5', f'"slope": {10**400}').encode()]
 
 
 def _templates() -> list[bytes]:
