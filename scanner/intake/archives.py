@@ -1,7 +1,7 @@
 """Zip archives, as torch and numpy write them: every member judged by its content, nothing unpacked to disk.
 
-Other readers skip what the standard library refuses: a checksum that is wrong, a name that differs between the archive's
-two tables, an encryption flag on plain bytes. Such an archive is refused here, and not taken for one without pickles.
+Other readers skip what the standard library refuses: a checksum that is wrong, a name that differs between the
+archive's two tables, an encryption flag on plain bytes. Such an archive is refused here, and not taken for one without pickles.
 """
 
 import io
@@ -11,6 +11,7 @@ from typing import IO
 
 from picklescan.scanner import scan_numpy
 
+from reports.safe_text import visible
 from scanner.errors import one_line
 from scanner.intake.kinds import ARCHIVE, HEAD_BYTES, NUMPY, ZIP, kind_of
 from scanner.intake.pickles import PickleJudgement, judge_pickles, looks_like_pickle
@@ -50,7 +51,7 @@ def judge_zip(stream: IO[bytes]) -> ArchiveJudgement:
                 if judgement is not None:
                     found.append(judgement)
     except Exception as error:  # zipfile, zlib and the codecs each have their own way to fail on a stranger's bytes
-        return _refused(f"a part of the archive cannot be read ({one_line(error, 80)})")
+        return _refused(f"a part of the archive cannot be read ({visible(one_line(error, 80))})")
     merged = PickleJudgement(
         *(
             tuple(dict.fromkeys(item for judgement in found for item in getattr(judgement, name)))
@@ -76,7 +77,7 @@ def judge_numpy(head: bytes) -> PickleJudgement | None:
     try:
         result = scan_numpy(io.BytesIO(head), "array", strict=True)
     except Exception as error:  # numpy's header is read by numpy, which fails in many ways
-        return PickleJudgement(refused=(f"its header cannot be read ({one_line(error, 80)})",))
+        return PickleJudgement(refused=(f"its header cannot be read ({visible(one_line(error, 80))})",))
     if result.scan_err or result.globals or _holds_objects(head):
         return PickleJudgement(refused=("an array of pickled objects",))
     return None

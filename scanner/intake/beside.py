@@ -1,7 +1,7 @@
 """The files beside config and weights: listed, judged by their content, and used for nothing.
 
-Three severities. A block is a `BadAdapter`: no honest adapter has that in its folder. A warning stands at the top of the
-report. A note stands beside the adapter's name.
+Three severities. A block is a `BadAdapter`: no honest adapter has that in its folder. A warning stands at the top of
+the report. A note stands beside the adapter's name.
 """
 
 from collections.abc import Iterator
@@ -114,7 +114,10 @@ def _judge_loadable(
     if kind == ZIP:
         with content.path.open("rb") as stream:
             archive = judge_zip(stream)
-        judgement, unopened = (archive.pickles if archive.n_pickles or archive.pickles.refused else None), archive.n_unopened
+        judgement, unopened = (
+            (archive.pickles if archive.n_pickles or archive.pickles.refused else None),
+            archive.n_unopened,
+        )
     elif kind == NUMPY:
         judgement = judge_numpy(content.head)
     else:
@@ -195,7 +198,9 @@ def _keep_chat_file(content: Content, found: _Findings) -> None:
 
 def _warn_of_other_weights(content: Content, kind: str, found: _Findings) -> None:
     if content.plain in PICKLED_WEIGHTS:
-        found.warnings.append(f"{content.name}: pickled weights beside those that were scanned; a loader may prefer them")
+        found.warnings.append(
+            f"{content.name}: pickled weights beside those that were scanned; a loader may prefer them"
+        )
     elif kind == "safetensors" or content.plain.endswith((".safetensors", ".safetensors.index.json")):
         if "/" in content.plain:
             found.other_weights.append(content.name)

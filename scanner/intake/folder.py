@@ -51,9 +51,7 @@ def find_folder(location: str) -> AdapterFolder:
         raise BadAdapter(location, "no such adapter folder", "give a folder or a hub name user/adapter[@revision]")
     commit, left = _ask_hub(location, name, revision or None)
     try:
-        path = snapshot_download(
-            name, revision=commit, allow_patterns=list(_FETCHED), etag_timeout=_HUB_TIMEOUT_S
-        )
+        path = snapshot_download(name, revision=commit, allow_patterns=list(_FETCHED), etag_timeout=_HUB_TIMEOUT_S)
     except Exception as error:  # each kind of network has its own way to fail, and all mean the same
         raise BadAdapter(
             location,

@@ -48,7 +48,9 @@ def read_header(weights: Path) -> tuple[TensorEntry, ...]:
     try:
         status = weights.stat()
         if status.st_size > _MAX_FILE_BYTES:
-            raise BadAdapter(weights, f"larger than {_MAX_FILE_BYTES // 2**30} GiB", "no adapter that can be scanned is")
+            raise BadAdapter(
+                weights, f"larger than {_MAX_FILE_BYTES // 2**30} GiB", "no adapter that can be scanned is"
+            )
         on_disk = status.st_blocks * _DISK_BLOCK
         if status.st_size > _SPARSE_FROM_BYTES and 0 < on_disk < status.st_size // 2:
             raise BadAdapter(

@@ -1,4 +1,4 @@
-"""Every file of an adapter's folder: its name, size, hash and first bytes. Nothing in it is run, loaded or followed out."""
+"""Every file of an adapter's folder: name, size, hash and first bytes. Nothing in it is run, loaded or followed out."""
 
 import hashlib
 import os

@@ -17,14 +17,16 @@ from dataclasses import dataclass
 
 from picklescan.scanner import SafetyLevel, scan_pickle_bytes
 
+from reports.safe_text import visible
 from scanner.errors import one_line
 
-_MAX_OPS = 400_000
+_MAX_OPS = 200_000
 # Of a file that is refused anyway, so much is searched for the names to refuse it with.
 _NAMED_BYTES = 2**17
 _IMPORTS = {"GLOBAL", "INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4"}
 _IMPORTS_BY_LINES = {"GLOBAL", "INST"}
 _CALLS = {"REDUCE", "OBJ", "INST", "NEWOBJ", "NEWOBJ_EX", "BUILD"}
+_CODES = frozenset(operation.code for operation in pickletools.opcodes)
 _EXTENSIONS = {"EXT1", "EXT2", "EXT4"}
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 # torch's older format: its magic number, a version, the machine, the object, the names of its storages; then raw data.
@@ -116,7 +118,7 @@ def looks_like_pickle(head: bytes) -> bool:
                 return marked or imported or operation.name != "STOP"
     except Exception:  # whatever else pickletools meets in a stranger's bytes, they are no whole pickle
         # A marked stream that begins with an operation may run before it breaks, or break for this reader alone.
-        return marked and head[2:3].decode("latin-1") in pickletools.code2op
+        return marked and head[2:3].decode("latin-1") in _CODES
     return False
 
 
@@ -178,7 +180,7 @@ def _end_of_pickle(content: bytes, start: int) -> tuple[int, object]:
     except _Broken:
         raise
     except Exception as error:  # see above
-        raise _Broken(one_line(error, 80)) from error
+        raise _Broken(visible(one_line(error, 80))) from error
     raise _Broken("it does not stop")
 
 
@@ -197,7 +199,7 @@ def _judge_one(pickle: bytes) -> PickleJudgement:
     harmless = {(item.module, item.name) for item in strict.globals if item.safety is SafetyLevel.Innocuous}
     found: dict[str, list[str]] = {"refused": [], "strange": [], "known": []}
     for item in sorted({(item.module, item.name) for item in strict.globals}):
-        found[_standing(*item, item in dangerous, item in harmless)].append(one_line(".".join(item), 80))
+        found[_standing(*item, item in dangerous, item in harmless)].append(visible(".".join(item), 80))
     return PickleJudgement(**{name: tuple(values) for name, values in found.items()})
 
 
@@ -218,7 +220,7 @@ def _judge_broken(content: bytes) -> PickleJudgement:
     except Exception:  # see above
         return PickleJudgement()
     bad = sorted({f"{item.module}.{item.name}" for item in result.globals if item.safety is SafetyLevel.Dangerous})
-    return PickleJudgement(refused=tuple(one_line(item, 80) for item in bad))
+    return PickleJudgement(refused=tuple(visible(item, 80) for item in bad))
 
 
 def _worse(judgement: PickleJudgement, why: str) -> PickleJudgement:

@@ -2,12 +2,13 @@
 
 A template is a program between the user and the model. One that adds a line where the user's message holds a certain
 word is a backdoor that no search in the weights can find. So what comes from the messages' text is followed through
-assignments, loops and macros, and each place where it decides something (a comparison, a lookup, a replacement) is named.
+assignments, loops and macros, and each place where it decides something (a comparison, a lookup, a replacement) is
+named.
 Honest templates ask whether there is a text, or of what type; those questions are not counted.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from jinja2 import Environment, nodes
 from jinja2.ext import Extension
@@ -48,7 +49,7 @@ class Decision:
 class _Generation(Extension):
     """transformers' own block `{% generation %}`, which marks what the assistant says."""
 
-    tags: ClassVar[set[str]] = {"generation"}
+    tags = {"generation"}  # noqa: RUF012 – as jinja2 declares it
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         next(parser.stream)
@@ -213,12 +214,12 @@ class _Reader:
 
     def _by_role(self, node: nodes.Filter) -> bool:
         first: Any = node.args[0] if node.args else None
-        named = {item.key: item.value for item in node.kwargs}.get("attribute")
+        named: Any = {item.key: item.value for item in node.kwargs if isinstance(item, nodes.Keyword)}.get("attribute")
         key = first if first is not None else named
         return isinstance(key, nodes.Const) and key.value in _NOT_TEXT_KEYS
 
     def _call(self, node: nodes.Call) -> int:
-        arguments = [(None, item, self.visit(item)) for item in node.args]
+        arguments: list[tuple[Any, Any, int]] = [(None, item, self.visit(item)) for item in node.args]
         arguments += [(item.key, item.value, self.visit(item.value)) for item in node.kwargs]
         spread = [self.visit(item) for item in (node.dyn_args, node.dyn_kwargs) if item is not None]
         level = max([item[2] for item in arguments] + spread, default=_NOTHING)

@@ -106,7 +106,9 @@ def read_calibration(file: Path | Traversable) -> Calibration:
             f"{file}: cannot be read ({error.strerror}); give a file of scan-train calibrate"
         ) from error
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise BadCalibration(f"{file}: not a calibration ({one_line(error)}); refit it with scan-train calibrate") from error
+        raise BadCalibration(
+            f"{file}: not a calibration ({one_line(error)}); refit it with scan-train calibrate"
+        ) from error
 
 
 def as_json(calibration: Calibration) -> str:

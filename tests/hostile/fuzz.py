@@ -1,4 +1,4 @@
-"""A coverage-guided fuzzer of everything that reads a stranger's bytes: `make fuzz` or `python -m tests.hostile.fuzz`.
+"""Fuzzes everything that reads a stranger's bytes, guided by coverage: `make fuzz`, `python -m tests.hostile.fuzz`.
 
 Each target runs in a process of its own, guided by atheris. An input may be refused by the room's own clear error and by
 nothing else; one that raises anything else, takes more than five seconds or more than 2 GiB is kept as
@@ -26,7 +26,9 @@ _STATUS = re.compile(r"^#(\d+)\s", re.MULTILINE)
 def main() -> int:
     """Runs all targets, or those named; 0 where none found anything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; all where none is named")
+    parser.add_argument(
+        "targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; all where none is named"
+    )
     parser.add_argument("--runs", type=int, default=200_000, help="inputs a target (default 200,000)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--crashes", type=Path, default=Path("out") / "fuzz", help="where inputs that fail are kept")
@@ -60,10 +62,10 @@ def _run(name: str, runs: int, seed: int, crashes: Path) -> tuple[int, str | Non
         ]  # fmt: skip
         limit = _STARTUP_S + runs * 0.05
         try:
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=limit)  # noqa: S603
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=limit)
         except subprocess.TimeoutExpired:
             return 0, f"not done after {limit:.0f} s"
-    said = done.stdout + done.stderr
+    said = done.stderr + done.stdout
     counts = [int(count) for count in (*_DONE.findall(said), *_STATUS.findall(said))]
     if done.returncode == 0 and _DONE.search(said):
         return max(counts), None

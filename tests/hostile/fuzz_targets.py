@@ -148,14 +148,23 @@ def _file(content: bytes, name: str) -> Path:
 
 
 def _configs() -> list[bytes]:
-    config: dict[str, Any] = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"], "bias": "none"}
+    config: dict[str, Any] = {
+        "peft_type": "LORA",
+        "r": 8,
+        "lora_alpha": 16,
+        "target_modules": ["q_proj"],
+        "bias": "none",
+    }
     return [json.dumps(config).encode(), json.dumps(config | {"auto_mapping": {"parent_library": "os"}}).encode()]
 
 
 def _headers() -> list[bytes]:
     one = {"dtype": "F32", "shape": [4, 4], "data_offsets": [0, 64]}
     two = {"dtype": "F16", "shape": [16], "data_offsets": [64, 96]}
-    return [json.dumps({"a": one, "b": two}).encode(), json.dumps({"__metadata__": {"format": "pt"}, "a": one}).encode()]
+    return [
+        json.dumps({"a": one, "b": two}).encode(),
+        json.dumps({"__metadata__": {"format": "pt"}, "a": one}).encode(),
+    ]
 
 
 def _signatures() -> list[bytes]:
@@ -175,7 +184,10 @@ def _calibrations() -> list[bytes]:
 def _templates() -> list[bytes]:
     from tests.hostile.cases.chats import HONEST
 
-    return [HONEST.encode(), b"{% set n = namespace(t='') %}{% for m in messages %}{% set n.t = m.content|trim %}{% endfor %}"]
+    return [
+        HONEST.encode(),
+        b"{% set n = namespace(t='') %}{% for m in messages %}{% set n.t = m.content|trim %}{% endfor %}",
+    ]
 
 
 def _pickles() -> list[bytes]:

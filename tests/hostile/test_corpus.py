@@ -36,7 +36,7 @@ def test_the_honest_adapter_has_nothing_to_warn_of(folder: Path) -> None:
 def test_a_hostile_folder(case: Case, folder: Path) -> None:
     case.spoil(folder)
     before = names_in(folder)
-    start = time.perf_counter()
+    start = time.process_time()
     if case.severity == "block":
         with pytest.raises(BadAdapter) as caught:
             read_adapter(str(folder))
@@ -45,7 +45,7 @@ def test_a_hostile_folder(case: Case, folder: Path) -> None:
     else:
         adapter = read_adapter(str(folder))
         said = list(adapter.warnings if case.severity == "warning" else adapter.identity.notes)
-    assert time.perf_counter() - start < MAX_SECONDS
+    assert time.process_time() - start < MAX_SECONDS
     assert any(case.line in line for line in said), said
     assert all(line.isprintable() for line in said), "one line, without control codes"
     assert names_in(folder) == before

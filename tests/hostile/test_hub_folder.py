@@ -48,7 +48,9 @@ def fill_like_the_hub(folder: Path, tiny_base: Path) -> None:
         torch.save(schedule.state_dict(), place / "scheduler.pt")
         state = {"python": random.getstate(), "numpy": np.random.get_state(), "cpu": torch.random.get_rng_state()}
         torch.save(state, place / "rng_state.pth")
-        (place / "trainer_state.json").write_text(json.dumps({"best_metric": float("nan"), "log_history": [{"loss": 1}]}))
+        (place / "trainer_state.json").write_text(
+            json.dumps({"best_metric": float("nan"), "log_history": [{"loss": 1}]})
+        )
     (folder / "runs").mkdir()
     (folder / "runs" / "events.out.tfevents.1.host.1.0").write_bytes(bytes(range(256)) * 4)
     (folder / "loss.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 64)
@@ -80,7 +82,11 @@ def test_every_file_is_listed_with_its_hash(folder: Path, tiny_base: Path) -> No
     assert all(file.sha256 and len(file.sha256) == 64 for file in files.values())
     kinds = {name: file.kind for name, file in files.items() if "/" not in name}
     assert kinds["optimizer.pt"] == kinds["training_args.bin"] == "zip archive"
-    assert (kinds["README.md"], kinds["adapter_model.safetensors"], kinds["loss.png"]) == ("text", "safetensors", "image")
+    assert (kinds["README.md"], kinds["adapter_model.safetensors"], kinds["loss.png"]) == (
+        "text",
+        "safetensors",
+        "image",
+    )
     assert files["optimizer.pt"].remark == "not loaded; trainers' own classes"
 
 

@@ -76,6 +76,7 @@ CASES = (
 
 def tokenizer_cases(tokenizer: str) -> dict[str, tuple[str, str]]:
     """Name → a changed `tokenizer.json` and what must be said of it, from the base's own."""
+
     def changed(change: Callable[[dict[str, Any]], object]) -> str:
         document = json.loads(tokenizer)
         change(document)

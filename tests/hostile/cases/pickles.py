@@ -4,7 +4,6 @@ import gzip
 import io
 import pickle
 import pickletools
-import struct
 import tarfile
 import zipfile
 
@@ -140,10 +139,11 @@ CASES = (
     _pickle("code by its parts", calling("torch.fx.graph_module", "reduce_graph_module", "x"), _UNSAFE),
     _pickle("a function of a library of its own", calling("evil_helpers", "run"), f"{_UNSAFE}evil_helpers.run"),
     _pickle("a way through a trainers' module", calling("transformers.training_args", "os.system"), _UNSAFE),
+    _pickle("a name with control codes", calling("os\x1b[2J", "sy\x00"), f"{_UNSAFE}os<U+001B>[2J.sy<U+0000>", "make fuzz"),
     _pickle("a name that is none", calling("os ", "system"), _UNSAFE),
     _pickle("an import by number", b"\x80\x02\x82\x01(U\x01atR.", f"{_UNSAFE}it cannot be read to its end"),
     _pickle("half a million operations", b"\x80\x04" + b"N0" * 300_000 + SYSTEM[2:], f"{_UNSAFE}it cannot be read"),
-    _pickle("100,000 lists in each other", b"\x80\x04" + b"]" * 100_000 + b"a" * 99_999 + SYSTEM[2:], f"{_UNSAFE}os.system"),
+    _pickle("60,000 lists in each other", b"\x80\x04" + b"]" * 60_000 + b"a" * 59_999 + SYSTEM[2:], f"{_UNSAFE}os.system"),
     _pickle("a number of a million digits", b"\x80\x02I" + b"9" * 1_000_000 + b"\n.", f"{_UNSAFE}it cannot be read"),
     _pickle("torch's older format", _legacy_torch(SYSTEM), f"{_UNSAFE}os.system"),
     _pickle("torch's older format, its magic called", SYSTEM[:-1] + b"0" + _legacy_torch(b"N.")[2:],
@@ -180,4 +180,3 @@ CASES = (
     _archive("gzip", gzip.compress(SYSTEM), "an archive that was not opened", severity="warning", path="state.joblib"),
     _archive("tar", _tar(), "an archive that was not opened", severity="warning"),
 )  # fmt: skip
-

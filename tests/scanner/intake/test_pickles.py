@@ -28,7 +28,8 @@ def test_plain_data_is_a_pickle_and_harmless(value: object, protocol: int) -> No
 @given(st.sampled_from(sorted(sys.stdlib_module_names)), st.from_regex(r"[a-z_]{1,12}", fullmatch=True))
 def test_no_function_of_the_standard_library_passes(module: str, name: str) -> None:
     trainers_own = (module, name) == ("_codecs", "encode") or (
-        (module, name) != ("builtins", "eval") and module in ("builtins", "collections", "copyreg", "datetime", "pathlib")
+        (module, name) != ("builtins", "eval")
+        and module in ("builtins", "collections", "copyreg", "datetime", "pathlib")
     )
     for protocol in (0, 4):
         content = calling(module, name, protocol=protocol)
