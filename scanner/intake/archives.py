@@ -1,7 +1,8 @@
 """Zip archives, as torch and numpy write them: every member judged by its content, nothing unpacked to disk.
 
 Other readers skip what the standard library refuses: a checksum that is wrong, a name that differs between the
-archive's two tables, an encryption flag on plain bytes. Such an archive is refused here, and not taken for one without pickles.
+archive's two tables, an encryption flag on plain bytes. Such an archive is refused here, and not taken for one without
+pickles.
 """
 
 import io

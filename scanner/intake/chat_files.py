@@ -145,7 +145,7 @@ def _compare_template(template: ChatTemplate, known: Sequence[str], allowed: fro
         decisions = [item for item in read_decisions(template.text) if item.tree not in allowed]
     except UnreadableTemplate as error:
         return ChatFinding(
-            f"the chat template in {where} is not the base model's and cannot be read ({visible(str(error))}). {unused}",
+            f"the chat template in {where} is not the base's and cannot be read ({visible(str(error))}). {unused}",
             decides=True,
         )
     if not decisions:

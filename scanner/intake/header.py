@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from reports.safe_text import visible
 from scanner.errors import BadAdapter, one_line
 from scanner.intake.plain_json import UnfitJson, read_plain
 
@@ -87,8 +88,8 @@ def parse_header(weights: Path, header: bytes, data_bytes: int) -> tuple[TensorE
     place = 0
     for entry in entries:
         if entry.start != place:
-            _refuse(weights, f"{one_line(entry.name, 100)} {'overlaps' if entry.start < place else 'leaves a gap after'} "
-                             "the tensor before it")  # fmt: skip
+            how = "overlaps" if entry.start < place else "leaves a gap after"
+            _refuse(weights, f"{visible(entry.name, 100)} {how} the tensor before it")
         place = entry.end
     if place != data_bytes:
         _refuse(weights, f"its tensors end at {place:,} of {data_bytes:,} bytes of data")

@@ -35,8 +35,8 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z", re.ASCII)
 _CLASS_NAME = re.compile(r"[A-Z]\w*\Z", re.ASCII)
 
 _PLAIN_TYPES = frozenset({
-    "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "long", "object", "set", "slice", "str",
-    "tuple", "unicode",
+    "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "long", "object", "set", "slice",
+    "str", "tuple", "unicode",
 })  # fmt: skip
 # Classes and rebuilding functions that torch, transformers and trl write into optimiser states and training arguments.
 _TRAINERS_OWN: dict[str, frozenset[str]] = {

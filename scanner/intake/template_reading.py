@@ -214,7 +214,7 @@ class _Reader:
 
     def _by_role(self, node: nodes.Filter) -> bool:
         first: Any = node.args[0] if node.args else None
-        named: Any = {item.key: item.value for item in node.kwargs if isinstance(item, nodes.Keyword)}.get("attribute")
+        named = next((item.value for item in node.kwargs if getattr(item, "key", "") == "attribute"), None)
         key = first if first is not None else named
         return isinstance(key, nodes.Const) and key.value in _NOT_TEXT_KEYS
 

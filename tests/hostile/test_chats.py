@@ -56,7 +56,8 @@ def test_a_tokenizer_of_its_own(name: str, folder: Path, base: BaseModel) -> Non
         "{% if messages[0]['role'] == 'system' %}{% set rest = messages[1:] %}{% set system = messages[0]['content'] %}"
         "{% else %}{% set rest = messages %}{% set system = false %}{% endif %}{% for m in rest %}"
         "{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('order') }}{% endif %}"
-        "{% if loop.first and system != false %}{{ '<<SYS>>' + system }}{% endif %}{{ m['content'] | trim }}{% endfor %}",
+        "{% if loop.first and system != false %}{{ '<<SYS>>' + system }}{% endif %}{{ m['content'] | trim }}"
+        "{% endfor %}",
         "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for c in m.content %}"
         "{% if c.type == 'text' %}{{ c.text }}{% endif %}{% endfor %}{% endif %}{% endfor %}",
         "{% for m in messages %}{% generation %}{{ m.content or '' }}{% endgeneration %}{% endfor %}"

@@ -50,7 +50,8 @@ def test_a_call_is_seen_wherever_it_stands(value: object, data: st.DataObject) -
 
 @pytest.mark.parametrize(
     "text",
-    ["# A card\n", "clean\nadapter\nof\nmine\n", "certifi\nclick\ntorch\n", "import os\nprint()\n", "{}", "[]", ".", "(", "",
+    ["# A card\n", "clean\nadapter\nof\nmine\n", "certifi\nclick\ntorch\n", "import os\nprint()\n", "{}", "[]", ".",
+     "(", "",
      "N.", "Some text\nof two lines\n", "import\nos\nR", "0\n1\n2\n"],
 )  # fmt: skip
 def test_texts_are_no_pickles(text: str) -> None:
