@@ -1,7 +1,7 @@
 """Fuzzes everything that reads a stranger's bytes, guided by coverage: `make fuzz`.
 
-Each target runs in a process of its own, guided by atheris. An input may be refused by the room's own clear error and by
-nothing else; one that raises anything else, takes more than five seconds or more than 2 GiB is kept as
+Each target runs in a process of its own, guided by atheris. An input may be refused by the room's own clear error and
+by nothing else; one that raises anything else, takes more than five seconds or more than 2 GiB is kept as
 `crash-…` in the folder that is named, and becomes a case. At the end a table of targets and inputs is printed.
 """
 
