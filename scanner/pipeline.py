@@ -11,6 +11,7 @@ import torch
 from scanner.agreement import disagreements, same_weights
 from scanner.base_models import COMMIT, BaseModel, load_base
 from scanner.bfloat16 import base_to_search_in
+from scanner.chat_findings import chat_findings, heed
 from scanner.coverage import describe_coverage
 from scanner.demonstrate import demonstrate
 from scanner.errors import BadAdapter
@@ -133,8 +134,9 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         depth=options.depth if searched.found else None,
         out_of_time=bool(searched.found and searched.found.trace.out_of_time),
     )
+    in_chat_files = chat_findings(base, (adapter, *reference_adapters))
     return Report(
-        verdict=reach_verdict(verification.findings, summary, scored.assessment),
+        verdict=heed(reach_verdict(verification.findings, summary, scored.assessment), chat_findings(base, (adapter,))),
         triggers=verification.findings,
         measurements=measurements,
         localisation=beside_honest(
@@ -166,7 +168,11 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         score=scored.assessment,
         score_missing=scored.missing,
         command=command_line(suspect, references, options),
-        warnings=disagreements(base, adapter, reference_adapters),
+        warnings=(
+            *(warning for item in (adapter, *reference_adapters) for warning in item.warnings),
+            *(finding.text for finding in in_chat_files),
+            *disagreements(base, adapter, reference_adapters),
+        ),
     )
 
 

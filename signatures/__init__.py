@@ -6,7 +6,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from scanner.errors import BadSignature
+from scanner.errors import BadSignature, one_line
 from scanner.triggers import POSITIONS, Position, Trigger
 
 _TEXT_KEYS = ("id", "name", "family", "source", "description")
@@ -68,8 +68,8 @@ def read_signature(file: Traversable) -> Signature:
     """
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadSignature(f"{file.name}: not valid TOML ({error}); mend the file") from error
+    except (ValueError, RecursionError) as error:
+        raise BadSignature(f"{file.name}: not valid TOML ({one_line(error)}); mend the file") from error
     if set(table) != _KEYS:
         wrong = sorted(set(table) ^ _KEYS)[0]
         raise BadSignature(f"{file.name}: key {wrong!r} is unknown or missing; see CONTRIBUTING.md, 'A signature'")
