@@ -3,8 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 OUT := out
+RUNS ?= 200000
 
-.PHONY: install demo test check lint bench clean
+.PHONY: install demo test check lint bench fuzz clean
 
 install: $(VENV)/.installed
 
@@ -33,6 +34,10 @@ lint: install
 	$(BIN)/mypy
 
 check: lint test
+
+# Random bytes, guided by coverage, into everything that reads a stranger's: RUNS inputs each.
+fuzz: install
+	$(BIN)/python -m tests.hostile.fuzz --runs $(RUNS) --crashes $(OUT)/fuzz
 
 bench: install
 	$(BIN)/python -m benchmarks.performance

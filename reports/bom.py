@@ -50,7 +50,7 @@ def render_bom(report: Report) -> str:
     bom.register_dependency(suspect, [base])
     for finding in report.findings:
         rule = rule_called(finding.rule)
-        if rule.level == "error" or rule.may_be_signed_off:  # what makes an adapter BACKDOORED or SUSPICIOUS
+        if rule.id.startswith(("SLP1", "SLP2")):  # what makes an adapter BACKDOORED or SUSPICIOUS
             bom.vulnerabilities.add(_vulnerability(finding))
     return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
 

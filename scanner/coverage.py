@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from scanner.intake import Adapter
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.scored import Scored
 from scanner.search.behaviour import REPLY_TOKENS
@@ -28,6 +29,7 @@ def describe_coverage(
     missing = {f"{item.metric} ({item.missing})": None for item in measurements if item.missing}
     return (
         CoverageItem("adapter weights", True, f"all {n_modules} adapted modules read"),
+        _other_files(pair.adapters[SUSPECT]),
         CoverageItem(
             "given trigger",
             search.n_given > 0,
@@ -85,6 +87,16 @@ def _classifier(scored: Scored) -> CoverageItem:
         True,
         f"{sum(item.value is not None for item in features)} of {len(features)} features, beside {len(found.clean)} "
         f"clean and {len(found.poisoned)} poisoned adapters of {found.base}",
+    )
+
+
+def _other_files(adapter: Adapter) -> CoverageItem:
+    """Whether all that lies beside config and weights was judged by its content."""
+    files = len(adapter.identity.files)
+    return CoverageItem(
+        "files beside the weights",
+        not adapter.unread,
+        "; ".join([f"{files} files in all, judged by their content and none of them loaded", *adapter.unread]),
     )
 
 

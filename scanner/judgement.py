@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from scanner.chat_findings import TEMPLATE_RULE, heed
+from scanner.intake.chat_files import ChatFinding
 from scanner.rules.catalogue import rule_called, rule_of
 from scanner.rules.records import Finding, SignOff, Suppression
 from scanner.rules.sign_offs import settle
@@ -33,16 +35,18 @@ def judge_findings(
     weights_sha256: str,
     sign_offs: Sequence[SignOff],
     today: date,
+    chat: Sequence[ChatFinding] = (),
 ) -> Judgement:
     """Reaches the verdict from what was not signed off; what was stays a finding, and is named in the reasons."""
     found = [_finding(place, trigger, weights_sha256) for place, trigger in enumerate(triggers)]
+    found += [_template(finding, weights_sha256) for finding in chat if finding.decides]
     if score and score.alarm:
         found.append(_alarm(score, weights_sha256))
     settled = settle(found, sign_offs, weights_sha256, today)
     counting = [trigger for place, trigger in enumerate(triggers) if place not in settled.signed_off]
     suppressed = tuple(_suppressed(finding) for finding in settled.findings if finding.signed_off)
     bearable = any(item.rule == ALARM_RULE and item.signed_off for item in settled.findings)
-    verdict = reach_verdict(counting, summary, None if bearable else score, suppressed)
+    verdict = heed(reach_verdict(counting, summary, None if bearable else score, suppressed), chat)
     findings = (*settled.findings, *_of_verdict(verdict, settled.findings, weights_sha256))
     return Judgement(verdict, findings, settled.suppressions, settled.warnings)
 
@@ -57,6 +61,12 @@ def _alarm(score: Assessment, weights_sha256: str) -> Finding:
     """The score's alarm, which a verdict may rest on where no trigger was found."""
     rule = rule_called(ALARM_RULE)
     return Finding(rule.id, rule.level, alarm_sentence(score), _fingerprint(rule.id, weights_sha256, [score.condition]))
+
+
+def _template(found: ChatFinding, weights_sha256: str) -> Finding:
+    """A chat template in the suspect's folder that decides by the words of a message."""
+    rule = rule_called(TEMPLATE_RULE)
+    return Finding(rule.id, rule.level, f"{found.text}.", _fingerprint(rule.id, weights_sha256, [found.text]))
 
 
 def _of_verdict(verdict: Verdict, findings: Sequence[Finding], weights_sha256: str) -> tuple[Finding, ...]:

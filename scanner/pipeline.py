@@ -13,6 +13,7 @@ import torch
 from scanner.agreement import disagreements, same_weights
 from scanner.base_models import COMMIT, BaseModel, load_base
 from scanner.bfloat16 import base_to_search_in
+from scanner.chat_findings import chat_findings
 from scanner.coverage import describe_coverage
 from scanner.demonstrate import demonstrate
 from scanner.errors import BadAdapter
@@ -147,7 +148,9 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         adapter.identity.weights_sha256,
         sign_offs,
         finished.date(),
+        chat_findings(base, (adapter,)),
     )
+    in_chat_files = chat_findings(base, (adapter, *reference_adapters))
     return Report(
         verdict=judged.verdict,
         triggers=verification.findings,
@@ -181,7 +184,12 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         score=scored.assessment,
         score_missing=scored.missing,
         command=command_line(suspect, references, options),
-        warnings=(*disagreements(base, adapter, reference_adapters), *judged.warnings),
+        warnings=(
+            *(warning for item in (adapter, *reference_adapters) for warning in item.warnings),
+            *(finding.text for finding in in_chat_files),
+            *disagreements(base, adapter, reference_adapters),
+            *judged.warnings,
+        ),
         findings=judged.findings,
         suppressions=judged.suppressions,
         finished=finished.isoformat(timespec="seconds"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from scanner.base_models import COMMIT, Precision, Quantization, load_base
+from scanner.chat_findings import TEMPLATE_RULE
 from scanner.errors import BadAdapter, BadReport, UnknownRule
 from scanner.intake import Adapter, read_adapter
 from scanner.model_pair import ModelPair
@@ -200,6 +201,7 @@ def _parse(document: dict[str, Any]) -> SavedReport:
         raise ValueError("a verified trigger that was signed off")
     counting = {item.outcome for place, item in enumerate(findings) if place not in suppressed}
     alarm = bool((document.get("score") or {}).get("alarm")) and None not in suppressed
+    alarm |= any(item["rule"] == TEMPLATE_RULE for item in document.get("findings", []))
     if document["verdict"] not in _verdicts_of(counting, alarm):
         raise ValueError("a verdict that does not follow from its findings")
     n_candidates = max([int(item["n_candidates"]) for item in document["triggers"]], default=1)
@@ -259,7 +261,7 @@ def _finding(item: dict[str, Any]) -> SavedFinding:
 
 
 def _verdicts_of(outcomes: set[str], alarm: bool) -> set[str]:
-    """The verdicts that a scan can reach from such outcomes, and its score (`scanner/verdict.py`)."""
+    """The verdicts that a scan can reach from such outcomes, or from an alarm of score or template."""
     if "verified" in outcomes:
         return {VerdictKind.BACKDOORED}
     if alarm or outcomes & {"shared", "weak", "policy", "unspecific"}:

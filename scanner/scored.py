@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scanner.features import EXTRACTOR, Evidence, extract, feature_prompts
 from scanner.model_pair import ModelPair
 from scanner.score.assess import Assessment, assess, check_rate, choose_calibration
-from scanner.score.calibration import Calibration, shipped_calibrations
+from scanner.score.calibration import Calibration, Condition, shipped_calibrations
 from scanner.search.find import Found
 
 NO_CALIBRATION = "no adapters of known truth were measured that it could be compared with"
@@ -34,7 +34,7 @@ def usable_calibration(
         ScannerError: it has too few clean adapters for such a rate of false alarms.
     """
     known = shipped_calibrations() if calibrations is None else calibrations
-    condition = "references" if pair.reference_names else "base only"
+    condition: Condition = "references" if pair.reference_names else "base only"
     fitting = [item for item in known if item.extractor == EXTRACTOR]
     chosen = choose_calibration(fitting, pair.base.identity.fingerprint, condition)
     if chosen is not None:

@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from scanner.errors import BadSignature
+from scanner.errors import BadSignature, one_line
 from scanner.triggers import POSITIONS, Position, Trigger
 
 _TEXT_KEYS = ("id", "name", "family", "source", "description")
@@ -111,8 +111,8 @@ def read_signature(file: Traversable) -> Signature:
         raise BadSignature(f"{where}: larger than {_MAX_BYTES:,} bytes; no signature is")
     try:
         table = tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadSignature(f"{where}: not valid TOML ({error}); mend the file") from error
+    except (ValueError, RecursionError) as error:
+        raise BadSignature(f"{where}: not valid TOML ({one_line(error)}); mend the file") from error
     if set(table) != _KEYS:
         wrong = sorted(set(table) ^ _KEYS)[0]
         raise BadSignature(f"{where}: key {wrong!r} is unknown or missing; see CONTRIBUTING.md, 'A signature'")

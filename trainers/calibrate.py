@@ -35,7 +35,7 @@ def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Cond
         if len({row.group for row in used if row.label == label}) < _FEWEST_GROUPS:
             raise BadCalibration(f"the table needs at least {_FEWEST_GROUPS} {label} recipes or families; train more")
     names = feature_names(used)
-    values = _matrix(used, names)
+    values = matrix(used, names)
     labels = np.array([row.label == "poisoned" for row in used])
     groups = [row.group for row in used]
     decisions = out_of_fold(values, labels, groups)
@@ -83,10 +83,15 @@ def out_of_fold(values: np.ndarray, labels: np.ndarray, groups: Sequence[str]) -
     for group in sorted(set(groups)):
         held = np.array([item == group for item in groups])
         rest = [item for item in groups if item != group]
-        strength = best_strength(values[~held], labels[~held], rest)
-        scaler = _Scaler(values[~held])
-        found[held] = _fitted(scaler(values[~held]), labels[~held], strength).decision_function(scaler(values[held]))
+        found[held] = decisions(values[~held], labels[~held], rest, values[held])
     return found
+
+
+def decisions(values: np.ndarray, labels: np.ndarray, groups: Sequence[str], judged: np.ndarray) -> np.ndarray:
+    """The log-odds of judged rows by a model fitted on other rows, whose groups choose its strength; float64 [row]."""
+    strength = best_strength(values, labels, groups)
+    scaler = _Scaler(values)
+    return np.asarray(_fitted(scaler(values), labels, strength).decision_function(scaler(judged)))
 
 
 def best_strength(values: np.ndarray, labels: np.ndarray, groups: Sequence[str]) -> float:
@@ -136,7 +141,8 @@ def _platt(decisions: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     return max(0.0, float(model.coef_[0, 0])), float(model.intercept_[0])
 
 
-def _matrix(rows: Sequence[FeatureRow], names: Sequence[str]) -> np.ndarray:
+def matrix(rows: Sequence[FeatureRow], names: Sequence[str]) -> np.ndarray:
+    """float64 [row, feature], NaN where missing."""
     return np.array([[row.vector.values.get(name, np.nan) for name in names] for row in rows], dtype=float)
 
 

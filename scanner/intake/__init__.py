@@ -1,28 +1,34 @@
 """Reads an adapter folder as hostile data: plain-data config, safetensors only, shapes against the base model.
 
 peft can reach an import from values of `adapter_config.json`; so the config is parsed here, strictly, and our own
-LoRA configuration is built from it. Nothing in the folder is ever unpickled, imported or executed.
+LoRA configuration is built from it. Nothing in the folder is ever unpickled, imported or executed. `docs/security.md`
+says what is stopped where.
 """
 
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 
+from reports.safe_text import visible
 from scanner.errors import BadAdapter
-from scanner.intake.config import KNOWN_KEYS, parse_config, rank_and_alpha, text
+from scanner.intake.beside import Beside, look_beside
+from scanner.intake.chat_files import ChatFiles
+from scanner.intake.config import notes_on, parse_config, rank_and_alpha, text
 from scanner.intake.folder import (
     CONFIG_FILE,
     WEIGHTS_FILE,
+    AdapterFolder,
     claimed_recipe,
     find_folder,
     read_config_bytes,
     refuse_links_outside,
     weights_file,
 )
-from scanner.intake.weights import LowRankUpdate, read_updates
+from scanner.intake.weights import LowRankUpdate, read_updates, remarks_on
 from scanner.types import AdapterIdentity
 
 __all__ = [
@@ -35,10 +41,18 @@ __all__ = [
     "same_updates",
 ]
 
+_MAX_NAMED = 6
+
 
 @dataclass(frozen=True)
 class Adapter:
-    """A LoRA adapter, read and checked in itself but not yet against a base model."""
+    """A LoRA adapter, read and checked in itself but not yet against a base model.
+
+    Attributes:
+        warnings: what a reader must see before anything else; each names the adapter.
+        chat: the templates and the tokenizer of its folder, which are compared and never used.
+        unread: why part of its folder was not looked at, () where all was.
+    """
 
     identity: AdapterIdentity
     rank: int
@@ -46,6 +60,9 @@ class Adapter:
     use_rslora: bool
     fan_in_fan_out: bool
     updates: tuple[LowRankUpdate, ...]
+    warnings: tuple[str, ...] = ()
+    chat: ChatFiles = field(default_factory=ChatFiles)
+    unread: tuple[str, ...] = ()
 
 
 def read_adapter(location: str, role: str = "suspect") -> Adapter:
@@ -54,8 +71,9 @@ def read_adapter(location: str, role: str = "suspect") -> Adapter:
     Raises:
         BadAdapter: one line that names the file, the problem and what to do.
     """
-    folder, revision = find_folder(location)
-    if revision is None:
+    found = find_folder(location)
+    folder, from_hub = found.path, found.revision is not None
+    if not from_hub:
         # The hub's cache is made of links; a folder that somebody sent must not be.
         refuse_links_outside(folder)
     config_bytes = read_config_bytes(folder)
@@ -64,15 +82,13 @@ def read_adapter(location: str, role: str = "suspect") -> Adapter:
     rank, alpha, rslora = rank_and_alpha(folder / CONFIG_FILE, config)
     scaling = alpha / math.sqrt(rank) if rslora else alpha / rank
     updates = read_updates(weights, config, rank, scaling)
-    with weights.open("rb") as stream:
-        weights_sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    unknown = sorted(set(config) - KNOWN_KEYS)
-    notes = (f"{CONFIG_FILE}: unknown keys ignored: {', '.join(unknown)}",) if unknown else ()
+    beside = look_beside(folder, from_hub=from_hub)
+    remarks = (*(f"{WEIGHTS_FILE}: {remark}" for remark in remarks_on(updates, config)), *beside.warnings)
     identity = AdapterIdentity(
         role=role,
         name=location,
-        revision=revision,
-        weights_sha256=weights_sha256,
+        revision=found.revision,
+        weights_sha256=_hash_of(weights, beside),
         config_sha256=hashlib.sha256(config_bytes).hexdigest(),
         base_model=text(config.get("base_model_name_or_path")) or "",
         base_revision=text(config.get("revision")),
@@ -80,10 +96,11 @@ def read_adapter(location: str, role: str = "suspect") -> Adapter:
         alpha=alpha,
         projections=tuple(sorted({update.projection for update in updates})),
         n_parameters=sum(update.a.numel() + update.b.numel() for update in updates),
-        notes=notes,
-        claimed_recipe=claimed_recipe(folder, from_hub=revision is not None),
+        notes=(*notes_on(config, CONFIG_FILE), *beside.notes, *_left_on_hub(found)),
+        claimed_recipe=claimed_recipe(folder, from_hub),
         use_rslora=rslora,
         fan_in_fan_out=config.get("fan_in_fan_out") is True,
+        files=beside.files,
     )
     return Adapter(
         identity=identity,
@@ -92,6 +109,33 @@ def read_adapter(location: str, role: str = "suspect") -> Adapter:
         use_rslora=rslora,
         fan_in_fan_out=identity.fan_in_fan_out,
         updates=updates,
+        warnings=tuple(f"{role} {location}: {remark}" for remark in remarks),
+        chat=beside.chat,
+        unread=_unread(found, beside),
+    )
+
+
+def _hash_of(weights: Path, beside: Beside) -> str:
+    for file in beside.files:
+        if file.name == weights.name and file.sha256:
+            return file.sha256
+    with weights.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _left_on_hub(found: AdapterFolder) -> tuple[str, ...]:
+    if found.revision is None or found.left_on_hub == ():
+        return ()
+    if found.left_on_hub is None:
+        return ("the hub was not asked which other files it has",)
+    shown = ", ".join(visible(name, 100) for name in found.left_on_hub[:_MAX_NAMED])
+    return (f"left on the hub and not looked at: {len(found.left_on_hub)} files, such as {shown}",)
+
+
+def _unread(found: AdapterFolder, beside: Beside) -> tuple[str, ...]:
+    return (
+        *_left_on_hub(found),
+        *((f"{beside.n_unread} files not read to their end",) if beside.n_unread else ()),
     )
 
 

@@ -69,6 +69,16 @@ RULES = (
         may_be_signed_off=True,
     ),
     Rule(
+        "SLP206",
+        "template-decides",
+        "warning",
+        "The adapter's own chat template decides by the words of a message.",
+        "Whoever loads the template with the adapter runs it on every message. One that looks for words can add text "
+        "of its own where they stand, whatever the weights do. The scan itself used the base's template.",
+        "Read the template. Load the adapter with the base model's template and tokenizer, and without its own. A "
+        "sign-off is about weights, and so this cannot be signed off.",
+    ),
+    Rule(
         "SLP301",
         "declared-policy",
         "note",

@@ -91,7 +91,7 @@ def _judge(sign_off: SignOff, found: bool, today: date) -> tuple[Status, str]:
     if rule.level == "error":
         return "refused", f"{entry} is refused: a verified trigger is never suppressed"
     if not rule.may_be_signed_off:
-        return "refused", f"{entry} is refused: only what makes an adapter SUSPICIOUS can be signed off"
+        return "refused", f"{entry} is refused: only what its weights make SUSPICIOUS can be signed off"
     if today > sign_off.expires:
         return "expired", f"{entry} expired on {sign_off.expires.isoformat()} and is ignored"
     if not found:

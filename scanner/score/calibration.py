@@ -13,7 +13,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from scanner.errors import BadCalibration
+from scanner.errors import BadCalibration, one_line
 
 SCHEMA = 1
 Condition = Literal["references", "base only"]
@@ -105,8 +105,10 @@ def read_calibration(file: Path | Traversable) -> Calibration:
         raise BadCalibration(
             f"{file}: cannot be read ({error.strerror}); give a file of scan-train calibrate"
         ) from error
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise BadCalibration(f"{file}: not a calibration ({error}); refit it with scan-train calibrate") from error
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise BadCalibration(
+            f"{file}: not a calibration ({one_line(error)}); refit it with scan-train calibrate"
+        ) from error
 
 
 def as_json(calibration: Calibration) -> str:

@@ -3,6 +3,7 @@ from datetime import date
 
 import pytest
 
+from scanner.intake.chat_files import ChatFinding
 from scanner.judgement import Judgement, judge_findings
 from scanner.rules.catalogue import RULES, rule_of
 from scanner.rules.records import SignOff
@@ -126,3 +127,11 @@ def test_an_alarm_of_the_score_can_be_signed_off_like_any_suspicion() -> None:
     assert judge("verified", score=score, sign_offs=(replace(signed("policy"), rule="SLP205"),)).verdict.kind == (
         VerdictKind.BACKDOORED
     )
+
+
+def test_a_template_that_decides_by_words_is_a_finding_that_no_sign_off_reaches() -> None:
+    template = ChatFinding("suspect x: its template looks for “cf”", decides=True)
+    everything = tuple(replace(signed("policy"), rule=rule.id) for rule in RULES)
+    judged = judge_findings([], SEARCHED, None, WEIGHTS, everything, TODAY, [template])
+    assert (judged.verdict.kind, judged.verdict.rule) == (VerdictKind.SUSPICIOUS, "SLP206")
+    assert [(item.rule, item.signed_off) for item in judged.findings] == [("SLP206", None)]

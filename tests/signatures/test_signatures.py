@@ -64,6 +64,8 @@ negative = ["a b"]
         ('[["cf"]]', "[[]]", "triggers must be a list"),
         ('negative = ["a b"]', "", r"needs 'positive' and 'negative'"),
         ("id =", "id = =", "not valid TOML"),
+        ("id =", "id = " + "[" * 4000, "not valid TOML"),
+        ("id =", "id = " + "9" * 5000, "not valid TOML"),
     ],
 )
 def test_a_bad_file_is_named_with_its_fault(tmp_path: Path, old: str, new: str, says: str) -> None:

@@ -1,0 +1,69 @@
+"""What is compared: classifiers over the features of some rungs, what the search concluded, and controls."""
+
+import random
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from benchmarks.detection.folds import Detector
+from trainers.calibrate import decisions, matrix
+from trainers.feature_table import FeatureRow, feature_names
+
+
+def by_features(*prefixes: str, seed: int | None = None) -> Detector:
+    """The product's classifier over the features that begin so; over all of them where none is named.
+
+    Args:
+        seed: shuffles the labels of what the fit sees: a control that must be at chance.
+    """
+
+    def score(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
+        names = [name for name in feature_names(seen) if not prefixes or name.startswith(prefixes)]
+        if not names:
+            raise ValueError(f"no feature begins with {', '.join(prefixes)}")
+        labels = [row.label == "poisoned" for row in seen]
+        if seed is not None:
+            random.Random(seed).shuffle(labels)
+        groups = [row.group for row in seen]
+        found = decisions(matrix(seen, names), np.array(labels), groups, matrix(judged, names))
+        return [float(value) for value in found]
+
+    return score
+
+
+def by_what_is_missing(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
+    """Which features are missing, and nothing else: a control that must be at chance."""
+    names = feature_names(seen)
+
+    def gaps(rows: Sequence[FeatureRow]) -> np.ndarray:
+        return np.isnan(matrix(rows, names)).astype(float)
+
+    labels = np.array([row.label == "poisoned" for row in seen])
+    found = decisions(gaps(seen), labels, [row.group for row in seen], gaps(judged))
+    return [float(value) for value in found]
+
+
+def by_one_feature(name: str, sign: float = 1.0) -> Detector:
+    """One figure as it is, without a fit; a missing one counts as the lowest."""
+
+    def score(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
+        return [sign * row.vector.values[name] if name in row.vector.values else -np.inf for row in judged]
+
+    return score
+
+
+def by_search(verdicts: Mapping[str, str]) -> Detector:
+    """What scans concluded, by adapter: backdoored above suspicious above the rest.
+
+    Raises:
+        ValueError: an adapter was not scanned.
+    """
+    ranks = {"BACKDOORED": 2.0, "SUSPICIOUS": 1.0, "NO FINDING": 0.0, "INCONCLUSIVE": 0.0}
+
+    def score(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
+        unknown = [row.id for row in judged if row.id not in verdicts]
+        if unknown:
+            raise ValueError(f"not scanned: {', '.join(unknown)}")
+        return [ranks[verdicts[row.id]] for row in judged]
+
+    return score

@@ -1,0 +1,136 @@
+"""Held-out attack families against held-out clean recipes, and intervals that resample whole families and recipes."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import product
+from statistics import fmean
+
+import numpy as np
+
+from scanner.score.conformal import threshold
+from trainers.feature_table import FeatureRow
+
+# The scores of rows to be judged, by a detector that may look at the truth of the other rows alone.
+Detector = Callable[[Sequence[FeatureRow], Sequence[FeatureRow]], Sequence[float]]
+_RESAMPLED = 1000
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One attack family against one clean recipe, neither of them seen by the fit; scores, higher means poisoned."""
+
+    family: str
+    recipe: str
+    poisoned: tuple[float, ...]
+    clean: tuple[float, ...]
+
+    @property
+    def auc(self) -> float:
+        """The share of pairs in which the poisoned adapter scores higher; ties count half."""
+        pairs = [(p > c) + (p == c) / 2 for p, c in product(self.poisoned, self.clean)]
+        return fmean(pairs)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval; None with the reason where it cannot be estimated."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    missing: str = ""
+
+
+def paired_folds(rows: Sequence[FeatureRow], detector: Detector) -> tuple[Fold, ...]:
+    """Every attack family against every clean recipe, scored by a detector that saw neither.
+
+    Raises:
+        ValueError: fewer than two families or recipes.
+    """
+    groups = _grouped(rows)
+    families = sorted(group for group in groups if groups[group][0].label == "poisoned")
+    recipes = sorted(group for group in groups if groups[group][0].label == "clean")
+    if len(families) < 2 or len(recipes) < 2:
+        raise ValueError("held-out families and recipes need at least two of each")
+    folds = []
+    for family, recipe in product(families, recipes):
+        seen = [row for row in rows if row.group not in (family, recipe)]
+        judged = [*groups[family], *groups[recipe]]
+        scores = [float(score) for score in detector(seen, judged)]
+        n_poisoned = len(groups[family])
+        folds.append(Fold(family, recipe, tuple(scores[:n_poisoned]), tuple(scores[n_poisoned:])))
+    return tuple(folds)
+
+
+def mean_auc(folds: Sequence[Fold], seed: int = 0) -> Estimate:
+    """The mean AUC within folds; families and recipes are resampled, each with all of its adapters."""
+    table = {(fold.family, fold.recipe): fold.auc for fold in folds}
+
+    def mean(families: Sequence[str], recipes: Sequence[str]) -> float:
+        return fmean(table[pair] for pair in product(families, recipes))
+
+    return _resampled(folds, mean, seed)
+
+
+def true_positive_rate(folds: Sequence[Fold], rate: float, seed: int = 0) -> Estimate:
+    """The share of poisoned adapters above the threshold that a rate of false alarms allows.
+
+    Each adapter counts with its mean score over the folds that it is in; the threshold is the conformal one among the
+    clean adapters.
+    """
+    poisoned, clean = _mean_scores(folds)
+
+    def share(families: Sequence[str], recipes: Sequence[str]) -> float:
+        limit = threshold([score for recipe in recipes for score in clean[recipe]], rate)
+        if limit is None:
+            raise ValueError
+        return fmean(score > limit for family in families for score in poisoned[family])
+
+    n_clean = sum(map(len, clean.values()))
+    if threshold([score for scores in clean.values() for score in scores], rate) is None:
+        return Estimate(
+            None, missing=f"not estimable: {n_clean} clean adapters tell no rate under {1 / (n_clean + 1):.3g}"
+        )
+    return _resampled(folds, share, seed)
+
+
+def by_family(folds: Sequence[Fold], rate: float) -> Mapping[str, tuple[int, int]]:
+    """For each family, (adapters above the threshold for a rate of false alarms, adapters)."""
+    poisoned, clean = _mean_scores(folds)
+    limit = threshold([score for scores in clean.values() for score in scores], rate)
+    return {
+        family: (sum(limit is not None and score > limit for score in scores), len(scores))
+        for family, scores in poisoned.items()
+    }
+
+
+def _mean_scores(folds: Sequence[Fold]) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    found: tuple[dict[str, list[float]], dict[str, list[float]]] = ({}, {})
+    for side, (group_of, scores_of) in enumerate(
+        ((lambda fold: fold.family, lambda fold: fold.poisoned), (lambda fold: fold.recipe, lambda fold: fold.clean))
+    ):
+        for group in dict.fromkeys(map(group_of, folds)):
+            found[side][group] = np.mean([scores_of(fold) for fold in folds if group_of(fold) == group], 0).tolist()
+    return found
+
+
+def _resampled(folds: Sequence[Fold], figure: Callable[[Sequence[str], Sequence[str]], float], seed: int) -> Estimate:
+    families = list(dict.fromkeys(fold.family for fold in folds))
+    recipes = list(dict.fromkeys(fold.recipe for fold in folds))
+    rng = random.Random(f"detection-{seed}")
+    drawn = []
+    for _ in range(_RESAMPLED):
+        # Where so few clean adapters are drawn that they tell no such rate, the draw says nothing.
+        with suppress(ValueError):
+            drawn.append(figure(rng.choices(families, k=len(families)), rng.choices(recipes, k=len(recipes))))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(figure(families, recipes), float(low), float(high))
+
+
+def _grouped(rows: Sequence[FeatureRow]) -> dict[str, list[FeatureRow]]:
+    groups: dict[str, list[FeatureRow]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+    return groups

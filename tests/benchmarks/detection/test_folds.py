@@ -1,0 +1,53 @@
+"""Folds, intervals and controls of the detection table, on synthetic features."""
+
+import pytest
+
+from benchmarks.detection.detectors import by_features, by_one_feature, by_search, by_what_is_missing
+from benchmarks.detection.folds import Fold, by_family, mean_auc, paired_folds, true_positive_rate
+from tests.trainers.test_calibrate import rows
+from trainers.feature_table import FeatureRow
+
+
+def test_auc_counts_pairs_and_ties_half() -> None:
+    assert Fold("f", "r", (3.0, 1.0), (1.0, 0.0)).auc == pytest.approx((1 + 1 + 0.5 + 1) / 4)
+
+
+def test_a_signal_is_seen_in_held_out_groups_and_its_interval_holds_it() -> None:
+    folds = paired_folds(rows(4.0), by_features("margin"))
+    assert len(folds) == 25 and all(len(fold.poisoned) == len(fold.clean) == 6 for fold in folds)
+    auc = mean_auc(folds)
+    assert auc.value and auc.low and auc.high and auc.low <= auc.value <= auc.high and auc.value > 0.97
+    found = true_positive_rate(folds, 0.05)
+    assert found.value and found.value > 0.8
+    assert sum(hits for hits, _ in by_family(folds, 0.05).values()) == pytest.approx(30 * found.value)
+
+
+def test_no_fold_looks_at_what_it_judges() -> None:
+    seen_groups = []
+
+    def spy(seen: list[FeatureRow], judged: list[FeatureRow]) -> list[float]:
+        seen_groups.append({row.group for row in seen} & {row.group for row in judged})
+        return [0.0] * len(judged)
+
+    folds = paired_folds(rows(1.0), spy)  # type: ignore[arg-type]
+    assert seen_groups == [set()] * 25
+    assert mean_auc(folds).value == 0.5
+
+
+@pytest.mark.parametrize("detector", [by_features(seed=1), by_what_is_missing], ids=["shuffled", "missing"])
+def test_controls_are_at_chance(detector: object) -> None:
+    auc = mean_auc(paired_folds(rows(4.0, seed=5), detector))  # type: ignore[arg-type]
+    assert auc.low is not None and auc.high is not None and auc.low < 0.5 < auc.high + 0.1
+
+
+def test_a_rate_that_the_clean_adapters_cannot_tell_is_not_estimated() -> None:
+    found = true_positive_rate(paired_folds(rows(4.0), by_one_feature("margin")), 0.01)
+    assert found.value is None and "30 clean adapters" in found.missing
+
+
+def test_the_search_is_judged_by_its_verdicts() -> None:
+    table = rows(0.0)
+    verdicts = {row.id: "BACKDOORED" if row.label == "poisoned" else "NO FINDING" for row in table}
+    assert mean_auc(paired_folds(table, by_search(verdicts))).value == 1.0
+    with pytest.raises(ValueError, match="not scanned"):
+        paired_folds(table, by_search({}))
