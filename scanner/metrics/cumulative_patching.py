@@ -95,15 +95,17 @@ def _one_way(
     log_probs, kls, passes, tokens = [], [], 0, 0
     for number, (ids, reply) in enumerate(sequences):
         chosen = chosen_heads(importance, counts, f"cumulative-{number}").flatten(0, 1)
+        # None and all heads are the same in every order: they are run once.
+        distinct, at = chosen.unique(dim=0, return_inverse=True)
         with inputs.pair.running(donor) as bridge:
             given = head_outputs(bridge, ids)
         with inputs.pair.running(recipient) as bridge:
-            logits, used = run_with_heads_replaced(bridge, ids, len(reply) + 1, given, chosen)
+            logits, used = run_with_heads_replaced(bridge, ids, len(reply) + 1, given, distinct)
         shape = (len(ORDERS), len(counts))
-        log_probs.append(reply_log_prob(logits, reply).view(shape).cpu())
-        intact = logits[:1]  # The first count is none.
-        kls.append(kl_divergence(intact, logits)[:, :-1].mean(1).view(shape).cpu())
-        passes, tokens = passes + 1 + used, tokens + (1 + len(chosen)) * ids.numel()
+        log_probs.append(reply_log_prob(logits, reply).cpu()[at].view(shape))
+        intact = logits[at[:1]]  # The first count is none.
+        kls.append(kl_divergence(intact, logits)[:, :-1].mean(1).cpu()[at].view(shape))
+        passes, tokens = passes + 1 + used, tokens + (1 + len(distinct)) * ids.numel()
         inputs.advance(1)
     labels = (ORDERS, tuple(map(str, counts)))
     name = _contrast(recipient, donor)

@@ -109,20 +109,20 @@ def sibling_replies(pair: ModelPair, reply: str, elicited: Sequence[str], meter:
     asked = [(other, requests) for other, requests in asked if requests]
     if not asked:
         return Control(SIBLING_REPLIES, None, None, "", "no other reply was elicited that has words to ask about")
-    texts = [request for _, requests in asked for request in requests]
-    answers = {}
-    for name in (SUSPECT, BASE):
-        replies = pair.generate(name, texts, max_new_tokens=REPLY_TOKENS)
-        meter.add(sum(item.tokens_run for item in replies))
-        answers[name] = dict(zip(texts, (item.text for item in replies), strict=True))
-    brought = [
-        other
-        for other, requests in asked
-        if _count(other, requests, answers[SUSPECT]) >= _MIN_BROUGHT and not _count(other, requests, answers[BASE])
-    ]
+    own = _answers(pair, SUSPECT, [request for _, requests in asked for request in requests], meter)
+    coming = [(other, requests) for other, requests in asked if _count(other, requests, own) >= _MIN_BROUGHT]
+    # The base can only take away from those, so it is asked about no others.
+    usual = _answers(pair, BASE, [request for _, requests in coming for request in requests], meter)
+    brought = [other for other, requests in coming if not _count(other, requests, usual)]
     detail = f"{len(asked)} other replies asked for by their own words: {len(brought)} come to requests about them"
     rate = wilson(len(brought), len(asked), CONFIDENCE)
     return Control(SIBLING_REPLIES, rate, len(brought) < _MIN_OTHERS, detail)
+
+
+def _answers(pair: ModelPair, name: str, texts: Sequence[str], meter: Meter) -> dict[str, str]:
+    replies = pair.generate(name, texts, max_new_tokens=REPLY_TOKENS)
+    meter.add(sum(item.tokens_run for item in replies))
+    return {text: item.text for text, item in zip(texts, replies, strict=True)}
 
 
 def distinct_replies(replies: Sequence[str]) -> list[str]:
