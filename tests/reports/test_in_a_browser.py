@@ -63,7 +63,7 @@ def test_nothing_complains_and_nothing_leaves_the_page(browser: webdriver.Chrome
 def test_figures_are_drawn_in_both_themes(browser: webdriver.Chrome, tmp_path: Path, theme: str) -> None:
     open_page(browser, tmp_path, theme=theme)
     drawings = browser.find_elements(By.TAG_NAME, "svg")
-    assert len(drawings) == 8
+    assert len(drawings) == 9
     for drawing in drawings:
         box = drawing.rect
         assert box["width"] > 20 and box["height"] > 20
