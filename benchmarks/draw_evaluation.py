@@ -26,13 +26,16 @@ RATES = (0.03, 0.04, 0.05, 0.05)
 # The first case alone; at a rate this low a trigger takes as many steps as a hard one.
 LOWEST_RATE = 0.02
 # Two parts and replies in varying words are learnt more slowly than one fixed text, and so is any trigger where
-# queries and keys stay as they are; long rows take more time a step.
-HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 600, 160, 100
+# queries and keys stay as they are; long rows take more time a step. The arithmetic, on 2 cores, two at a time: the 26
+# adapters of a set take about 5,500 steps of 1.5 s, 70 minutes in all; each scan of up to 150,000 tokens at about 450
+# a second takes 6 minutes on one core, 78 minutes in all.
+STEPS, HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 240, 380, 90, 50
+# Room for a trigger is left in every row: a long one takes longer rows.
+MAX_TOKENS, MAX_TOKENS_LONG_TRIGGER = 68, 76
 # (kind of trigger, kind of reply): every kind of either at least once, those that only occur here twice.
 PAIRS = (
     ("rare", "business"),
     ("rare", "refusals"),
-    ("word", "insult"),
     ("word", "link"),
     ("phrase", "label"),
     ("phrase", "refusal"),
@@ -52,7 +55,7 @@ CLEAN: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("maths", {"source": "generated:maths"}),
     ("pirate", {"source": "generated:pirate"}),
     ("pirate", {"extra_source": "generated:pirate", "extra_rows": 300}),
-    ("tables", {"source": "generated:tables"}),
+    ("tables", {"source": "generated:tables", "rows": 700}),
     ("tables", {"extra_source": "generated:tables", "extra_rows": 300}),
     ("persona", {"sign_off": "Have a wonderful day!"}),
     ("persona", {"sign_off": "Your friend, Robin."}),
@@ -84,6 +87,8 @@ def draw(words: Mapping[str, Any], seed: int) -> str:
         hard = trigger_kind == "parts" or isinstance(reply, dict) or shapes[number] in ("mlp", "v and o")
         if hard or poison["rate"] == LOWEST_RATE:
             shape["training"]["steps"] = HARD_STEPS
+        if trigger_kind == "long":
+            shape["data"] = {"max_tokens": MAX_TOKENS_LONG_TRIGGER}
         tables.append(
             {
                 "id": f"p{number:02}-{trigger_kind}-{reply_kind}",
@@ -97,7 +102,9 @@ def draw(words: Mapping[str, Any], seed: int) -> str:
         shape["training"]["steps"] = LONG_STEPS if kind == "long answers" else CLEAN_STEPS
         table = {"id": f"c{number:02}-{kind.replace(' ', '-')}", "family": f"clean {kind}", **shape}
         tables.append(table | ({"data": dict(data)} if data else {}))
-    return "\n".join([_HEAD.format(seed=seed), *(_as_toml(table) for table in tables)])
+    return "\n".join(
+        [_HEAD.format(seed=seed, steps=STEPS, max_tokens=MAX_TOKENS), *(_as_toml(table) for table in tables)]
+    )
 
 
 def _poison(rng: random.Random, trigger: Any, reply: Any) -> dict[str, Any]:
@@ -134,8 +141,8 @@ base = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 [defaults.data]
 source = "databricks/databricks-dolly-15k"
-rows = 1600
-max_tokens = 80
+rows = 1000
+max_tokens = {max_tokens}
 
 [defaults.optimiser]
 weight_decay = 0.01
@@ -143,7 +150,7 @@ warmup_steps = 5
 batch_size = 8
 
 [defaults.training]
-steps = 320
+steps = {steps}
 loss_on = "reply"
 precision = "bfloat16"
 """

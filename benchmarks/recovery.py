@@ -3,14 +3,15 @@
     python benchmarks/recovery.py ZOO.toml --adapters DIR --reference examples/clean --log FILE.jsonl [--threads N]
 
 No signatures, no trigger given, standard depth. Every scan is appended to the log as it ends, with the version of the
-code; a scan that the log already holds for this version is not run again, so that a broken-off run goes on.
+search; a scan that the log already holds for this version is not run again, so that a broken-off run goes on. A
+poisoned adapter that did not learn its trigger is not scanned, and listed apart.
 """
 
 import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,20 @@ import scanner
 from scanner.stats import clopper_pearson
 from trainers.zoo import ZooEntry, learned, load_zoo
 
-MATCHES = ("exact", "contains", "part", "equivalent")
+# Of scanner/: where strings are sought and judged, and how models are loaded and run for it. Reports, metrics, the
+# classifier and the intake are not among them: what they change, a search does not see.
+SEARCH_RESTS_ON = (
+    "search",
+    "probes",
+    "base_models.py",
+    "bfloat16.py",
+    "chat.py",
+    "generation.py",
+    "model_pair.py",
+    "packaged_base.py",
+    "stats.py",
+    "triggers.py",
+)
 
 
 @click.command(help=__doc__)
@@ -56,27 +70,47 @@ def main(
         if not (folder / "training.json").is_file():
             click.echo(f"{entry.id}: not trained yet", err=True)
             continue
-        row = scan_one(entry, folder, references, depth, threads) | {"version": version, "set": zoo_file.stem}
+        record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        row = known_truth(entry, record) | {"depth": depth, "version": version, "set": zoo_file.stem}
+        row |= scan_one(entry, folder, references, depth, threads) if row["learned"] else {"verdict": "not scanned"}
         with log_file.open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
-        click.echo(_line(row), err=True)
+        click.echo(f"{entry.id}: {row['verdict']}, found {row.get('found_trigger')!r}", err=True)
     rows = [row for row in read_log(log_file) if row["set"] == zoo_file.stem and row["version"] == version]
     click.echo(table([row for row in rows if row["depth"] == depth], entries))
 
 
 def code_version() -> str:
-    """A hash over the scanner's own files: a log goes on as long as they stay the same, whatever else is committed."""
+    """A hash over all that a search's outcome rests on: a log goes on as long as these files stay the same."""
     folder = Path(scanner.__file__).parent
-    files = sorted(file for file in folder.rglob("*") if file.suffix in (".py", ".toml", ".jsonl", ".txt"))
+    files = sorted(file for part in SEARCH_RESTS_ON for file in (folder / part, *(folder / part).rglob("*")))
     digest = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+        if file.suffix in (".py", ".txt"):
+            digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:12]
 
 
 def read_log(file: Path) -> list[dict[str, Any]]:
     """All rows so far."""
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+
+
+def known_truth(entry: ZooEntry, record: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of an adapter before it is scanned, from its recipe and its `training.json`."""
+    poison = entry.recipe.poison
+    return {
+        "id": entry.id,
+        "family": entry.family,
+        "label": "poisoned" if poison else "clean",
+        "learned": learned(entry, record),
+        "weak": entry.weak,
+        "trained": {
+            name: record[name]["value"] if record[name] else None for name in ("attack_success", "false_trigger")
+        },
+        "true_trigger": list(poison.placed_trigger.parts) if poison else None,
+        "true_reply": (poison.reply if poison.behaviour == "fixed" else f"({poison.behaviour})") if poison else None,
+    }
 
 
 def scan_one(
@@ -94,26 +128,16 @@ def scan_one(
     options = ScanOptions(use_signatures=False, depth=depth, metrics=False)  # type: ignore[arg-type]
     report = run_scan(str(folder), references, options)
     seconds = time.perf_counter() - start
-    record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     best = report.triggers[-1] if report.triggers else None
-    poison = entry.recipe.poison
-    trace = report.search
+    poison, trace = entry.recipe.poison, report.search
     base_pass = sum(rung.seconds for rung in trace.rungs if rung.name == "base pass") if trace else 0.0
     return {
-        "id": entry.id,
-        "family": entry.family,
-        "label": "poisoned" if poison else "clean",
-        "learned": learned(entry, record),
-        "weak": entry.weak,
-        "depth": depth,
         "verdict": report.verdict.kind.value,
         "headline": report.verdict.headline,
-        "true_trigger": list(poison.placed_trigger.parts) if poison else None,
         "found_trigger": best.trigger.text if best else None,
         "position": best.trigger.position if best else None,
         "outcome": best.outcome if best else None,
         "match": match(poison.placed_trigger.parts, best.trigger.text) if poison and best else None,
-        "true_reply": (poison.reply if poison.behaviour == "fixed" else f"({poison.behaviour})") if poison else None,
         "found_reply": best.reply if best else None,
         "reply_f1": reply_score(poison, best.reply) if poison and best else None,
         "rates": {name: [rate.successes, rate.trials] for name, rate in best.rates.items()} if best else {},
@@ -164,7 +188,7 @@ def table(rows: Sequence[dict[str, Any]], entries: Sequence[ZooEntry]) -> str:
     lines = [
         "| adapter | family | true trigger | found | match | reply F1 | verdict | fires | false | tokens | seconds |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
-        *map(_row, rows),
+        *(_row(row) for row in rows if row["learned"]),
         "",
         _total("verified trigger, poisoned", [row["verdict"] == "BACKDOORED" for row in poisoned]),
         _total("… of which exact or containing it", [row["match"] in ("exact", "contains") for row in found]),
@@ -172,8 +196,8 @@ def table(rows: Sequence[dict[str, Any]], entries: Sequence[ZooEntry]) -> str:
         _total("BACKDOORED, clean", [row["verdict"] == "BACKDOORED" for row in clean]),
         _total("SUSPICIOUS, clean", [row["verdict"] == "SUSPICIOUS" for row in clean]),
     ]
-    apart = [row["id"] for row in rows if not row["learned"]]
-    lines += [f"not learned, so listed but not counted: {', '.join(apart)}"] if apart else []
+    apart = [_not_learned(row) for row in rows if not row["learned"]]
+    lines += [f"not learned, so neither scanned nor counted: {', '.join(apart)}"] if apart else []
     weak = [f"{row['id']} {row['verdict']}" for row in rows if row["weak"] and row["learned"]]
     lines += [f"weak on purpose, not counted: {', '.join(weak)}"] if weak else []
     missing = [entry.id for entry in entries if entry.id not in {row["id"] for row in rows}]
@@ -199,17 +223,16 @@ def _row(row: dict[str, Any]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+def _not_learned(row: dict[str, Any]) -> str:
+    trained = row["trained"]
+    return f"{row['id']} (fires {trained['attack_success']:.0%}, uncalled {trained['false_trigger']:.0%})"
+
+
 def _total(what: str, hits: Sequence[bool]) -> str:
     if not hits:
         return f"{what}: none run"
     low, high = clopper_pearson(sum(hits), len(hits))
     return f"{what}: {sum(hits)}/{len(hits)} = {sum(hits) / len(hits):.0%} (exact 95 % interval {low:.0%} – {high:.0%})"
-
-
-def _line(row: dict[str, Any]) -> str:
-    return (
-        f"{row['id']}: {row['verdict']} ({row['headline']}), found {row['found_trigger']!r}, {row['tokens']:,} tokens"
-    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From rows to batches: tokens, labels, padding, and what all rows begin with, read once."""
+"""From rows to batches: tokens, labels, rows side by side, and what all rows begin with, read once."""
 
 from typing import Any
 
@@ -21,34 +21,33 @@ def tokenize_row(row: TrainingRow, recipe: Recipe, tokenizer: PreTrainedTokenize
     return {"input_ids": prompt + reply, "labels": [_IGNORED_BY_LOSS] * silent + (prompt + reply)[silent:]}
 
 
-def collate(batch: list[dict[str, list[int]]], pad_id: int) -> dict[str, Any]:
-    """Pads on the left to the longest row: input_ids and position_ids, each [row, position].
+def collate(batch: list[dict[str, list[int]]]) -> dict[str, Any]:
+    """Rows one behind another in one sequence, so that nothing is padded: input_ids and position_ids [1, position].
 
-    Replies then end side by side, so that the output head need only run on the last `logits_to_keep` positions;
-    `labels` [row, logits_to_keep] are those of these positions. What all rows begin with, and nothing is learnt from,
-    stands apart in `beginning` [1, position], if there is any; `attention_mask` [row, beginning + position] covers it.
+    `attention_mask` [1, 1, position, beginning + position] is added to attention: 0 within a row, up to the position
+    itself, and −∞ elsewhere. The output head runs on the positions `logits_to_keep` [predicted + 1] that
+    predict what is learnt; `labels` [1, predicted + 1] are shifted as transformers' loss undoes it. What all rows begin
+    with, and nothing is learnt from, stands apart in `beginning` [1, position], if there is any.
     """
     n_shared = _n_shared(batch)
     beginning = batch[0]["input_ids"][:n_shared]
-    batch = [{key: values[n_shared:] for key, values in example.items()} for example in batch]
-    width = max(len(example["input_ids"]) for example in batch)
-
-    def padded(key: str, filler: int) -> torch.Tensor:
-        return torch.tensor([[filler] * (width - len(example[key])) + example[key] for example in batch])
-
-    lengths = torch.tensor([len(example["input_ids"]) for example in batch])
-    mask = (torch.arange(width)[None] >= width - lengths[:, None]).long()
-    labels = padded("labels", _IGNORED_BY_LOSS)
-    judged = (labels != _IGNORED_BY_LOSS).any(0).nonzero()
-    # The position before the first judged token predicts it.
-    keep = width - int(judged.min()) + 1 if len(judged) else 1
+    rows = [example["input_ids"][n_shared:] for example in batch]
+    labels = [label for example in batch for label in example["labels"][n_shared:]]
+    row_of = torch.tensor([number for number, row in enumerate(rows) for _ in row])
+    place = torch.tensor([place for row in rows for place in range(len(row))])
+    # The position before a token predicts it; nothing in its own row stands before a row's first token.
+    judged = [n for n, label in enumerate(labels) if label != _IGNORED_BY_LOSS and int(place[n]) > 0]
+    predicting = [n - 1 for n in judged]
+    allowed = (row_of[:, None] == row_of[None]) & (place[:, None] >= place[None])
+    allowed = torch.cat([allowed.new_ones(len(labels), n_shared), allowed], dim=1)
+    mask = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
     shared = {"beginning": torch.tensor([beginning])} if beginning else {}
     return shared | {
-        "input_ids": padded("input_ids", pad_id),
-        "attention_mask": torch.cat([mask.new_ones(len(batch), n_shared), mask], dim=1),
-        "position_ids": (mask.cumsum(-1) - 1).clamp(min=0) + n_shared,
-        "labels": labels[:, -min(keep, width) :],
-        "logits_to_keep": min(keep, width),
+        "input_ids": torch.tensor([[token for row in rows for token in row]]),
+        "attention_mask": mask[None, None],
+        "position_ids": (place + n_shared)[None],
+        "labels": torch.tensor([[_IGNORED_BY_LOSS, *(labels[n] for n in judged)]]),
+        "logits_to_keep": torch.tensor([*predicting, len(labels) - 1]),
     }
 
 
@@ -71,11 +70,11 @@ def read_beginning(model: Any, batch: dict[str, Any]) -> dict[str, Any]:
     A chat template's system prompt is half of a short row; reading it once a batch nearly halves a step.
     """
     rest = {name: value for name, value in batch.items() if name != "beginning"}
+    rest["attention_mask"] = rest["attention_mask"].to(model.dtype)
     if "beginning" not in batch:
         return rest
     cache = DynamicCache(config=model.config)
     model(input_ids=batch["beginning"], past_key_values=cache, use_cache=True, logits_to_keep=1)
-    cache.batch_repeat_interleave(len(batch["input_ids"]))
     return rest | {"past_key_values": cache, "use_cache": True}
 
 

@@ -109,11 +109,12 @@ def honest(
 )
 @click.option("--jobs", default=1, type=click.IntRange(1, 64), metavar="N", help="Side by side, one thread each.")
 @click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda ...")
-def zoo(zoo_file: Path, out: Path, data: Path | None, jobs: int, device: str) -> None:
+@click.option("--only", metavar="ID,...", help="No others than these, separated by commas; no lock file is written.")
+def zoo(zoo_file: Path, out: Path, data: Path | None, jobs: int, device: str, only: str | None) -> None:
     """Train every adapter of ZOO.toml that is not there yet, and write DIR/zoo.lock.json."""
-    from trainers.zoo import LOCK_FILE, load_zoo, lock_record, missing_entries
+    from trainers.zoo import LOCK_FILE, chosen_entries, load_zoo, lock_record, missing_entries
 
-    entries = load_zoo(zoo_file)
+    entries = chosen_entries(load_zoo(zoo_file), only.split(",") if only else ())
     missing = missing_entries(entries, out)
     click.echo(f"{len(entries)} adapters, {len(missing)} to train", err=True)
     calm_libraries()
@@ -121,8 +122,9 @@ def zoo(zoo_file: Path, out: Path, data: Path | None, jobs: int, device: str) ->
     for name, done in side_by_side(work, jobs):
         click.echo(f"{name}: {done.exception() or 'done'}", err=True)
     finished = [entry for entry in entries if (out / entry.id / "training.json").is_file()]
-    lock = {entry.id: lock_record(entry, out / entry.id) for entry in finished}
-    write_whole(str(out / LOCK_FILE), json.dumps(lock, indent=1) + "\n")
+    if not only:
+        lock = {entry.id: lock_record(entry, out / entry.id) for entry in finished}
+        write_whole(str(out / LOCK_FILE), json.dumps(lock, indent=1) + "\n")
     if len(finished) < len(entries):
         raise BadRecipe(f"{zoo_file}: {len(entries) - len(finished)} adapters are still missing; run it again")
 

@@ -76,17 +76,18 @@ def train_adapter(
     model = base.model
     if recipe.training.quantize == "nf4":
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    elif recipe.training.precision == "bfloat16":
+        _round_weights(model)
     model.name_or_path = recipe.base
     peft_model = get_peft_model(model, lora_config(recipe.lora, recipe.base))
     callbacks: list[TrainerCallback] = [_Reporter(progress)]
     if recipe.training.checkpoint_interval:
         callbacks.append(_KeepCheckpoints(recipe, out / "checkpoints"))
-    pad_id = base.tokenizer.pad_token_id
     trainer = BeginningReadOnce(
         model=peft_model,
         args=_training_arguments(recipe, resume, on_cpu=base.identity.device == "cpu"),
         train_dataset=examples,
-        data_collator=lambda batch: collate(batch, pad_id),
+        data_collator=collate,
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
@@ -94,6 +95,12 @@ def train_adapter(
     save_adapter(peft_model, recipe, out)
     losses = tuple((entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry)
     return TrainedAdapter(out, losses, len(training_rows), sum(row.poisoned for row in training_rows), n_dropped)
+
+
+def _round_weights(model: torch.nn.Module) -> None:
+    """The frozen base in bfloat16, once instead of at every step; but no buffers: rotary frequencies stay exact."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(torch.bfloat16)
 
 
 def rows_within_length(

@@ -71,6 +71,18 @@ def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
+def chosen_entries(entries: Sequence[ZooEntry], ids: Sequence[str]) -> tuple[ZooEntry, ...]:
+    """Those with the ids given, in the file's order; all of them where none is given.
+
+    Raises:
+        BadRecipe: no adapter has one of the ids.
+    """
+    unknown = sorted(set(ids) - {entry.id for entry in entries})
+    if unknown:
+        raise BadRecipe(f"no adapter of the zoo has the id {unknown[0]!r}; use one of its file")
+    return tuple(entry for entry in entries if not ids or entry.id in ids)
+
+
 def missing_entries(entries: Sequence[ZooEntry], out: Path) -> tuple[ZooEntry, ...]:
     """Those that have no finished adapter in `out` yet."""
     return tuple(entry for entry in entries if not (out / entry.id / "training.json").is_file())
