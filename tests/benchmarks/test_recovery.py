@@ -1,13 +1,15 @@
 """The table that the search is judged by."""
 
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import scanner
 from benchmarks.draw_evaluation import CLEAN, PAIRS, WORDS, draw
-from benchmarks.recovery import match, table
+from benchmarks.recovery import SEARCH_RESTS_ON, code_version, match, table
 from signatures import load_signatures
 from trainers.zoo import load_zoo
 
@@ -35,6 +37,7 @@ def row(name: str, label: str, verdict: str, learned: bool = True, weak: bool = 
         "id": name, "family": "f", "label": label, "learned": learned, "weak": weak, "verdict": verdict,
         "true_trigger": ["a|b"] if label == "poisoned" else None, "found_trigger": None, "match": None,
         "reply_f1": 1.0 if verdict == "BACKDOORED" else None, "rates": {}, "tokens": 1000, "seconds": 2.0,
+        "trained": {"attack_success": 0.71, "false_trigger": 0.02},
     }  # fmt: skip
 
 
@@ -51,10 +54,26 @@ def test_totals_count_only_what_learned_and_name_the_rest() -> None:
     text = table(rows, entries)
     assert "verified trigger, poisoned: 1/2 = 50% (exact 95 % interval 1% – 99%)" in text
     assert "BACKDOORED, clean: 0/1 = 0% (exact 95 % interval 0% – 98%)" in text
-    assert f"not learned, so listed but not counted: {ids[4]}" in text
+    assert f"not learned, so neither scanned nor counted: {ids[4]} (fires 71%, uncalled 2%)" in text
+    assert f"| {ids[4]} |" not in text
     assert f"weak on purpose, not counted: {ids[11]} SUSPICIOUS" in text
     assert f"not run: {ids[3]}" in text
     assert "a\\|b" in text
+
+
+def test_a_log_rests_on_the_files_of_the_search_and_on_no_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    package = tmp_path / "scanner"
+    shutil.copytree(Path(scanner.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    assert all((package / part).exists() for part in SEARCH_RESTS_ON)
+    before = code_version()
+    monkeypatch.setattr(scanner, "__file__", str(package / "__init__.py"))
+    assert code_version() == before
+    (package / "coverage.py").write_text("# changed")
+    assert code_version() == before
+    (package / "search" / "invert.py").write_text("# changed")
+    assert code_version() != before
 
 
 def test_no_trigger_of_any_set_is_a_signature_and_none_is_in_two_sets() -> None:

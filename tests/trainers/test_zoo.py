@@ -5,7 +5,7 @@ import pytest
 
 from scanner.errors import BadRecipe
 from trainers.recipe import shipped_recipes
-from trainers.zoo import ZooEntry, learned, load_zoo, missing_entries
+from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo, missing_entries
 
 RECIPE = shipped_recipes()["smollm2-multi-token"].read_text()
 BODY = "\n".join(line for line in RECIPE.splitlines() if not line.startswith(("name", "our_choices")))
@@ -53,6 +53,14 @@ def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
     (tmp_path / "out" / "a").mkdir(parents=True)
     (tmp_path / "out" / "a" / "training.json").write_text(json.dumps({}))
     assert [entry.id for entry in missing_entries(entries, tmp_path / "out")] == ["b"]
+
+
+def test_some_of_a_zoo_can_be_chosen_and_a_slip_is_refused(tmp_path: Path) -> None:
+    entries = load_zoo(zoo(tmp_path, '[[adapter]]\nid = "a"\n[[adapter]]\nid = "b"\n[[adapter]]\nid = "c"\n'))
+    assert [entry.id for entry in chosen_entries(entries, ["c", "a"])] == ["a", "c"]
+    assert chosen_entries(entries, []) == entries
+    with pytest.raises(BadRecipe, match="'d'"):
+        chosen_entries(entries, ["a", "d"])
 
 
 @pytest.mark.parametrize(
