@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from reports.safe_text import visible
 from scanner.errors import BadAdapter, one_line
 from scanner.intake.archives import is_hidden_zip, judge_numpy, judge_zip
 from scanner.intake.chat_files import TOKENIZER_FILE, ChatFiles, is_chat_file, read_chat_files
@@ -167,7 +168,7 @@ def _judge_json(content: Content, found: _Findings) -> str:
         document = read_plain(content.head, max_bytes=_MAX_JSON, max_values=2_000_000, max_depth=64, finite=False)
     except UnfitJson as error:
         if top:
-            found.warnings.append(f"{content.name}: not JSON that can be relied on ({one_line(error, 80)})")
+            found.warnings.append(f"{content.name}: not JSON that can be relied on ({visible(one_line(error, 80))})")
         return "not valid JSON"
     asked = sorted(_keys(document) & _REMOTE_CODE)
     if asked:

@@ -106,7 +106,7 @@ def _entry(weights: Path, name: str, value: Any) -> TensorEntry:
     if not isinstance(dtype, str) or not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
         _refuse(weights, f"header: {shown} has a dtype, shape or place that is none")
     if dtype not in _BYTES or len(shape) > _MAX_AXES:
-        _refuse(weights, f"header: {shown} is {one_line(dtype, 20)} with {len(shape)} axes")
+        _refuse(weights, f"header: {shown} is {visible(dtype, 20)} with {len(shape)} axes")
     start, end = offsets
     if end - start != math.prod(shape) * _BYTES[dtype]:
         _refuse(weights, f"header: {shown} is {dtype} {tuple(shape)}, which {end - start} bytes do not hold")

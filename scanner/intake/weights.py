@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from reports.safe_text import visible
 from scanner.errors import BadAdapter, one_line
 from scanner.intake.folder import CONFIG_FILE
 from scanner.intake.header import TensorEntry, read_header
@@ -98,7 +99,9 @@ def remarks_on(updates: tuple[LowRankUpdate, ...], config: dict[str, Any]) -> tu
     if isinstance(targets, list):
         named = {target for target in targets if not any(_is_target(update.module, target) for update in updates)}
         if named:
-            found.append(f"its config names {one_line(', '.join(sorted(named)))}, but there are no weights for that")
+            found.append(
+                f"its config names {visible(', '.join(sorted(named)), 160)}, but there are no weights for that"
+            )
     return tuple(found)
 
 
@@ -149,7 +152,9 @@ def _read_tensors(weights: Path, entries: tuple[TensorEntry, ...]) -> Iterator[t
                 yield entry.name, _checked(weights, entry.name, tensor)
     except (SafetensorError, OSError, ValueError) as error:
         raise BadAdapter(
-            weights, f"not a readable safetensors file ({one_line(error)})", "ask its author for an intact file"
+            weights,
+            f"not a readable safetensors file ({visible(one_line(error))})",
+            "ask its author for an intact file",
         ) from error
 
 

@@ -17,12 +17,16 @@ _WHERE = Path("fuzzed")
 
 @dataclass(frozen=True)
 class Target:
-    """One room: `modules` to instrument, honest inputs to start from, and what is tried."""
+    """One room: `modules` to instrument, honest inputs to start from, and what is tried.
+
+    `share` of the inputs that are asked for are tried, where one takes long.
+    """
 
     modules: tuple[str, ...]
     examples: Callable[[], list[bytes]]
     try_input: Callable[[bytes], None]
     prepare: Callable[[], object]
+    share: float = 1.0
 
 
 def try_config(content: bytes) -> None:
@@ -122,6 +126,38 @@ def try_tokenizer(content: bytes) -> None:
         _require_lines(tuple(finding.text for finding in compare_with_base(chat, "x", None, "suspect")))
 
 
+def try_render(content: bytes) -> None:
+    """Every report, with these bytes as each text that an adapter or its model could bring."""
+    from html.parser import HTMLParser
+
+    from reports.bom import render_bom
+    from reports.console import render_console
+    from reports.html import render_html
+    from reports.json import render_json
+    from reports.sarif import render_sarif
+    from tests.reports.sample import sample_report
+
+    report = sample_report(content.decode("utf-8", "surrogateescape") or " ")
+    hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    page = render_html(report)
+    for shown in (page, render_console(report)):
+        if any(unicodedata.category(character) in hidden and character not in "\n\t" for character in shown):
+            raise AssertionError("hidden characters are left")
+    for document in (render_json(report), render_sarif(report), render_bom(report)):
+        json.loads(document)
+
+    def refuse(tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        links = [value or "" for name, value in attributes if name in ("href", "src", "action", "xlink:href")]
+        if tag == "script" or any(name.startswith("on") for name, _ in attributes):
+            raise AssertionError(f"<{tag}> can run something")
+        if any(not link.startswith("#") for link in links):
+            raise AssertionError(f"<{tag}> leads elsewhere: {links}")
+
+    parser = HTMLParser()
+    parser.handle_starttag = refuse  # type: ignore[method-assign]
+    parser.feed(page)
+
+
 def _require_lines(lines: tuple[str, ...], printable: bool = True) -> None:
     for line in lines:
         if "\n" in line or not line or (printable and not line.isprintable()):
@@ -164,6 +200,7 @@ def _headers() -> list[bytes]:
     return [
         json.dumps({"a": one, "b": two}).encode(),
         json.dumps({"__metadata__": {"format": "pt"}, "a": one}).encode(),
+        json.dumps({"a": one | {"dtype": "\x7f32"}, "b": two}).encode(),
     ]
 
 
@@ -216,6 +253,12 @@ def _tokenizers() -> list[bytes]:
     return [json.dumps(whole).encode()]
 
 
+def _texts() -> list[bytes]:
+    from tests.reports.sample import HOSTILE, NASTY
+
+    return [text.encode("utf-8", "surrogatepass") for text in (HOSTILE, *NASTY.values()) if len(text) < 10_000]
+
+
 def _importing(*names: str) -> Callable[[], object]:
     def prepare() -> None:
         import importlib
@@ -226,8 +269,10 @@ def _importing(*names: str) -> Callable[[], object]:
     return prepare
 
 
-def _target(examples: Callable[[], list[bytes]], try_input: Callable[[bytes], None], *modules: str) -> Target:
-    return Target(modules, examples, try_input, _importing(*modules))
+def _target(
+    examples: Callable[[], list[bytes]], try_input: Callable[[bytes], None], *modules: str, share: float = 1.0
+) -> Target:
+    return Target(modules, examples, try_input, _importing(*modules), share)
 
 
 TARGETS: dict[str, Target] = {
@@ -240,4 +285,5 @@ TARGETS: dict[str, Target] = {
     "pickle": _target(_pickles, try_pickle, "scanner.intake.pickles", "pickletools", "picklescan.scanner"),
     "archive": _target(_archives, try_archive, "scanner.intake.archives", "zipfile"),
     "tokenizer": _target(_tokenizers, try_tokenizer, "scanner.intake.chat_files", "scanner.intake.plain_json"),
+    "render": _target(_texts, try_render, "reports.safe_text", "reports.console", "reports.html", share=0.01),
 }

@@ -161,6 +161,7 @@ CASES = (
     _case("a zip at the end", _with_tail(_zip()), "bytes of data", _AUDIT),
     _case("a pickle from the first byte", _also_a_pickle, "two kinds of file at once", "promptfoo/modelaudit#1612"),
     _case("a type that is none", _entry(dtype="F31"), "header: "),
+    _case("a type with a control code", _entry(dtype="\x7f32\x1b[2J"), "is <U+007F>32<U+001B>[2J with"),
     _case("a type that is a list", _entry(dtype=["F32"]), "a dtype, shape or place that is none"),
     _case("a type of eight bits", with_tensors(lambda t: t.update({first(t): t[first(t)].to(torch.float8_e4m3fn)})),
           "is F8_E4M3"),
