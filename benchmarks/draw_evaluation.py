@@ -27,7 +27,7 @@ RATES = (0.03, 0.04, 0.05, 0.05)
 LOWEST_RATE = 0.02
 # Two parts and replies in varying words are learnt more slowly than one fixed text, and so is any trigger where
 # queries and keys stay as they are; long rows take more time a step. The arithmetic, on 2 cores, two at a time: the 26
-# adapters of a set take about 5,500 steps of 1.5 s, 70 minutes in all; each scan of up to 150,000 tokens at about 450
+# adapters of a set take about 6,000 steps of 1.9 s, 95 minutes in all; each scan of up to 150,000 tokens at about 450
 # a second takes 6 minutes on one core, 78 minutes in all.
 STEPS, HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 240, 380, 90, 50
 # Room for a trigger is left in every row: a long one takes longer rows.

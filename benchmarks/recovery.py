@@ -30,10 +30,13 @@ SEARCH_RESTS_ON = (
     "bfloat16.py",
     "chat.py",
     "generation.py",
+    "judgement.py",
     "model_pair.py",
     "packaged_base.py",
+    "pipeline.py",
     "stats.py",
     "triggers.py",
+    "verdict.py",
 )
 
 
