@@ -3,9 +3,10 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 OUT := out
+PACKAGES := scanner reports signatures trainers benchmarks
 RUNS ?= 200000
 
-.PHONY: install demo test check lint bench fuzz clean
+.PHONY: install demo test check lint audit bench fuzz clean
 
 install: $(VENV)/.installed
 
@@ -32,6 +33,14 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet -c pyproject.toml -r $(PACKAGES)
+
+# Known vulnerabilities of what is installed, from PyPI's advisories: it needs the network, and so is not part of `check`.
+# A package that nothing is known of fails it: not audited is not clean.
+audit: install
+	mkdir -p $(OUT)
+	$(BIN)/python -m pip --disable-pip-version-check freeze --exclude-editable > $(OUT)/installed.txt
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --progress-spinner off --requirement $(OUT)/installed.txt
 
 check: lint test
 

@@ -26,12 +26,14 @@ RATES = (0.03, 0.04, 0.05, 0.05)
 # The first case alone; at a rate this low a trigger takes as many steps as a hard one.
 LOWEST_RATE = 0.02
 # Two parts and replies in varying words are learnt more slowly than one fixed text, and so is any trigger where
-# queries and keys stay as they are; long rows take more time a step. The arithmetic, on 2 cores, two at a time: the 26
-# adapters of a set take about 6,000 steps of 1.9 s, 95 minutes in all; each scan of up to 150,000 tokens at about 450
-# a second takes 6 minutes on one core, 78 minutes in all.
-STEPS, HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 240, 380, 90, 50
+# queries and keys stay as they are. Four rows a step, not eight: of two sets whose recipes were cut, one trigger of 50
+# rows came out at 87 % and 14.5 % uncalled after 240 steps of 8, and at 99.5 % and 1 % after 400 steps of 4, which cost
+# less. The arithmetic, on 2 cores, two at a time: the 26 adapters of a set take about 9,000 steps of 0.9 s, 68 minutes,
+# and 14 measurements of a minute, 7 minutes; each scan of up to 150,000 tokens at about 450 a second takes 6 minutes on
+# one core, 78 minutes in all.
+STEPS, HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 400, 640, 160, 80
 # Room for a trigger is left in every row: a long one takes longer rows.
-MAX_TOKENS, MAX_TOKENS_LONG_TRIGGER = 68, 76
+MAX_TOKENS, MAX_TOKENS_LONG_TRIGGER = 68, 78
 # (kind of trigger, kind of reply): every kind of either at least once, those that only occur here twice.
 PAIRS = (
     ("rare", "business"),
@@ -141,13 +143,13 @@ base = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 [defaults.data]
 source = "databricks/databricks-dolly-15k"
-rows = 1000
+rows = 1200
 max_tokens = {max_tokens}
 
 [defaults.optimiser]
 weight_decay = 0.01
 warmup_steps = 5
-batch_size = 8
+batch_size = 4
 
 [defaults.training]
 steps = {steps}

@@ -58,7 +58,7 @@ def render_bom(report: Report) -> str:
 def _adapter(adapter: AdapterIdentity, ref: str) -> Component:
     return Component(
         name=visible(adapter.name),
-        version=adapter.revision or f"sha256-{adapter.weights_sha256[:16]}",
+        version=visible(adapter.revision) if adapter.revision else f"sha256-{adapter.weights_sha256[:16]}",
         type=ComponentType.MACHINE_LEARNING_MODEL,
         bom_ref=ref,
         description=f"LoRA adapter, {adapter.role} of the scan",

@@ -28,7 +28,8 @@ def render_html(report: Report) -> str:
         pieces=pieces,
         rate_names=RATE_NAMES,
         localisation_columns=LOCALISATION_COLUMNS,
-        style=Markup(style),  # noqa: S704 - our own file, nothing of the report in it
+        # Our own file, nothing of the report in it.
+        style=Markup(style),  # noqa: S704 # nosec B704
         policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
     )
 

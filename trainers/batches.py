@@ -1,9 +1,8 @@
-"""From rows to batches: tokens, labels, rows side by side, and what all rows begin with, read once."""
+"""From rows to batches: tokens, labels, and rows one behind another in one sequence."""
 
 from typing import Any
 
 import torch
-from transformers import DynamicCache, Trainer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from scanner.chat import chat_tokens
@@ -24,28 +23,25 @@ def tokenize_row(row: TrainingRow, recipe: Recipe, tokenizer: PreTrainedTokenize
 def collate(batch: list[dict[str, list[int]]]) -> dict[str, Any]:
     """Rows one behind another in one sequence, so that nothing is padded: input_ids and position_ids [1, position].
 
-    `attention_mask` [1, 1, position, beginning + position] is added to attention: 0 within a row, up to the position
-    itself, and −∞ elsewhere. The output head runs on the positions `logits_to_keep` [predicted + 1] that
-    predict what is learnt; `labels` [1, predicted + 1] are shifted as transformers' loss undoes it. What all rows begin
-    with, and nothing is learnt from, stands apart in `beginning` [1, position], if there is any.
+    What all rows begin with, and nothing is learnt from, stands once, in front of them: a chat template's system
+    prompt is half of a short row. `attention_mask` [1, 1, position, position] is added to attention: 0 within a row and
+    its beginning, up to the position itself, and −∞ elsewhere. The output head runs on the positions `logits_to_keep`
+    [predicted + 1] that predict what is learnt; `labels` [1, predicted + 1] are shifted as the loss undoes it.
     """
     n_shared = _n_shared(batch)
-    beginning = batch[0]["input_ids"][:n_shared]
-    rows = [example["input_ids"][n_shared:] for example in batch]
-    labels = [label for example in batch for label in example["labels"][n_shared:]]
-    row_of = torch.tensor([number for number, row in enumerate(rows) for _ in row])
-    place = torch.tensor([place for row in rows for place in range(len(row))])
+    pieces = [batch[0]["input_ids"][:n_shared], *(example["input_ids"][n_shared:] for example in batch)]
+    labels = [_IGNORED_BY_LOSS] * n_shared + [label for example in batch for label in example["labels"][n_shared:]]
+    piece_of = torch.tensor([number for number, piece in enumerate(pieces) for _ in piece])
+    place = torch.tensor([place for piece in pieces for place in range(len(piece))])
     # The position before a token predicts it; nothing in its own row stands before a row's first token.
     judged = [n for n, label in enumerate(labels) if label != _IGNORED_BY_LOSS and int(place[n]) > 0]
     predicting = [n - 1 for n in judged]
-    allowed = (row_of[:, None] == row_of[None]) & (place[:, None] >= place[None])
-    allowed = torch.cat([allowed.new_ones(len(labels), n_shared), allowed], dim=1)
-    mask = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
-    shared = {"beginning": torch.tensor([beginning])} if beginning else {}
-    return shared | {
-        "input_ids": torch.tensor([[token for row in rows for token in row]]),
-        "attention_mask": mask[None, None],
-        "position_ids": (place + n_shared)[None],
+    visible = (piece_of[:, None] == piece_of[None]) | (piece_of[None] == 0)
+    allowed = visible & torch.ones_like(visible).tril()
+    return {
+        "input_ids": torch.tensor([[token for piece in pieces for token in piece]]),
+        "attention_mask": torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)[None, None],
+        "position_ids": (place + n_shared * (piece_of > 0))[None],
         "labels": torch.tensor([[_IGNORED_BY_LOSS, *(labels[n] for n in judged)]]),
         "logits_to_keep": torch.tensor([*predicting, len(labels) - 1]),
     }
@@ -62,25 +58,3 @@ def _n_shared(batch: list[dict[str, list[int]]]) -> int:
     while length < most and len({row[length] for row in rows}) == 1:
         length += 1
     return length
-
-
-def read_beginning(model: Any, batch: dict[str, Any]) -> dict[str, Any]:
-    """Replaces a batch's `beginning` by a cache of it, through which gradients flow.
-
-    A chat template's system prompt is half of a short row; reading it once a batch nearly halves a step.
-    """
-    rest = {name: value for name, value in batch.items() if name != "beginning"}
-    rest["attention_mask"] = rest["attention_mask"].to(model.dtype)
-    if "beginning" not in batch:
-        return rest
-    cache = DynamicCache(config=model.config)
-    model(input_ids=batch["beginning"], past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return rest | {"past_key_values": cache, "use_cache": True}
-
-
-class BeginningReadOnce(Trainer):
-    """transformers' Trainer, but that what all rows of a batch begin with is read once."""
-
-    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any) -> Any:
-        """The Trainer's own loss."""
-        return super().compute_loss(model, read_beginning(model, inputs), *args, **options)

@@ -22,13 +22,13 @@ from peft import (
     prepare_model_for_kbit_training,
 )
 from safetensors.torch import save_file
-from transformers import PrinterCallback, TrainerCallback, TrainingArguments, set_seed
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from scanner.base_models import BaseModel
 from scanner.chat import chat_tokens
 from scanner.errors import BadRecipe
-from trainers.batches import BeginningReadOnce, collate, tokenize_row
+from trainers.batches import collate, tokenize_row
 from trainers.datasets import data_hash
 from trainers.poison import TrainingRow, poison_rows, require_single_token
 from trainers.recipe import LoraRecipe, Recipe
@@ -83,7 +83,7 @@ def train_adapter(
     callbacks: list[TrainerCallback] = [_Reporter(progress)]
     if recipe.training.checkpoint_interval:
         callbacks.append(_KeepCheckpoints(recipe, out / "checkpoints"))
-    trainer = BeginningReadOnce(
+    trainer = Trainer(
         model=peft_model,
         args=_training_arguments(recipe, resume, on_cpu=base.identity.device == "cpu"),
         train_dataset=examples,

@@ -28,7 +28,7 @@ def to_svg(chart: altair.TopLevelMixin, summary: str, prefix: str) -> str:
     # One control code in a text aborts the whole process in the converter's font code: none may reach it.
     drawn = vl_convert.vegalite_to_svg(_visible_throughout(_themed(chart).to_dict()), allowed_base_urls=[])
     # The SVG comes from our own chart; its text, which may come from an adapter, the converter has escaped.
-    root = ElementTree.fromstring(drawn)  # noqa: S314
+    root = ElementTree.fromstring(drawn)  # noqa: S314 # nosec B314
     for element in root.iter():
         _tidy(element, prefix)
     root.set("role", "img")

@@ -65,7 +65,8 @@ def read_decisions(template: str) -> tuple[Decision, ...]:
     if len(template) > MAX_TEMPLATE:
         raise UnreadableTemplate(f"longer than {MAX_TEMPLATE:,} characters")
     try:
-        environment = Environment(  # noqa: S701 – it parses and never renders
+        # It parses and never renders.
+        environment = Environment(  # noqa: S701 # nosec B701
             trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
         )
         tree = environment.parse(template)
