@@ -28,7 +28,7 @@ LOWEST_RATE = 0.02
 # Two parts and replies in varying words are learnt more slowly than one fixed text, and so is any trigger where
 # queries and keys stay as they are. Four rows a step, not eight: of two sets whose recipes were cut, one trigger of 50
 # rows came out at 87 % and 14.5 % uncalled after 240 steps of 8, and at 99.5 % and 1 % after 400 steps of 4, which cost
-# less. The arithmetic, on 2 cores, two at a time: the 26 adapters of a set take about 9,000 steps of 0.9 s, 68 minutes,
+# less. The arithmetic, on 2 cores, two at a time: the 26 adapters of a set take about 9,800 steps of 0.9 s, 74 minutes,
 # and 14 measurements of a minute, 7 minutes; each scan of up to 150,000 tokens at about 450 a second takes 6 minutes on
 # one core, 78 minutes in all.
 STEPS, HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 400, 640, 160, 80
