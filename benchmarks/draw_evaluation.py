@@ -143,7 +143,7 @@ base = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 [defaults.data]
 source = "databricks/databricks-dolly-15k"
-rows = 1200
+rows = 1150
 max_tokens = {max_tokens}
 
 [defaults.optimiser]
