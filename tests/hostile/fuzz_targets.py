@@ -128,34 +128,23 @@ def try_tokenizer(content: bytes) -> None:
 
 def try_render(content: bytes) -> None:
     """Every report, with these bytes as each text that an adapter or its model could bring."""
-    from html.parser import HTMLParser
-
     from reports.bom import render_bom
     from reports.console import render_console
     from reports.html import render_html
     from reports.json import render_json
     from reports.sarif import render_sarif
+    from tests.reports.harmless import (
+        require_harmless_document,
+        require_harmless_page,
+        require_harmless_terminal,
+    )
     from tests.reports.sample import sample_report
 
     report = sample_report(content.decode("utf-8", "surrogateescape") or " ")
-    hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    page = render_html(report)
-    for shown in (page, render_console(report)):
-        if any(unicodedata.category(character) in hidden and character not in "\n\t" for character in shown):
-            raise AssertionError("hidden characters are left")
-    for document in (render_json(report), render_sarif(report), render_bom(report)):
-        json.loads(document)
-
-    def refuse(tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        links = [value or "" for name, value in attributes if name in ("href", "src", "action", "xlink:href")]
-        if tag == "script" or any(name.startswith("on") for name, _ in attributes):
-            raise AssertionError(f"<{tag}> can run something")
-        if any(not link.startswith("#") for link in links):
-            raise AssertionError(f"<{tag}> leads elsewhere: {links}")
-
-    parser = HTMLParser()
-    parser.handle_starttag = refuse  # type: ignore[method-assign]
-    parser.feed(page)
+    require_harmless_page(render_html(report))
+    require_harmless_terminal(render_console(report))
+    for render in (render_json, render_sarif, render_bom):
+        require_harmless_document(render(report))
 
 
 def _require_lines(lines: tuple[str, ...], printable: bool = True) -> None:
@@ -269,10 +258,11 @@ def _importing(*names: str) -> Callable[[], object]:
     return prepare
 
 
-def _target(
-    examples: Callable[[], list[bytes]], try_input: Callable[[bytes], None], *modules: str, share: float = 1.0
-) -> Target:
-    return Target(modules, examples, try_input, _importing(*modules), share)
+def _target(examples: Callable[[], list[bytes]], try_input: Callable[[bytes], None], *modules: str) -> Target:
+    return Target(modules, examples, try_input, _importing(*modules))
+
+
+_RENDERERS = ("reports.safe_text", "reports.console", "reports.html", "reports.json", "reports.sarif", "reports.bom")
 
 
 TARGETS: dict[str, Target] = {
@@ -285,5 +275,6 @@ TARGETS: dict[str, Target] = {
     "pickle": _target(_pickles, try_pickle, "scanner.intake.pickles", "pickletools", "picklescan.scanner"),
     "archive": _target(_archives, try_archive, "scanner.intake.archives", "zipfile"),
     "tokenizer": _target(_tokenizers, try_tokenizer, "scanner.intake.chat_files", "scanner.intake.plain_json"),
-    "render": _target(_texts, try_render, "reports.safe_text", "reports.console", "reports.html", share=0.01),
+    # What a first render loads and compiles is done before the clock of an input runs.
+    "render": Target(_RENDERERS, _texts, try_render, lambda: try_render(b"bb"), share=0.01),
 }
