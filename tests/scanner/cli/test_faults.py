@@ -9,9 +9,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from scanner.cli import run_command, scan, write_whole
 from scanner.errors import ScannerError
@@ -54,6 +56,19 @@ def test_ctrl_c_is_one_line_exit_2_and_no_report(fake_scan: FakeScan, capfd: pyt
     assert os.waitstatus_to_exitcode(status) == 2
     out, err = capfd.readouterr()
     assert (out, err.strip()) == ("", "scan: interrupted")
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "allocate", [lambda: bytearray(1 << 60), lambda: torch.empty(1 << 50, dtype=torch.uint8)], ids=["python", "torch"]
+)
+def test_out_of_memory_is_one_line_exit_2_and_no_report(
+    fake_scan: FakeScan, capfd: pytest.CaptureFixture[str], allocate: Callable[[], object]
+) -> None:
+    fake_scan.meanwhile = lambda: (allocate(), None)[1]
+    assert command("x", "--json", "r.json", "--quiet") == 2
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1) and err.startswith("scan: out of memory; ")
     assert list(Path().iterdir()) == []
 
 
