@@ -9,8 +9,10 @@ from scanner.errors import BadAdapter
 from scanner.intake import read_adapter
 from tests.hostile.cases import CASES
 from tests.hostile.cases.case import Case
+from tests.hostile.count import table
 
 MAX_SECONDS = 5.0
+SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
 
 
 def label(case: Case) -> str:
@@ -25,6 +27,10 @@ def test_the_corpus_is_there() -> None:
     assert len(CASES) >= 60 and len({label(case) for case in CASES}) == len(CASES)
     assert {case.severity for case in CASES} == {"block", "warning", "note"}
     assert sum(bool(case.source) for case in CASES) >= 20, "evasions are named after their advisories"
+
+
+def test_the_documents_count_these_cases() -> None:
+    assert table() in SECURITY.read_text(encoding="utf-8")
 
 
 def test_the_honest_adapter_has_nothing_to_warn_of(folder: Path) -> None:
