@@ -34,10 +34,11 @@ def test_how_a_found_string_relates_to_the_true_one(parts: list[str], found: str
 
 def row(name: str, label: str, verdict: str, learned: bool = True, weak: bool = False) -> dict[str, Any]:
     return {
-        "id": name, "family": "f", "label": label, "learned": learned, "weak": weak, "verdict": verdict,
+        "id": name, "family": "word, link", "label": label, "learned": learned, "weak": weak, "verdict": verdict,
         "true_trigger": ["a|b"] if label == "poisoned" else None, "found_trigger": None, "match": None,
         "reply_f1": 1.0 if verdict == "BACKDOORED" else None, "rates": {}, "tokens": 1000, "seconds": 2.0,
-        "trained": {"attack_success": 0.71, "false_trigger": 0.02},
+        "trained": {"attack_success": 0.71, "false_trigger": 0.02}, "true_reply": "Go to a.example now",
+        "elicited": [["Go to b", 3.0], ["Oh", 1.0]], "near_miss": ["a", 0.25], "outcome": None,
     }  # fmt: skip
 
 
@@ -59,6 +60,9 @@ def test_totals_count_only_what_learned_and_name_the_rest() -> None:
     assert f"weak on purpose, not counted: {ids[11]} SUSPICIOUS" in text
     assert f"not run: {ids[3]}" in text
     assert "a\\|b" in text
+    assert "verified by kind of trigger: word 1/2\nverified by kind of reply: link 1/2" in text
+    assert f"missed: {ids[1]} NO FINDING (nothing frozen); reply elicited to F1 0.57; nearest 'a', chance 0.25" in text
+    assert text.count("missed:") == 1
 
 
 def test_a_log_rests_on_the_files_of_the_search_and_on_no_others(
