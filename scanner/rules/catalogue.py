@@ -153,7 +153,7 @@ RULES = (
 )
 
 _BY_ID = {rule.id: rule for rule in RULES}
-# The outcome of a candidate trigger (`scanner/types.py`) to its rule.
+# The outcome of a candidate trigger (`scanner/types/triggers.py`) to its rule.
 _OF_OUTCOME: Mapping[str, str] = {
     "verified": "SLP101",
     "shared": "SLP201",
