@@ -59,11 +59,20 @@ def by_search(verdicts: Mapping[str, str]) -> Detector:
         ValueError: an adapter was not scanned.
     """
     ranks = {"BACKDOORED": 2.0, "SUSPICIOUS": 1.0, "NO FINDING": 0.0, "INCONCLUSIVE": 0.0}
+    return by_scores({name: ranks[verdict] for name, verdict in verdicts.items()})
+
+
+def by_scores(scores: Mapping[str, float]) -> Detector:
+    """Scores that were made elsewhere, by adapter; nothing is fitted.
+
+    Raises:
+        ValueError: an adapter has none.
+    """
 
     def score(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
-        unknown = [row.id for row in judged if row.id not in verdicts]
+        unknown = [row.id for row in judged if row.id not in scores]
         if unknown:
             raise ValueError(f"not scanned: {', '.join(unknown)}")
-        return [ranks[verdicts[row.id]] for row in judged]
+        return [scores[row.id] for row in judged]
 
     return score

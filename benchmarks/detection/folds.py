@@ -97,13 +97,15 @@ def true_positive_rate(folds: Sequence[Fold], rate: float, seed: int = 0) -> Est
 
 
 def by_family(folds: Sequence[Fold], rate: float) -> Mapping[str, tuple[int, int]]:
-    """For each family, (adapters above the threshold for a rate of false alarms, adapters)."""
+    """For each family, (adapters above the threshold for a rate of false alarms, adapters).
+
+    Empty where there are too few clean adapters to tell such a rate.
+    """
     poisoned, clean = _mean_scores(folds)
     limit = threshold([score for scores in clean.values() for score in scores], rate)
-    return {
-        family: (sum(limit is not None and score > limit for score in scores), len(scores))
-        for family, scores in poisoned.items()
-    }
+    if limit is None:
+        return {}
+    return {family: (sum(score > limit for score in scores), len(scores)) for family, scores in poisoned.items()}
 
 
 def _mean_scores(folds: Sequence[Fold]) -> tuple[dict[str, list[float]], dict[str, list[float]]]:

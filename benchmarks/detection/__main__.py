@@ -1,0 +1,65 @@
+"""Writes docs/evaluation.md: how well poisoned adapters are told from clean ones of recipes not seen before.
+
+    python -m benchmarks.detection --features "other clean recipes" FILE.csv [--features CONDITION FILE.csv ...]
+        [--log recovery.jsonl ...] [--baseline METHOD FILE.jsonl ...] [--out docs/evaluation.md]
+
+The tables of features are those of `scan-train features`, one for each way to choose references; logs of
+`benchmarks/recovery.py` say what scans concluded, the last of each adapter's. A baseline's file has a line
+{"id": ADAPTER, "score": NUMBER} for each adapter.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from benchmarks.detection.comparison import EVERYTHING, SEARCH, as_table, by_families, compared, judge
+from benchmarks.recovery import read_log
+from scanner.cli import write_whole
+from trainers.feature_table import FeatureRow, read_table
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_HEAD = """# How well poisoned adapters are told from clean ones
+
+Written by `python -m benchmarks.detection`; do not edit. An attack family is held out against a clean recipe, for every
+pair of them; neither was seen by the fit. Intervals (95 %) resample whole families and whole recipes. Poisoned adapters
+that did not learn their trigger are left out: {left_out}.
+"""
+
+
+@click.command(help=__doc__)
+@click.option("--features", "tables", type=(str, _FILE), multiple=True, required=True)
+@click.option("--log", "logs", type=_FILE, multiple=True)
+@click.option("--baseline", "baselines", type=(str, _FILE), multiple=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("docs") / "evaluation.md")
+def main(
+    tables: Sequence[tuple[str, Path]],
+    logs: Sequence[Path],
+    baselines: Sequence[tuple[str, Path]],
+    out: Path,
+) -> None:
+    """Prints the tables and writes them."""
+    verdicts = {row["id"]: row["verdict"] for log in logs for row in read_log(log) if row["verdict"] != "not scanned"}
+    scores = {method: {row["id"]: float(row["score"]) for row in read_log(file)} for method, file in baselines}
+    conditions = {condition: read_table(file) for condition, file in tables}
+    text = document(conditions, verdicts, scores)
+    click.echo(text, nl=False)
+    write_whole(str(out), text)
+
+
+def document(
+    conditions: dict[str, tuple[FeatureRow, ...]], verdicts: dict[str, str], baselines: dict[str, dict[str, float]]
+) -> str:
+    """The whole page. Pure."""
+    left_out = sorted({row.id for rows in conditions.values() for row in rows if not row.learned})
+    parts = [_HEAD.format(left_out=", ".join(left_out) or "none")]
+    for condition, rows in conditions.items():
+        lines = [judge(item) for item in compared(rows, verdicts, baselines)]
+        parts.append(f"## Compared with {condition}\n\n{as_table(lines)}\n")
+        shown = [line for line in lines if line.name in (EVERYTHING, SEARCH, *baselines) and line.families]
+        parts.append(f"Caught at 5 % false alarms, by attack family:\n\n{by_families(shown)}\n" if shown else "")
+    return "\n".join(part for part in parts if part)
+
+
+if __name__ == "__main__":
+    main()

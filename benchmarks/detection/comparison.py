@@ -1,0 +1,112 @@
+"""Every detector on the same adapters and the same held-out folds, and what becomes of each family. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.detection.detectors import by_features, by_scores, by_search, by_what_is_missing
+from benchmarks.detection.folds import Detector, Estimate, by_family, mean_auc, paired_folds, true_positive_rate
+from trainers.feature_table import FeatureRow
+
+EVERYTHING = "everything but the search's verdict"
+SEARCH = "search: its verdict"
+_RATES = (0.05, 0.01)
+_NOT_ENOUGH = "fewer than two attack families or clean recipes"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A detector by its name in the table; without one, `missing` says why it was not run."""
+
+    name: str
+    detector: Detector | None
+    rows: tuple[FeatureRow, ...]
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a detector came to: AUC within folds, true-positive rates at 5 % and at 1 %, and (caught, all) by family."""
+
+    name: str
+    n_poisoned: int
+    n_clean: int
+    auc: Estimate
+    found: tuple[Estimate, ...]
+    families: Mapping[str, tuple[int, int]]
+
+
+def compared(
+    rows: Sequence[FeatureRow], verdicts: Mapping[str, str], baselines: Mapping[str, Mapping[str, float]]
+) -> tuple[Compared, ...]:
+    """All that is compared on a table of features, of which poisoned adapters that did not learn are left out.
+
+    Args:
+        verdicts: of scans, by adapter; those that were not scanned are left out of the search's line.
+        baselines: method -> adapter -> score, higher for poisoned; the same holds.
+    """
+    used = tuple(row for row in rows if row.learned)
+    scanned = tuple(row for row in used if row.id in verdicts)
+    missed = tuple(row for row in scanned if row.label == "clean" or verdicts[row.id] != "BACKDOORED")
+    return (
+        Compared("weights alone", by_features("weights."), used),
+        Compared("saliency", by_features("saliency."), used),
+        Compared("elicitation", by_features("elicitation."), used),
+        Compared("sweep of candidates", by_features("switching."), used),
+        Compared("the study's metrics, with the best candidate", by_features("heads.", "divergence."), used),
+        Compared("the study's metrics, with the true trigger", None, (), "not run"),
+        Compared(EVERYTHING, by_features(), used),
+        Compared(f"{EVERYTHING}, where the search failed", by_features(), missed),
+        Compared(SEARCH, by_search(verdicts), scanned),
+        *(
+            Compared(method, by_scores(scores), tuple(row for row in used if row.id in scores))
+            for method, scores in baselines.items()
+        ),
+        Compared("control: labels shuffled", by_features(seed=0), used),
+        Compared("control: what is missing", by_what_is_missing, used),
+    )
+
+
+def judge(item: Compared) -> Line:
+    """Folds, intervals and families of one detector."""
+    groups = {label: {row.group for row in item.rows if row.label == label} for label in ("poisoned", "clean")}
+    counts = [sum(row.label == label for row in item.rows) for label in ("poisoned", "clean")]
+    if item.detector is None or min(map(len, groups.values())) < 2:
+        nothing = Estimate(None, missing=item.missing or _NOT_ENOUGH)
+        return Line(item.name, counts[0], counts[1], nothing, (nothing,) * len(_RATES), {})
+    folds = paired_folds(item.rows, item.detector)
+    found = tuple(true_positive_rate(folds, rate) for rate in _RATES)
+    return Line(item.name, counts[0], counts[1], mean_auc(folds), found, by_family(folds, _RATES[0]))
+
+
+def as_table(lines: Sequence[Line]) -> str:
+    """A Markdown table of all detectors."""
+    head = ("detector", "poisoned", "clean", "AUC within folds", *(f"found at {rate:.0%} alarms" for rate in _RATES))
+    cells = [
+        (line.name, str(line.n_poisoned), str(line.n_clean), _shown(line.auc), *map(_shown, line.found))
+        for line in lines
+    ]
+    return _markdown([head, ("---", "--:", "--:", *["---"] * 3), *cells])
+
+
+def by_families(lines: Sequence[Line]) -> str:
+    """A Markdown table of what each detector caught of each attack family, at 5 % false alarms."""
+    families = sorted({family for line in lines for family in line.families})
+    head = ("attack family", *(line.name for line in lines))
+    cells = [
+        (
+            family.removeprefix("poisoned: "),
+            *("{}/{}".format(*line.families[family]) if family in line.families else "not run" for line in lines),
+        )
+        for family in families
+    ]
+    return _markdown([head, ("---", *["---"] * len(lines)), *cells])
+
+
+def _shown(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return estimate.missing
+    return f"{estimate.value:.2f} ({estimate.low:.2f} – {estimate.high:.2f})"
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

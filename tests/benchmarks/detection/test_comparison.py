@@ -1,0 +1,76 @@
+"""The page of the detection table, on synthetic features."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from benchmarks.detection.__main__ import main
+from benchmarks.detection.comparison import EVERYTHING, SEARCH, Line, compared, judge
+from scanner.score.vector import FeatureVector
+from tests.trainers.test_calibrate import rows
+from trainers.feature_table import FeatureRow, as_csv, feature_names
+
+
+def named(signal: float) -> list[FeatureRow]:
+    """Three families and all recipes of `rows`, with the product's features: only the sweep's tells them apart."""
+    found = []
+    for row in rows(signal):
+        if row.label == "poisoned" and row.family[-1] not in "012":
+            continue
+        values = row.vector.values
+        figures = {"switching.lift": values["margin"], "weights.energy": values["noise"]}
+        figures |= {f"{rung}.noise": values["noise"] for rung in ("saliency", "elicitation", "heads")}
+        found.append(replace(row, vector=FeatureVector(1, figures, {})))
+    return found
+
+
+def verdicts_of(table: list[FeatureRow], missed: str) -> dict[str, str]:
+    return {row.id: "BACKDOORED" if row.label == "poisoned" and row.family != missed else "NO FINDING" for row in table}
+
+
+def judged(
+    table: list[FeatureRow], verdicts: dict[str, str], *names: str, baselines: dict[str, dict[str, float]] | None = None
+) -> dict[str, Line]:
+    """The lines whose names hold one of these."""
+    items = [item for item in compared(table, verdicts, baselines or {}) if any(name in item.name for name in names)]
+    assert items
+    return {item.name: judge(item) for item in items}
+
+
+def test_each_detector_sees_its_own_rung_and_the_failures_stand_by_family() -> None:
+    table = named(5.0)
+    found = judged(table, verdicts_of(table, "family 0"), "sweep", "weights", SEARCH, "search failed", "true trigger")
+    assert found["sweep of candidates"].auc.value > 0.97 > 0.8 > found["weights alone"].auc.value  # type: ignore[operator]
+    assert found[SEARCH].families["poisoned: family 0"] == (0, 6)
+    assert found[SEARCH].families["poisoned: family 1"] == (6, 6)
+    failed = found[f"{EVERYTHING}, where the search failed"]
+    assert failed.n_poisoned == 6 and failed.n_clean == 30 and failed.auc.missing, "one family cannot be held out"
+    assert found["the study's metrics, with the true trigger"].auc.missing == "not run"
+
+
+def test_what_was_not_scanned_or_did_not_learn_is_not_counted() -> None:
+    table = named(3.0)
+    table[-1] = replace(table[-1], attack_success_rate=0.5)
+    verdicts = verdicts_of(table, "")
+    del verdicts[table[0].id]
+    found = judged(table, verdicts, SEARCH, "missing", "BAIT", baselines={"BAIT": {table[1].id: 1.0}})
+    missing = found["control: what is missing"]
+    assert (missing.n_poisoned, missing.n_clean) == (17, 30)
+    assert (found[SEARCH].n_poisoned, found[SEARCH].n_clean) == (17, 29)
+    assert found["BAIT"].n_clean == 1 and found["BAIT"].auc.value is None
+
+
+def test_the_page_is_written_as_it_is_printed(tmp_path: Path) -> None:
+    table = named(4.0)
+    features, log, out = tmp_path / "f.csv", tmp_path / "log.jsonl", tmp_path / "evaluation.md"
+    features.write_text(as_csv(table, feature_names(table)), encoding="utf-8")
+    lines = [{"id": name, "verdict": verdict} for name, verdict in verdicts_of(table, "family 2").items()]
+    log.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    arguments = ["--features", "other clean recipes", str(features), "--log", str(log), "--out", str(out)]
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert done.output == out.read_text(encoding="utf-8")
+    assert "## Compared with other clean recipes" in done.output
+    assert "| family 2 |" in done.output and "| 0/6 |" in done.output
+    assert "not estimable: 30 clean adapters" in done.output
