@@ -13,12 +13,27 @@ _BLANKS = set("\u034f\u115f\u1160\u2800\u3164\uffa0\u00a0\u1680\u202f\u205f\u300
 }
 _SELECTORS = (("\u180b", "\u180f"), ("\ufe00", "\ufe0f"), ("\U000e0100", "\U000e01ef"))
 _SHOWN = {"\n": "⏎", "\t": "⇥"}
+_MARKS = {"Mn", "Me"}
+# Hebrew and Thai put as many on a letter; more would be drawn over what stands above and below the line.
+_MOST_MARKS = 3
 
 
 def visible(text: str, limit: int = 400) -> str:
-    """The text on one line, every hidden character spelled out, cut after `limit` characters."""
-    shown = "".join(_show(character) for character in text[:limit])
-    return shown + (f"… ({len(text):,} characters)" if len(text) > limit else "")
+    """The text on one line, every hidden character spelled out, cut after `limit` characters.
+
+    A combining mark is left as it is on a letter of the text, at most three on one; it could strike out our own words.
+    """
+    shown, room = [], 0
+    for character in text[:limit]:
+        category = unicodedata.category(character)
+        is_mark = category in _MARKS
+        shown.append(_spelled(character) if is_mark and not room else _show(character))
+        room = max(0, room - 1) if is_mark else _MOST_MARKS * category.startswith("L")
+    return "".join(shown) + (f"… ({len(text):,} characters)" if len(text) > limit else "")
+
+
+def _spelled(character: str) -> str:
+    return f"<U+{ord(character):04X}>"
 
 
 def _show(character: str) -> str:
@@ -26,5 +41,5 @@ def _show(character: str) -> str:
         return _SHOWN[character]
     hidden = unicodedata.category(character) in _HIDDEN_CATEGORIES or character in _BLANKS
     if hidden or any(first <= character <= last for first, last in _SELECTORS):
-        return f"<U+{ord(character):04X}>"
+        return _spelled(character)
     return character

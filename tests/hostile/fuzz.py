@@ -6,6 +6,7 @@ by nothing else; one that raises anything else, takes more than five seconds or 
 """
 
 import argparse
+import hashlib
 import re
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def main() -> int:
     parser.add_argument("--one", choices=TARGETS, help=argparse.SUPPRESS)
     options, passed_on = parser.parse_known_args()
     if options.one:
-        return _run_here(options.one, [*options.targets, *passed_on])
+        return _run_here(options.one, [*options.targets, *passed_on], options.crashes)
     if set(options.targets) - set(TARGETS) or passed_on:
         parser.error(f"unknown: {' '.join([*sorted(set(options.targets) - set(TARGETS)), *passed_on])}")
     options.crashes.mkdir(parents=True, exist_ok=True)
@@ -61,7 +62,8 @@ def _run(name: str, runs: int, seed: int, crashes: Path) -> tuple[int, str | Non
         for number, example in enumerate(TARGETS[name].examples()):
             (corpus / str(number)).write_bytes(example)
         command = [
-            sys.executable, "-m", "tests.hostile.fuzz", "--one", name, str(corpus), f"-runs={runs}", f"-seed={seed}",
+            sys.executable, "-m", "tests.hostile.fuzz", "--one", name, "--crashes", str(crashes.resolve()),
+            str(corpus), f"-runs={runs}", f"-seed={seed}",
             f"-max_len={_MAX_LENGTH}", f"-timeout={MAX_SECONDS_AN_INPUT}", f"-rss_limit_mb={_MAX_MIB}",
             f"-artifact_prefix={crashes.resolve()}/{name}-", "-print_final_stats=0",
         ]  # fmt: skip
@@ -78,13 +80,22 @@ def _run(name: str, runs: int, seed: int, crashes: Path) -> tuple[int, str | Non
     return max(counts, default=0), f"FAILED, kept in {crashes}:\n    " + "\n    ".join(last)
 
 
-def _run_here(name: str, passed_on: list[str]) -> int:
+def _run_here(name: str, passed_on: list[str], crashes: Path) -> int:
     import atheris
 
     target = TARGETS[name]
+
+    def try_and_keep(content: bytes) -> None:
+        try:
+            target.try_input(content)
+        except BaseException:
+            # libFuzzer keeps it too, but only at the process's exit, which the converter's threads can cut short.
+            (crashes / f"{name}-raised-{hashlib.sha256(content).hexdigest()[:16]}").write_bytes(content)
+            raise
+
     with atheris.instrument_imports(include=list(target.modules)):
         target.prepare()
-    atheris.Setup([sys.argv[0], *passed_on], target.try_input)
+    atheris.Setup([sys.argv[0], *passed_on], try_and_keep)
     atheris.Fuzz()
     return 0
 

@@ -5,6 +5,8 @@ import unicodedata
 from functools import cache
 from html.parser import HTMLParser
 
+from rich.cells import cell_len
+
 from reports.html import render_html
 from tests.reports.sample import sample_report
 
@@ -20,7 +22,7 @@ def hidden_in(shown: str) -> set[str]:
 def require_harmless_terminal(shown: str) -> None:
     """Text and lines only, as wide as a terminal."""
     assert not hidden_in(shown)
-    assert max(len(line) for line in shown.splitlines()) <= 80
+    assert max(cell_len(line) for line in shown.splitlines()) <= 80
     assert len(shown) < 100_000
     shown.encode("utf-8")
 

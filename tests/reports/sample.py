@@ -45,6 +45,7 @@ NASTY = {
     "nul": "a\x00b",
     "lines": "a\nb\r\nc\u2028d\x85e\x0bf",
     "surrogate": "a\udcffb",
+    "marks": "a" + "\u0301\u0338" * 40,
     "quotes": "'\"`\\",
     "a megabyte": "x" * 1_000_000,
 }

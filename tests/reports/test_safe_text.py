@@ -18,5 +18,11 @@ def test_hidden_characters_are_spelled_out_and_ordinary_ones_left_alone() -> Non
     assert visible("a\nb\tc") == "a⏎b⇥c"
 
 
+def test_marks_stand_on_letters_and_never_in_piles_or_on_our_own_words() -> None:
+    assert visible("e\u0301 שָׁלוֹם เพื่อ हिन्दी") == "e\u0301 שָׁלוֹם เพื่อ हिन्दी"
+    assert visible("a" + "\u0301" * 5) == "a" + "\u0301" * 3 + "<U+0301>" * 2
+    assert visible("\u0338x") == "<U+0338>x" and visible("1\u20e3") == "1<U+20E3>"
+
+
 def test_long_text_is_cut_and_says_so() -> None:
     assert visible("x" * 1_000_000) == "x" * 400 + "… (1,000,000 characters)"
