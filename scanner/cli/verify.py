@@ -7,8 +7,8 @@ from scanner.cli.writing import say, stdout_for_the_result
 
 
 @click.command(
-    epilog="Exit codes: 0 its verification came out the same, 1 otherwise, 2 other files, error or usage, "
-    "3 it verified nothing that could be repeated.",
+    epilog="Exit codes: 0 its verification came out the same, 1 otherwise or where files beside them changed, 2 other "
+    "weights, error or usage, 3 it verified nothing that could be repeated, or rests on controls, which are not.",
     context_settings=HELP_OPTIONS,
 )
 @click.argument("report_file", metavar="REPORT.json")
@@ -20,11 +20,12 @@ def verify(report_file: str, suspect: str | None, references: tuple[str, ...], b
     """Check a report: are these the files it is about, and does its verification come out the same again?"""
     calm_libraries()
     from reports.replay import render_replay
-    from scanner.replay import read_report, replay
+    from scanner.replay import replay
+    from scanner.saved_report import read_report
     from scanner.stderr_progress import StderrProgress
 
     saved = read_report(report_file)
     with stdout_for_the_result(), StderrProgress(enabled=True) as progress:
         done = replay(saved, progress, suspect=suspect, references=references, base=base, device=device)
     say(render_replay(done))
-    return 3 if not saved.findings else 0 if done.reproduced else 1
+    return done.exit_code

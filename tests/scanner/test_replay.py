@@ -14,7 +14,8 @@ from reports.replay import render_replay
 from reports.repro import render_repro
 from scanner.errors import BadAdapter, BadReport
 from scanner.progress import SilentProgress
-from scanner.replay import Replay, read_report, replay
+from scanner.replay import Replay, replay
+from scanner.saved_report import read_report
 from tests.conftest import TRIGGER
 from tests.tiny import REPLY, make_base
 
@@ -43,7 +44,7 @@ def altered(saved: Path, folder: Path, change: Callable[[Document], object]) -> 
 
 def test_the_same_files_give_the_same_counts(saved: Path) -> None:
     done = replay(read_report(str(saved)), SilentProgress())
-    assert done.reproduced
+    assert done.reproduced and done.exit_code == 0
     before, now = done.saved.findings[0], done.findings[0]
     assert before.counts == {name: (rate.successes, rate.trials) for name, rate in now.rates.items()}
     assert done.same_counts and "\nREPRODUCED\n" in render_replay(done)
@@ -63,7 +64,7 @@ def test_a_report_without_findings_is_never_reproduced(saved: Path, tmp_path: Pa
         document.update(triggers=[], verdict="NO FINDING")
 
     done = replay(read_report(altered(saved, tmp_path, clear)), SilentProgress())
-    assert not done.reproduced
+    assert not done.reproduced and done.exit_code == 3
     assert "NOTHING REPEATED" in render_replay(done)
 
 
@@ -72,8 +73,41 @@ def test_a_report_that_claims_otherwise_is_not_reproduced(saved: Path, tmp_path:
         document["triggers"][0].update(parts=["teapot"], text="teapot")
 
     done = replay(read_report(altered(saved, tmp_path, claim)), SilentProgress())
-    assert not done.reproduced
+    assert not done.reproduced and done.exit_code == 1
     assert "NOT REPRODUCED" in render_replay(done)
+
+
+@pytest.mark.parametrize("outcome", ["adversarial", "policy", "declared", "unspecific"])
+def test_a_verified_trigger_that_a_report_takes_back_by_its_controls_is_never_reproduced(
+    saved: Path, tmp_path: Path, outcome: str
+) -> None:
+    def claim(document: Document) -> None:
+        document["triggers"][0]["outcome"] = outcome
+        document["verdict"] = "SUSPICIOUS" if outcome in ("policy", "unspecific") else "NO FINDING"
+
+    done = replay(read_report(altered(saved, tmp_path, claim)), SilentProgress())
+    assert done.same_outcomes and done.same_counts
+    assert not done.reproduced and done.exit_code == 3
+    assert "controls, which are not" in " ".join(render_replay(done).split())
+
+
+def test_files_that_came_after_the_scan_went_or_changed_are_named(
+    saved: Path, tmp_path: Path, poisoned_adapter: Path
+) -> None:
+    folder = tmp_path / "adapter"
+    shutil.copytree(poisoned_adapter, folder)
+    (folder / "chat_template.jinja").write_text("{{ messages }}\x1b[2J")
+    (folder / "\x1b[2J").write_text("")
+    document = altered(saved, tmp_path, lambda report: report["adapters"][0]["files"].append(gone()))
+    done = replay(read_report(document), SilentProgress(), suspect=str(folder))
+    assert not done.reproduced and done.exit_code == 1
+    shown = render_replay(done)
+    assert "suspect: chat_template.jinja is new" in shown and "suspect: notes.txt is gone" in shown
+    assert "\x1b" not in shown and "NOT REPRODUCED: the folder" in shown
+
+
+def gone() -> dict[str, Any]:
+    return {"name": "notes.txt", "size": 1, "sha256": "a" * 64, "kind": "text", "remark": ""}
 
 
 def test_other_files_are_refused(saved: Path, tmp_path: Path, other_poisoned_adapter: Path) -> None:
@@ -96,6 +130,8 @@ def test_files_that_moved_can_be_named(saved: Path, tmp_path: Path, poisoned_ada
     [
         lambda document: document.pop("base"),
         lambda document: document.update(adapters=[]),
+        lambda document: document["adapters"][1].update(role="suspect"),
+        lambda document: document["adapters"][0].update(files=[{"name": 3, "sha256": None}]),
         lambda document: document["triggers"][0].update(position="everywhere"),
         lambda document: document["triggers"][0].update(parts=[]),
         lambda document: document["triggers"][0].update(n_candidates=999),
