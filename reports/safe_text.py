@@ -8,7 +8,7 @@ import unicodedata
 
 _HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 # Letters, marks and spaces that show nothing, or that look like an ordinary space.
-_BLANKS = set("\u034f\u115f\u1160\u2800\u3164\uffa0\u00a0\u1680\u202f\u205f\u3000") | {
+_BLANKS = set("\u034f\u115f\u1160\u17b4\u17b5\U0001d159\u2800\u3164\uffa0\u00a0\u1680\u202f\u205f\u3000") | {
     chr(point) for point in range(0x2000, 0x200B)
 }
 _SELECTORS = (("\u180b", "\u180f"), ("\ufe00", "\ufe0f"), ("\U000e0100", "\U000e01ef"))

@@ -1,5 +1,6 @@
 """`scan SUSPECT`: a scan, its reports and its exit code."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -89,11 +90,14 @@ def _options(given: dict[str, Any]) -> "ScanOptions":
 
 def _require_places(files: dict[str, str]) -> None:
     """Every report has a place of its own, and can be written there."""
+    if files.get("repro") == STDOUT:
+        raise ScannerError("--repro -: the script is only written where a trigger was confirmed; give it a file")
     taken: set[str] = set()
     for file in files.values():
-        if file in taken:
+        place = file if file == STDOUT else os.path.realpath(file)
+        if place in taken:
             raise ScannerError(f"{'stdout' if file == STDOUT else file}: holds one report; give each its own place")
-        taken.add(file)
+        taken.add(place)
         if file != STDOUT:
             require_writable(file)
 

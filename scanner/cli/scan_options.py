@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from scanner.cli.fail_on import FAIL_ON
-from scanner.cli.settings import DEFAULTS_FILE, Place, Setting
+from scanner.cli.settings import DEFAULTS_FILE, Number, Place, Setting
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _REPORT = click.Path(dir_okay=False, allow_dash=True)
@@ -56,7 +56,7 @@ TRIED = (
     ),
     _option(
         "--max-seconds",
-        type=click.FloatRange(min=1),
+        type=Number(min=1),
         metavar="N",
         help="Safety stop: ends the search as INCONCLUSIVE, unless a trigger was verified.",
     ),
@@ -69,7 +69,7 @@ TRIED = (
     ),
     _option(
         "--false-alarm-rate",
-        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        type=Number(0, 1, min_open=True, max_open=True),
         default=0.05,
         metavar="P",
         help="The share of clean adapters whose score may raise an alarm, where there is a score. Default 0.05.",

