@@ -4,40 +4,28 @@ Three severities. A block is a `BadAdapter`: no honest adapter has that in its f
 the report. A note stands beside the adapter's name.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from reports.safe_text import visible
-from scanner.errors import BadAdapter, one_line
-from scanner.intake.archives import is_hidden_zip, judge_numpy, judge_zip
+from scanner.errors import one_line
+from scanner.intake.budget import Budget, OverBudget
 from scanner.intake.chat_files import TOKENIZER_FILE, ChatFiles, is_chat_file, read_chat_files
+from scanner.intake.findings import Findings, notes_of, refuse, warnings_of
 from scanner.intake.folder import CONFIG_FILE, PICKLED_WEIGHTS, RECORD_FILE, WEIGHTS_FILE
 from scanner.intake.inventory import Content, read_inventory
-from scanner.intake.kinds import (
-    ARCHIVE,
-    HEAD_BYTES,
-    MODEL,
-    NATIVE,
-    NUMPY,
-    PICKLE,
-    SCRIPT,
-    ZIP,
-    kind_of,
-)
-from scanner.intake.pickles import PickleJudgement, judge_pickles, looks_like_pickle
+from scanner.intake.kinds import ARCHIVE, HEAD_BYTES, IMAGE, MODEL, NATIVE, POINTER, SCRIPT, TEXT, WEIGHTS
+from scanner.intake.loadables import Seen, judge_loadable, look_at
+from scanner.intake.names import is_code, is_model, is_pickle, is_program, is_weights
 from scanner.intake.plain_json import UnfitJson, read_plain
 from scanner.types import FolderFile
 
 _MAX_JSON = 8_000_000
-_MAX_NAMED = 6
-_MAX_WARNINGS = 20
-_CODE_ENDINGS = (".py", ".pyc", ".pyi", ".pyx", ".ipynb", ".pth.py", ".sh", ".bat", ".cmd", ".ps1", ".js")
-_LIBRARY_ENDINGS = (".so", ".dll", ".dylib", ".pyd", ".exe", ".whl", ".egg", ".jar")
+# Where loaders of pickles have nothing to load.
+_NO_PICKLES = (WEIGHTS, IMAGE, POINTER)
 # Keys by which transformers and peft load Python from a folder or the hub.
 _REMOTE_CODE = {"auto_map", "trust_remote_code", "custom_pipelines"}
-_ADVICE = "delete it if the adapter works without it, and load no such file from this author"
 
 
 @dataclass(frozen=True)
@@ -51,30 +39,19 @@ class Beside:
     n_unread: int
 
 
-@dataclass
-class _Findings:
-    files: list[FolderFile] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    unused: list[str] = field(default_factory=list)
-    pickles: list[str] = field(default_factory=list)
-    other_weights: list[str] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)
-    chat: dict[str, bytes] = field(default_factory=dict)
-
-
 def look_beside(folder: Path, *, from_hub: bool) -> Beside:
     """Lists and judges all files of an adapter's folder.
 
     Raises:
-        BadAdapter: one of them is a danger to whoever loads it, or hides what it is.
+        BadAdapter: one of them is a danger to whoever loads it, or hides what it is, or all are too much to judge.
     """
-    found = _Findings()
-    names: dict[str, str] = {}
+    found, budget = Findings(), Budget()
     for content in read_inventory(folder, from_hub=from_hub):
-        _refuse_namesakes(folder, content, names)
-        file = _judge(folder, content, found)
-        found.files.append(file)
+        _refuse_namesakes(folder, content)
+        try:
+            found.files.append(_judge(folder, content, found, budget))
+        except OverBudget as error:
+            refuse(folder, content, str(error))
         if content.unread:
             found.unread.append(f"{content.name} ({content.unread})")
         if content.link and not from_hub:
@@ -82,75 +59,51 @@ def look_beside(folder: Path, *, from_hub: bool) -> Beside:
     if (folder / ".git").is_dir():
         found.unread.append(".git (a repository's own files)")
     return Beside(
-        tuple(found.files), tuple(_notes(found)), _bounded(found), read_chat_files(found.chat), len(found.unread)
+        tuple(found.files), tuple(notes_of(found)), warnings_of(found), read_chat_files(found.chat), len(found.unread)
     )
 
 
-def _judge(folder: Path, content: Content, found: _Findings) -> FolderFile:
-    kind = kind_of(content.head, content.size)
-    hidden_zip = kind != ZIP and _hides_zip(content)
-    as_pickle = looks_like_pickle(content.head)
-    remark = ""
+def _judge(folder: Path, content: Content, found: Findings, budget: Budget) -> FolderFile:
+    seen = look_at(content, budget)
+    remark, tensors = "", False
     if content.plain == WEIGHTS_FILE:
-        if as_pickle or hidden_zip:
-            _refuse(folder, content, "two kinds of file at once: weights and a pickle or an archive")
-    elif as_pickle or kind in (ZIP, NUMPY) or hidden_zip:
-        remark = _judge_loadable(folder, content, kind, as_pickle, hidden_zip, found)
-        kind = PICKLE if as_pickle else kind
-    elif content.plain != CONFIG_FILE:
-        remark = _judge_other(folder, content, kind, found)
+        if seen.as_pickle or seen.hidden_zip:
+            refuse(folder, content, "two kinds of file at once: weights and a pickle or an archive")
+    else:
+        # By name as well: Python itself starts a zip that ends in .py, and pip installs one that ends in .whl.
+        if seen.kind == NATIVE or is_program(content.plain):
+            refuse(folder, content, "a program; no adapter needs one")
+        remark = _warn_of_code(content, seen, found)
+        if seen.loadable:
+            remark, tensors = judge_loadable(folder, content, seen, found, budget)
+        elif content.plain != CONFIG_FILE and not remark:
+            remark = _judge_other(content, seen, found)
     if content.plain not in (WEIGHTS_FILE, CONFIG_FILE, RECORD_FILE):
         found.unused.append(content.name)
-        _warn_of_other_weights(content, kind, found)
-    return FolderFile(content.name, content.size, content.sha256, kind, content.unread or remark)
+        _warn_of_other_weights(content, seen, tensors, found)
+    return FolderFile(content.name, content.size, content.sha256, seen.shown_kind, content.unread or remark)
 
 
-def _judge_loadable(
-    folder: Path, content: Content, kind: str, as_pickle: bool, hidden_zip: bool, found: _Findings
-) -> str:
-    if as_pickle + (kind in (ZIP, NUMPY)) + hidden_zip > 1 or (hidden_zip and kind != ZIP):
-        _refuse(folder, content, "two kinds of file at once, so that readers differ over what it holds")
-    unopened = 0
-    judgement: PickleJudgement | None
-    if kind == ZIP:
-        with content.path.open("rb") as stream:
-            archive = judge_zip(stream)
-        judgement, unopened = (
-            (archive.pickles if archive.n_pickles or archive.pickles.refused else None),
-            archive.n_unopened,
-        )
-    elif kind == NUMPY:
-        judgement = judge_numpy(content.head)
-    else:
-        judgement = judge_pickles(content.head)
-    if judgement is not None and judgement.refused:
-        shown = ", ".join(judgement.refused[:_MAX_NAMED])
-        _refuse(folder, content, f"a pickle that is not safe to load: {shown}")
-    if unopened:
-        found.warnings.append(f"{content.name}: holds {unopened} archives that were not opened")
-    if judgement is None:
-        return "not loaded"
-    if judgement.strange:
-        shown = ", ".join(judgement.strange[:_MAX_NAMED])
-        found.warnings.append(f"{content.name}: a pickle that imports {shown} when it is loaded; it was not loaded")
-        return f"not loaded; it would import {shown}"
-    found.pickles.append(content.name)
-    return "not loaded; trainers' own classes"
+def _warn_of_code(content: Content, seen: Seen, found: Findings) -> str:
+    # Python runs the lines of a text that ends in .pth at every start, where it lies beside its libraries.
+    starts_with_python = seen.kind == TEXT and content.plain.lower().endswith(".pth")
+    if not (is_code(content.plain) or seen.kind == SCRIPT or starts_with_python):
+        return ""
+    found.warnings.append(f"{content.name}: code, which an adapter does not need; it was not run")
+    return "code, not run"
 
 
-def _judge_other(folder: Path, content: Content, kind: str, found: _Findings) -> str:
+def _judge_other(content: Content, seen: Seen, found: Findings) -> str:
     name = content.plain.lower()
-    if kind == NATIVE or name.endswith(_LIBRARY_ENDINGS):
-        _refuse(folder, content, "a program; no adapter needs one")
-    if name.endswith(_CODE_ENDINGS) or kind == SCRIPT:
-        found.warnings.append(f"{content.name}: code, which an adapter does not need; it was not run")
-        return "code, not run"
-    if kind == ARCHIVE:
+    if seen.kind == ARCHIVE:
         found.warnings.append(f"{content.name}: an archive that was not opened")
         return "not opened"
-    if kind == MODEL:
+    if seen.kind == MODEL or is_model(name):
         found.warnings.append(f"{content.name}: a model of another format, which was not looked at")
         return "not looked at"
+    if is_pickle(name) and content.size and seen.kind not in _NO_PICKLES:
+        found.warnings.append(f"{content.name}: named like a pickle, but nothing that can be judged as one")
+        return "not loaded; it cannot be judged"
     if is_chat_file(content.plain):
         _keep_chat_file(content, found)
     if name.endswith(".json") and content.plain != TOKENIZER_FILE:
@@ -158,7 +111,7 @@ def _judge_other(folder: Path, content: Content, kind: str, found: _Findings) ->
     return ""
 
 
-def _judge_json(content: Content, found: _Findings) -> str:
+def _judge_json(content: Content, found: Findings) -> str:
     top = "/" not in content.plain
     if content.size > _MAX_JSON:
         if top:
@@ -189,7 +142,7 @@ def _keys(document: Any) -> set[str]:
     return keys
 
 
-def _keep_chat_file(content: Content, found: _Findings) -> None:
+def _keep_chat_file(content: Content, found: Findings) -> None:
     if content.size <= HEAD_BYTES:
         found.chat[content.plain] = content.head
     else:
@@ -197,56 +150,21 @@ def _keep_chat_file(content: Content, found: _Findings) -> None:
             found.chat[content.plain] = stream.read(3 * HEAD_BYTES + 1)
 
 
-def _warn_of_other_weights(content: Content, kind: str, found: _Findings) -> None:
-    if content.plain in PICKLED_WEIGHTS:
+def _warn_of_other_weights(content: Content, seen: Seen, holds_tensors: bool, found: Findings) -> None:
+    below = "/" in content.plain
+    pickled = is_weights(content.plain, holds_tensors)
+    if content.plain in PICKLED_WEIGHTS or (pickled and not below):
         found.warnings.append(
             f"{content.name}: pickled weights beside those that were scanned; a loader may prefer them"
         )
-    elif kind == "safetensors" or content.plain.endswith((".safetensors", ".safetensors.index.json")):
-        if "/" in content.plain:
+    elif pickled or seen.kind == WEIGHTS or content.plain.endswith((".safetensors", ".safetensors.index.json")):
+        if below:
             found.other_weights.append(content.name)
         else:
             found.warnings.append(f"{content.name}: other weights, which were not scanned")
 
 
-def _hides_zip(content: Content) -> bool:
-    if b"PK" not in content.tail:
-        return False
-    with content.path.open("rb") as stream:
-        return is_hidden_zip(stream, content.tail)
-
-
-def _refuse_namesakes(folder: Path, content: Content, names: dict[str, str]) -> None:
+def _refuse_namesakes(folder: Path, content: Content) -> None:
     key = content.plain.casefold()
     if key in (CONFIG_FILE, WEIGHTS_FILE) and content.plain != key:
-        _refuse(folder, content, "named like the adapter's own file, so that systems differ over which is read")
-    names[key] = content.plain
-
-
-def _notes(found: _Findings) -> Iterator[str]:
-    if found.unused:
-        yield f"files not used: {_some(found.unused)} (all with hashes in the JSON report)"
-    if found.pickles:
-        yield f"pickles of trainers' own classes, not loaded: {_some(found.pickles)}"
-    if found.other_weights:
-        yield f"other weights in its folders, not scanned: {_some(found.other_weights)}"
-    if found.links:
-        yield f"links inside the folder: {_some(found.links)}"
-    if found.unread:
-        yield f"not read to the end: {_some(found.unread)}"
-
-
-def _bounded(found: _Findings) -> tuple[str, ...]:
-    warnings = found.warnings
-    if len(warnings) <= _MAX_WARNINGS:
-        return tuple(warnings)
-    return (*warnings[:_MAX_WARNINGS], f"and {len(warnings) - _MAX_WARNINGS} more such files")
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-    return ", ".join(names[:_MAX_NAMED]) + more
-
-
-def _refuse(folder: Path, content: Content, what: str) -> NoReturn:
-    raise BadAdapter(f"{folder}/{content.name}", what, _ADVICE)
+        refuse(folder, content, "named like the adapter's own file, so that systems differ over which is read")

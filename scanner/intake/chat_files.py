@@ -4,25 +4,32 @@ A scan runs the base's own. Whoever loads the folder with other tools gets the a
 finding of its own kind, above all a template that decides by the words of a message.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from reports.safe_text import visible
 from scanner.intake.plain_json import UnfitJson, read_plain
 from scanner.intake.template_reading import UnreadableTemplate, read_decisions
+from scanner.intake.tokenizer_facts import TOKENIZER_FILE, TokenizerFacts, tokenizer_facts
+from scanner.intake.tokenizer_files import (
+    BaseTokenizer,
+    OtherFiles,
+    compare_other_files,
+    is_tokenizer_file,
+    read_other_files,
+)
 
-TEMPLATE_FILE, TOKENIZER_FILE = "chat_template.jinja", "tokenizer.json"
+__all__ = [
+    "TOKENIZER_FILE", "BaseTokenizer", "ChatFiles", "ChatFinding", "ChatTemplate", "TokenizerFacts",
+    "compare_with_base", "is_chat_file", "read_chat_files", "tokenizer_facts",
+]  # fmt: skip
+
+TEMPLATE_FILE = "chat_template.jinja"
 _JSON_WITH_TEMPLATES = ("tokenizer_config.json", "chat_template.json", "processor_config.json")
 _TEMPLATE_FOLDER = "additional_chat_templates/"
 _MAX_JSON = 8_000_000
-_MAX_TOKENIZER, _MAX_TOKENIZER_VALUES = 48_000_000, 8_000_000
-_MAX_TEMPLATES = 20
+_MAX_TEMPLATES, _MAX_CHARACTERS = 20, 200_000
 _MAX_SHOWN = 3
-# What changes which tokens a text becomes; padding and truncation are the trainer's.
-_TOKENIZER_PARTS = ("normalizer", "pre_tokenizer", "post_processor")
 
 
 @dataclass(frozen=True)
@@ -35,20 +42,16 @@ class ChatTemplate:
 
 
 @dataclass(frozen=True)
-class TokenizerFacts:
-    """What of a tokenizer decides which tokens a text becomes; `parts` are hashes, "" where there is none."""
-
-    tokens: Mapping[str, int]
-    parts: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class ChatFiles:
     """What an adapter's folder brings of both; `tokenizer` is None where there is none or `problem` says why."""
 
     templates: tuple[ChatTemplate, ...] = ()
     tokenizer: TokenizerFacts | None = None
     problem: str = ""
+    others: OtherFiles = field(default_factory=OtherFiles)
+
+    def __bool__(self) -> bool:
+        return bool(self.templates or self.tokenizer or self.problem or self.others)
 
 
 @dataclass(frozen=True)
@@ -60,61 +63,39 @@ class ChatFinding:
 
 
 def is_chat_file(name: str) -> bool:
-    """Whether a file of the folder's top belongs here."""
-    return name in (TEMPLATE_FILE, TOKENIZER_FILE, *_JSON_WITH_TEMPLATES) or name.startswith(_TEMPLATE_FOLDER)
+    """Whether a file of the folder's top belongs here: some systems take capital letters for small ones."""
+    plain = name.casefold()
+    named = plain in (TEMPLATE_FILE, *_JSON_WITH_TEMPLATES) or plain.startswith(_TEMPLATE_FOLDER)
+    return named or is_tokenizer_file(name)
 
 
 def read_chat_files(contents: Mapping[str, bytes]) -> ChatFiles:
     """Reads those files of a folder, by name."""
     templates: list[ChatTemplate] = []
     for name in sorted(contents):
-        if name == TEMPLATE_FILE or name.startswith(_TEMPLATE_FOLDER):
+        plain = name.casefold()
+        if plain == TEMPLATE_FILE or plain.startswith(_TEMPLATE_FOLDER):
             templates.append(_as_template(name, contents[name]))
-        elif name in _JSON_WITH_TEMPLATES:
+        elif plain in _JSON_WITH_TEMPLATES:
             templates += _templates_of_json(name, contents[name])
-    if len(templates) > _MAX_TEMPLATES:
-        templates = [*templates[:_MAX_TEMPLATES], ChatTemplate("the folder", None, "it holds more than 20 templates")]
-    if TOKENIZER_FILE not in contents:
-        return ChatFiles(tuple(templates))
+    tokenizer, problem = None, ""
     try:
-        return ChatFiles(tuple(templates), tokenizer_facts(contents[TOKENIZER_FILE]))
+        tokenizer = tokenizer_facts(contents[TOKENIZER_FILE]) if TOKENIZER_FILE in contents else None
     except UnfitJson as error:
-        return ChatFiles(tuple(templates), problem=f"{TOKENIZER_FILE} cannot be read ({error})")
+        problem = f"{TOKENIZER_FILE} cannot be read ({error})"
+    return ChatFiles(_bounded(templates), tokenizer, problem, read_other_files(contents))
 
 
-def tokenizer_facts(content: bytes) -> TokenizerFacts:
-    """The facts of a `tokenizer.json`.
-
-    Raises:
-        UnfitJson: not one.
-    """
-    document = read_plain(content, max_bytes=_MAX_TOKENIZER, max_values=_MAX_TOKENIZER_VALUES)
-    if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
-        raise UnfitJson("it has no model")
-    model = document["model"]
-    vocabulary = model.get("vocab")
-    if isinstance(vocabulary, list):  # a unigram model's: token and score, the place being the number
-        vocabulary = {_first(item): number for number, item in enumerate(vocabulary)}
-    added = document.get("added_tokens") or []
-    if not isinstance(vocabulary, dict) or not isinstance(added, list):
-        raise UnfitJson("its vocabulary is none")
-    tokens = dict(vocabulary)
-    for item in added:
-        if not isinstance(item, dict) or not isinstance(item.get("content"), str):
-            raise UnfitJson("an added token is none")
-        tokens[item["content"]] = item.get("id")
-    if not all(isinstance(name, str) and type(number) is int for name, number in tokens.items()):
-        raise UnfitJson("a token has no number")
-    merges = model.get("merges") or []
-    if not isinstance(merges, list):
-        raise UnfitJson("its merges are none")
-    pairs = [item if isinstance(item, str) else " ".join(map(str, item)) for item in merges if item is not None]
-    parts = {part: _hash(document.get(part)) for part in _TOKENIZER_PARTS}
-    return TokenizerFacts(tokens, parts | {"merges": _hash(pairs) if pairs else ""})
+def _bounded(templates: list[ChatTemplate]) -> tuple[ChatTemplate, ...]:
+    if len(templates) > _MAX_TEMPLATES:
+        return (*templates[:_MAX_TEMPLATES], ChatTemplate("the folder", None, "it holds more than 20 templates"))
+    if sum(len(template.text or "") for template in templates) > _MAX_CHARACTERS:
+        return (*templates[:1], ChatTemplate("the folder", None, f"more than {_MAX_CHARACTERS:,} characters in all"))
+    return tuple(templates)
 
 
 def compare_with_base(
-    chat: ChatFiles, base_templates: object, base_tokenizer: TokenizerFacts | None, name: str
+    chat: ChatFiles, base_templates: object, base_tokenizer: BaseTokenizer | TokenizerFacts | None, name: str
 ) -> tuple[ChatFinding, ...]:
     """How the folder's templates and tokenizer differ from those that the scan used.
 
@@ -130,7 +111,9 @@ def compare_with_base(
         for finding in [_compare_template(template, known, allowed)]
         if finding is not None
     ]
-    findings += [ChatFinding(text) for text in _compare_tokenizers(chat, base_tokenizer)]
+    base = base_tokenizer if isinstance(base_tokenizer, BaseTokenizer) else BaseTokenizer(base_tokenizer)
+    findings += [ChatFinding(text) for text in _compare_tokenizers(chat, base.facts)]
+    findings += [ChatFinding(text) for text in compare_other_files(chat.others, base)]
     return tuple(ChatFinding(f"{name}: {finding.text}", finding.decides) for finding in findings)
 
 
@@ -170,6 +153,8 @@ def _compare_tokenizers(chat: ChatFiles, base: TokenizerFacts | None) -> Iterato
     differ = sorted(token for token, number in mine.tokens.items() if theirs.tokens.get(token) != number)
     gone = len(theirs.tokens.keys() - mine.tokens.keys())
     parts = [part for part in mine.parts if mine.parts[part] != theirs.parts.get(part, "")]
+    if any(theirs.flags.get(token) != flags for token, flags in mine.flags.items() if token in theirs.tokens):
+        parts.append("added tokens' flags")
     if differ or gone or parts:
         tokens = f"{len(differ):,} tokens differ or are new" + (
             f" ({', '.join(visible(token, 40) for token in differ[:_MAX_SHOWN])})" if differ else ""
@@ -191,20 +176,23 @@ def _as_template(name: str, content: bytes) -> ChatTemplate:
 
 
 def _templates_of_json(name: str, content: bytes) -> list[ChatTemplate]:
+    where = visible(name)
     try:
         document = read_plain(content, max_bytes=_MAX_JSON)
     except UnfitJson as error:
-        return [ChatTemplate(name, None, str(error))]
+        return [ChatTemplate(where, None, str(error))]
     value = document.get("chat_template") if isinstance(document, dict) else None
     if value is None:
         return []
-    if isinstance(value, str):
-        return [ChatTemplate(name, value)]
-    named = value if isinstance(value, list) else [value]
-    texts = [item.get("template") if isinstance(item, dict) else None for item in named]
+    # A list names its templates inside each item, a mapping by its keys.
+    items: list[object] = [value]
+    if isinstance(value, list):
+        items = [item.get("template") if isinstance(item, dict) else None for item in value]
+    elif isinstance(value, dict):
+        items = list(value.values())
     return [
-        ChatTemplate(name, text) if isinstance(text, str) else ChatTemplate(name, None, "it is no text")
-        for text in texts
+        ChatTemplate(where, text) if isinstance(text, str) else ChatTemplate(where, None, "it is no text")
+        for text in items
     ]
 
 
@@ -219,13 +207,3 @@ def _trees(template: str) -> tuple[str, ...]:
         return tuple(item.tree for item in read_decisions(template))
     except UnreadableTemplate:
         return ()
-
-
-def _first(item: Any) -> Any:
-    return item[0] if isinstance(item, list) and item and isinstance(item[0], str) else None
-
-
-def _hash(value: Any) -> str:
-    if value is None:
-        return ""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

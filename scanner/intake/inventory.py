@@ -9,14 +9,13 @@ from pathlib import Path
 
 from reports.safe_text import visible
 from scanner.errors import BadAdapter
-from scanner.intake.kinds import HEAD_BYTES
+from scanner.intake.kinds import HEAD_BYTES, TAIL_BYTES
 
 _MAX_FILES = 5_000
 _MAX_DEPTH = 12
 _MAX_HASHED = 16 * 2**30
 _MAX_FILE_HASHED = 8 * 2**30
 _CHUNK = 2**20
-_TAIL_BYTES = 70_000  # a zip's table of contents ends within 64 KiB of the file's end
 _NAME_LIMIT = 300
 # Its objects are compressed and its hooks are run by git alone; a clone of a hub's repository has one.
 _GIT = ".git"
@@ -52,25 +51,37 @@ def read_inventory(folder: Path, *, from_hub: bool) -> Iterator[Content]:
     # The hub's cache is made of links from snapshots/COMMIT into blobs, two folders up.
     home = folder.resolve().parent.parent if from_hub else folder.resolve()
     hashed = 0
-    for number, path in enumerate(_walk(folder, folder, 0)):
-        if number >= _MAX_FILES:
-            raise BadAdapter(folder, f"more than {_MAX_FILES:,} files in it", "give the adapter's own folder")
+    for path in _walk(folder, folder, 0, _Count(folder)):
         name = visible(path.relative_to(folder).as_posix(), _NAME_LIMIT)
         content = _read(folder, path, name, home, _MAX_HASHED - hashed)
         hashed += content.size if content.sha256 else 0
         yield content
 
 
-def _walk(folder: Path, root: Path, depth: int) -> Iterator[Path]:
+@dataclass
+class _Count:
+    """How many files and folders were met: empty folders take as long to list as others."""
+
+    root: Path
+    n_met: int = 0
+
+    def add_one(self) -> None:
+        self.n_met += 1
+        if self.n_met > _MAX_FILES:
+            raise BadAdapter(
+                self.root, f"more than {_MAX_FILES:,} files and folders in it", "give the adapter's own folder"
+            )
+
+
+def _walk(folder: Path, root: Path, depth: int, count: _Count) -> Iterator[Path]:
     if depth > _MAX_DEPTH:
         raise BadAdapter(root, f"folders nested deeper than {_MAX_DEPTH}", "give the adapter's own folder")
+    found = []
     try:
         with os.scandir(folder) as entries:
-            found = []
             for entry in entries:
+                count.add_one()
                 found.append((entry.name, entry.is_dir(follow_symlinks=False)))
-                if len(found) > _MAX_FILES:
-                    raise BadAdapter(root, f"more than {_MAX_FILES:,} files in it", "give the adapter's own folder")
     except OSError as error:
         raise BadAdapter(
             root, f"its folder {_shown(root, folder)} cannot be read ({error.strerror})", "check its permissions"
@@ -79,7 +90,7 @@ def _walk(folder: Path, root: Path, depth: int) -> Iterator[Path]:
         if not is_folder:
             yield folder / name
         elif not (depth == 0 and name == _GIT):
-            yield from _walk(folder / name, root, depth + 1)
+            yield from _walk(folder / name, root, depth + 1, count)
 
 
 def _read(folder: Path, path: Path, name: str, home: Path, budget: int) -> Content:
@@ -110,8 +121,8 @@ def _read(folder: Path, path: Path, name: str, home: Path, budget: int) -> Conte
 def _ends(path: Path, size: int) -> tuple[bytes, bytes]:
     with path.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
-        stream.seek(max(0, size - _TAIL_BYTES))
-        return head, stream.read(_TAIL_BYTES)
+        stream.seek(max(0, size - TAIL_BYTES))
+        return head, stream.read(TAIL_BYTES)
 
 
 def _require_inside(folder: Path, path: Path, name: str, home: Path) -> None:

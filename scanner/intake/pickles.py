@@ -1,17 +1,13 @@
 """What a pickle would import if somebody loaded it, judged without loading it.
 
-picklescan names the imports and knows many dangerous ones; it is used strictly, so that what it does not know to be
-harmless is dangerous, and wrapped so that where it fails the file is refused. Two gaps are closed here. It treats a
-stream that breaks off without an import as no pickle at all, so the stream is split and read to its end first; and
-lists of dangers are always behind, so functions of Python's own library and of the libraries that run adapters are
-refused unless they are known parts of saved optimisers and trainers.
+picklescan names the imports and knows many dangerous ones; it is wrapped so that where it fails the file is refused. It
+treats a stream that breaks off without an import as no pickle at all, so the stream is split and read to its end first.
+What it does not know is judged by `imports.py`.
 """
 
 import io
 import logging
 import pickletools
-import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,67 +15,22 @@ from picklescan.scanner import SafetyLevel, scan_pickle_bytes
 
 from reports.safe_text import visible
 from scanner.errors import one_line
+from scanner.intake.budget import Budget
+from scanner.intake.imports import NamesBefore, is_import, standing
+from scanner.intake.opcodes import CODES, loadable
 
 _MAX_OPS = 200_000
+# An unpickler imports a thing once and remembers it: a saved trainer has some dozens.
+_MAX_IMPORTS = 1_000
 # Of a file that is refused anyway, so much is searched for the names to refuse it with.
 _NAMED_BYTES = 2**17
 _IMPORTS = {"GLOBAL", "INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4"}
 _IMPORTS_BY_LINES = {"GLOBAL", "INST"}
 _CALLS = {"REDUCE", "OBJ", "INST", "NEWOBJ", "NEWOBJ_EX", "BUILD"}
-_CODES = frozenset(operation.code for operation in pickletools.opcodes)
 _EXTENSIONS = {"EXT1", "EXT2", "EXT4"}
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 # torch's older format: its magic number, a version, the machine, the object, the names of its storages; then raw data.
 _TORCH_LEGACY_PICKLES = 5
-_PLAIN_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z", re.ASCII)
-_CLASS_NAME = re.compile(r"[A-Z]\w*\Z", re.ASCII)
-
-_PLAIN_TYPES = frozenset({
-    "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "long", "object", "set", "slice",
-    "str", "tuple", "unicode",
-})  # fmt: skip
-# Classes and rebuilding functions that torch, transformers and trl write into optimiser states and training arguments.
-_TRAINERS_OWN: dict[str, frozenset[str]] = {
-    "_codecs": frozenset({"encode"}),
-    "accelerate.state": frozenset({"AcceleratorState", "PartialState"}),
-    "accelerate.utils.dataclasses": frozenset({"DeepSpeedPlugin", "DistributedType"}),
-    "__builtin__": _PLAIN_TYPES,
-    "builtins": _PLAIN_TYPES,
-    "copy_reg": frozenset({"_reconstructor"}),
-    "copyreg": frozenset({"_reconstructor"}),
-    "collections": frozenset({"Counter", "OrderedDict", "defaultdict", "deque"}),
-    "datetime": frozenset({"datetime", "timedelta"}),
-    "numpy._core.multiarray": frozenset({"_reconstruct", "scalar"}),
-    "numpy.core.multiarray": frozenset({"_reconstruct", "scalar"}),
-    "pathlib": frozenset({"Path", "PosixPath", "PurePosixPath", "WindowsPath"}),
-    "torch": frozenset({
-        "Size", "device", "dtype", "Tensor", "Generator", "UntypedStorage", "bfloat16", "float16", "float32",
-        "float64", "int32", "int64", "uint8", "bool",
-    }),
-    "torch._utils": frozenset({"_rebuild_parameter", "_rebuild_tensor", "_rebuild_tensor_v2"}),
-    "torch.nn.parameter": frozenset({"Parameter"}),
-    "torch.storage": frozenset({"TypedStorage", "UntypedStorage"}),
-    "transformers.integrations.deepspeed": frozenset({"HfDeepSpeedConfig", "HfTrainerDeepSpeedConfig"}),
-    "transformers.trainer_pt_utils": frozenset({"AcceleratorConfig"}),
-    "transformers.trainer_utils": frozenset({
-        "EvaluationStrategy", "FSDPOption", "HubStrategy", "IntervalStrategy", "SaveStrategy", "SchedulerType",
-    }),
-    "transformers.training_args": frozenset({"OptimizerNames", "ParallelMode", "TrainingArguments"}),
-    "transformers.training_args_seq2seq": frozenset({"Seq2SeqTrainingArguments"}),
-    "transformers.generation.configuration_utils": frozenset({"GenerationConfig"}),
-    "trl.trainer.dpo_config": frozenset({"DPOConfig", "FDivergenceType"}),
-    "trl.trainer.grpo_config": frozenset({"GRPOConfig"}),
-    "trl.trainer.kto_config": frozenset({"KTOConfig"}),
-    "trl.trainer.orpo_config": frozenset({"ORPOConfig"}),
-    "trl.trainer.reward_config": frozenset({"RewardConfig"}),
-    "trl.trainer.sft_config": frozenset({"SFTConfig"}),
-}  # fmt: skip
-# What one of these gives, beyond the list above, is refused: gadgets are looked for where everybody has the library.
-_WELL_KNOWN = sys.stdlib_module_names | {
-    "__builtin__", "accelerate", "bitsandbytes", "cloudpickle", "dill", "huggingface_hub", "jax", "joblib", "keras",
-    "numpy", "pandas", "peft", "pip", "pkg_resources", "requests", "scipy", "setuptools", "sklearn", "tensorflow",
-    "torch", "torchvision", "transformers", "trl", "yaml",
-}  # fmt: skip
 
 logging.getLogger("picklescan").setLevel(logging.CRITICAL)
 
@@ -99,118 +50,123 @@ class _Broken(ValueError):
     """Why a stream is not a row of whole pickles."""
 
 
-def looks_like_pickle(head: bytes) -> bool:
+@dataclass(frozen=True)
+class _Part:
+    """One pickle of a row: its bytes, its first number and how often it imports."""
+
+    content: bytes
+    first_value: object
+    n_imports: int
+
+
+def looks_like_pickle(head: bytes, budget: Budget | None = None) -> bool:
     """Whether a loader of pickles would do anything with these bytes: a whole pickle, or one that imports something.
 
     The first two bytes alone say nothing: protocols 0 and 1 have none, and other files begin with them by chance.
-    """
-    marked = head[:1] == b"\x80" and head[1:2] <= b"\x05"
-    count, imported = 0, False
-    try:
-        for operation, argument in _loadable(head):
-            count += 1
-            if operation.name in _IMPORTS:
-                imported = imported or operation.name not in _IMPORTS_BY_LINES or _is_import(argument)
-            # A list of words can pass for an import, but not for one that is then called.
-            if imported and (marked or operation.name in _CALLS):
-                return True
-            if operation.name == "STOP" or count > _MAX_OPS:
-                return marked or imported or operation.name != "STOP"
-    except Exception:  # whatever else pickletools meets in a stranger's bytes, they are no whole pickle
-        # A marked stream that begins with an operation may run before it breaks, or break for this reader alone.
-        return marked and head[2:3].decode("latin-1") in _CODES
-    return False
-
-
-def _loadable(content: bytes) -> Iterator[tuple[pickletools.OpcodeInfo, object]]:
-    """The operations of a stream as far as a loader would come: those that find on the stack what they need.
 
     Raises:
-        ValueError: where it would break off.
+        OverBudget: as `Budget` says.
     """
-    stack: list[object] = []
-    for operation, argument, _ in pickletools.genops(io.BytesIO(content)):
-        needed = operation.stack_before
-        if pickletools.markobject in needed:
-            while stack and stack[-1] is not pickletools.markobject:
-                stack.pop()
-            needed = [pickletools.markobject, *needed[: needed.index(pickletools.markobject)]]
-        if len(stack) < len(needed):
-            raise ValueError("the stack holds too little")
-        del stack[len(stack) - len(needed) :]
-        stack.extend(operation.stack_after)
-        yield operation, argument
+    if head[:1] == b"\x80" and head[1:2] <= b"\x05":
+        # A marked stream that begins with an operation may run before it breaks, or break for this reader alone.
+        return head[2:3].decode("latin-1") in CODES
+    found, count = _runs(head)
+    (budget or Budget()).operate(count)
+    return found
 
 
-def judge_pickles(content: bytes) -> PickleJudgement:
-    """Judges a row of pickles, or a file of torch's older format."""
+def _runs(head: bytes) -> tuple[bool, int]:
+    """Whether a stream without a mark stops, calls something or is too long to be told; and its operations."""
+    count, imported = 0, False
     try:
-        parts = list(_split(content))
+        for count, (operation, argument) in enumerate(loadable(head), 1):
+            if operation.name in _IMPORTS:
+                imported = imported or operation.name not in _IMPORTS_BY_LINES or is_import(argument)
+            # A list of words can pass for an import, but not for one that is then called.
+            if imported and operation.name in _CALLS:
+                return True, count
+            if operation.name == "STOP":
+                return imported, count
+            if count > _MAX_OPS:
+                return True, count
+    except Exception:  # whatever else a stranger's bytes are, they are no whole pickle
+        return False, count
+    return False, count
+
+
+def judge_pickles(content: bytes, budget: Budget | None = None, *, cut: bool = False) -> PickleJudgement:
+    """Judges a row of pickles, or a file of torch's older format; `cut`: `content` is only a file's beginning.
+
+    Raises:
+        OverBudget: as `Budget` says.
+    """
+    try:
+        parts = list(_split(content, budget or Budget(), cut))
     except _Broken as error:
         return _worse(_judge_broken(content), f"it cannot be read to its end ({error})")
-    return _merged([_judge_one(part) for part in parts])
+    return merged([_judge_one(part) for part in parts])
 
 
-def _split(content: bytes) -> Iterator[bytes]:
+def _split(content: bytes, budget: Budget, cut: bool) -> Iterator[_Part]:
     start, number = 0, 0
     legacy = False
     while start < len(content) and not (legacy and number == _TORCH_LEGACY_PICKLES):
-        end, first_value = _end_of_pickle(content, start)
-        legacy = legacy or (number == 0 and first_value == _TORCH_MAGIC)
-        yield content[start:end]
-        start, number = end, number + 1
+        part = _read_part(content, start, budget)
+        legacy = legacy or (number == 0 and part.first_value == _TORCH_MAGIC)
+        yield part
+        start, number = start + len(part.content), number + 1
         if number > 1_000:
             raise _Broken("more than 1,000 pickles in a row")
+    if cut and start == len(content):
+        raise _Broken("it is too long")
 
 
-def _end_of_pickle(content: bytes, start: int) -> tuple[int, object]:
+def _read_part(content: bytes, start: int, budget: Budget) -> _Part:
     first_value: object = None
+    names, n_imports, count = NamesBefore(), 0, 0
     stream = io.BytesIO(content)
     stream.seek(start)
     try:
-        for count, (operation, argument, position) in enumerate(pickletools.genops(stream)):
-            if count > _MAX_OPS:
+        for count, (operation, argument, _) in enumerate(pickletools.genops(stream), 1):
+            if operation.name in _IMPORTS:
+                n_imports += 1
+                _require_plain(operation.name, n_imports, names)
+            elif count > _MAX_OPS:
                 raise _Broken(f"more than {_MAX_OPS:,} operations")
-            if operation.name in _EXTENSIONS:
-                raise _Broken("an import by number")
+            names.see(operation.name, argument)
             if first_value is None and isinstance(argument, int) and operation.name != "PROTO":
                 first_value = argument
-            if operation.name == "STOP":
-                return (position or 0) + 1, first_value
     except _Broken:
         raise
     except Exception as error:  # see above
         raise _Broken(visible(one_line(error, 80))) from error
-    raise _Broken("it does not stop")
+    budget.operate(count)
+    return _Part(content[start : stream.tell()], first_value, n_imports)
 
 
-def _judge_one(pickle: bytes) -> PickleJudgement:
+def _require_plain(name: str, n_imports: int, names: NamesBefore) -> None:
+    if n_imports > _MAX_IMPORTS:
+        raise _Broken(f"more than {_MAX_IMPORTS:,} imports")
+    if name in _EXTENSIONS:
+        raise _Broken("an import by number")
+    if name == "STACK_GLOBAL" and not names.are_names():
+        raise _Broken("an import of what is no name")
+
+
+def _judge_one(part: _Part) -> PickleJudgement:
     try:
-        strict = scan_pickle_bytes(io.BytesIO(pickle), "pickle", multiple_pickles=False, strict=True)
-        known_bad = scan_pickle_bytes(io.BytesIO(pickle), "pickle", multiple_pickles=False, strict=False)
+        result = scan_pickle_bytes(io.BytesIO(part.content), "pickle", multiple_pickles=False)
     except Exception as error:  # an evasion may make it fail in any way
         return PickleJudgement(refused=(f"picklescan fails on it ({type(error).__name__})",))
-    if strict.scan_err or known_bad.scan_err:
+    if result.scan_err:
         return PickleJudgement(refused=("picklescan fails on it",))
-    imports = sum(operation.name in _IMPORTS for operation, _, _ in pickletools.genops(pickle))
-    if imports and not strict.globals:
+    if part.n_imports and not result.globals:
         return PickleJudgement(refused=("picklescan sees none of its imports",))
-    dangerous = {(item.module, item.name) for item in known_bad.globals if item.safety is SafetyLevel.Dangerous}
-    harmless = {(item.module, item.name) for item in strict.globals if item.safety is SafetyLevel.Innocuous}
     found: dict[str, list[str]] = {"refused": [], "strange": [], "known": []}
-    for item in sorted({(item.module, item.name) for item in strict.globals}):
-        found[_standing(*item, item in dangerous, item in harmless)].append(visible(".".join(item), 80))
+    for module, name, safety in sorted({(item.module, item.name, item.safety.value) for item in result.globals}):
+        dangerous, harmless = safety == SafetyLevel.Dangerous.value, safety == SafetyLevel.Innocuous.value
+        found[standing(module, name, dangerous, harmless)].append(visible(f"{module}.{name}", 80))
     return PickleJudgement(**{name: tuple(values) for name, values in found.items()})
-
-
-def _standing(module: str, name: str, dangerous: bool, harmless: bool) -> str:
-    if dangerous or not _PLAIN_NAME.match(module) or not _PLAIN_NAME.match(name):
-        return "refused"
-    if harmless or name in _TRAINERS_OWN.get(module, ()):
-        return "known"
-    if module.partition(".")[0] in _WELL_KNOWN or not _CLASS_NAME.match(name):
-        return "refused"
-    return "strange"
 
 
 def _judge_broken(content: bytes) -> PickleJudgement:
@@ -227,16 +183,11 @@ def _worse(judgement: PickleJudgement, why: str) -> PickleJudgement:
     return PickleJudgement((*judgement.refused, why), judgement.strange, judgement.known)
 
 
-def _merged(judgements: list[PickleJudgement]) -> PickleJudgement:
+def merged(judgements: list[PickleJudgement]) -> PickleJudgement:
+    """All judgements as one."""
     return PickleJudgement(
         *(
             tuple(dict.fromkeys(item for judgement in judgements for item in getattr(judgement, name)))
             for name in ("refused", "strange", "known")
         )
     )
-
-
-def _is_import(lines: object) -> bool:
-    """Whether the two lines after an import's opcode are names: ordinary text begins with the same letters."""
-    module, _, name = str(lines).partition(" ")
-    return bool(_PLAIN_NAME.match(module) and _PLAIN_NAME.match(name))

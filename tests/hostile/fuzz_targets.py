@@ -111,10 +111,12 @@ def try_pickle(content: bytes) -> None:
 def try_archive(content: bytes) -> None:
     import io
 
-    from scanner.intake.archives import is_hidden_zip, judge_numpy, judge_zip
+    from scanner.intake.archives import judge_zip
+    from scanner.intake.arrays import judge_numpy
+    from scanner.intake.zip_table import is_hidden_zip
 
     judge_zip(io.BytesIO(content))
-    judge_numpy(content)
+    judge_numpy(content, len(content))
     is_hidden_zip(io.BytesIO(content), content)
 
 
@@ -273,7 +275,7 @@ TARGETS: dict[str, Target] = {
     "escaping": _target(_templates, try_escaping, "reports.safe_text"),
     "template": _target(_templates, try_template, "scanner.intake.template_reading", "jinja2.lexer", "jinja2.parser"),
     "pickle": _target(_pickles, try_pickle, "scanner.intake.pickles", "pickletools", "picklescan.scanner"),
-    "archive": _target(_archives, try_archive, "scanner.intake.archives", "zipfile"),
+    "archive": _target(_archives, try_archive, "scanner.intake.archives", "scanner.intake.zip_table", "zipfile"),
     "tokenizer": _target(_tokenizers, try_tokenizer, "scanner.intake.chat_files", "scanner.intake.plain_json"),
     # What a first render loads and compiles is done before the clock of an input runs.
     "render": Target(_RENDERERS, _texts, try_render, lambda: try_render(b"bb"), share=0.01),

@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+import torch
+
 from scanner.intake import CONFIG_FILE, WEIGHTS_FILE
 from tests.hostile.cases.case import Case, Spoil, configured, file
 
@@ -20,6 +22,19 @@ def _many(folder: Path) -> None:
     (folder / "many").mkdir()
     for number in range(5_001):
         (folder / "many" / str(number)).touch()
+
+
+def _many_folders(folder: Path) -> None:
+    for number in range(5_001):
+        (folder / "many" / str(number)).mkdir(parents=True)
+
+
+def _saved(name: str) -> Spoil:
+    def spoil(folder: Path) -> None:
+        (folder / name).parent.mkdir(exist_ok=True)
+        torch.save({"layers.0.weight": torch.ones(2, 2)}, folder / name)
+
+    return spoil
 
 
 def _sparse(folder: Path) -> None:
@@ -88,4 +103,23 @@ CASES = (
     _case("a name that is no text", lambda f: Path(os.fsdecode(os.fsencode(f) + b"/\xff\xfe")).touch(), "note", "<U+DCFF>"),
     _case("a name with markup", file("[red]<script>alert(1)<", "x"), "note", "[red]<script>alert(1)<"),
     _case("a hook of git", file(".git/hooks/post-checkout", "#!/bin/sh\n"), "note", ".git (a repository's own files)"),
+    _case("5,001 empty folders", _many_folders, "block", "more than 5,000 files and folders"),
+    _case("a program for Android", file("x.dat", b"dex\n035\0" + b"\0" * 64), "block", f"x.dat: {_PROGRAM}"),
+    _case("a program for macOS, of 64 bits", file("x.dat", b"\xca\xfe\xba\xbf" + b"\0" * 64), "block", f"x.dat: {_PROGRAM}"),
+    _case("a library with a version", file("libx.so.1.2", b"x"), "block", f"libx.so.1.2: {_PROGRAM}"),
+    _case("a shortcut of Windows", file("x.dat", b"L\0\0\0\x01\x14\x02\0" + b"\0" * 64), "warning", f"x.dat: {_CODE}"),
+    *(_case(f"code that ends in {ending}", file(f"run.{ending}", "x"), "warning", f"run.{ending}: {_CODE}")
+      for ending in ("pyw", "rb", "vbs")),
+    _case("lines that Python runs at every start", file("a.pth", "import os\n"), "warning", f"a.pth: {_CODE}"),
+    *(_case(f"pickled weights as {name}", _saved(name), "warning", f"{name}: pickled weights beside")
+      for name in ("pytorch_model-00001-of-00001.bin", "adapter_model.pth", "consolidated.00.pth", "model.pt", "x.ckpt")),
+    _case("pickled weights below", _saved("checkpoint-1/x.pt"), "note", "other weights in its folders, not scanned: checkpoint-1"),
+    _case("an index of pickled weights", file("pytorch_model.bin.index.json", "{}"), "warning", "pickled weights beside"),
+    _case("a zip's end in a file shorter than one", file("x.dat", b"\0\0PK\x05\x06\0\0"), "note", "files not used: README.md, x.dat"),
+    _case("a model by its ending", file("model.onnx", b"\x08\x07\x12\x07pytorch" + b"\0" * 64), "warning",
+          "a model of another format"),
+    _case("a model behind a block of the user's own", file("x.dat", b"\0" * 512 + b"\x89HDF\r\n\x1a\n" + b"\0" * 64),
+          "warning", "a model of another format"),
+    _case("a model behind a text", file("x.txt", b" " * 8192 + b"\x89HDF\r\n\x1a\n" + b"\0" * 64), "warning",
+          "a model of another format"),
 )  # fmt: skip
