@@ -12,7 +12,7 @@ from dataclasses import dataclass
 _OPERATIONS = 2_000_000
 # Of bytes to inflate: three seconds. Honest tensors hardly shrink, and torch does not deflate them at all.
 _BYTES = 2**30
-# Opening a member takes as long as some fifteen operations of a pickle, read as leniently as by a loader.
+# Opening a member takes as long as some fifteen operations of a pickle.
 _A_MEMBER = 15
 # Bytes that lie in the file as they are only have to be read for their checksum, and are no more than the folder holds.
 _STORED = 16

@@ -27,7 +27,7 @@ from scanner.intake.template_levels import (
     part,
     printed,
 )
-from scanner.intake.template_names import ANY_PARAMETER, Lazy, Names, UnreadableTemplate
+from scanner.intake.template_names import ANY, PARAMETER, Lazy, Names, UnreadableTemplate
 from scanner.intake.template_shapes import TRIMMING, asks_honestly, cleaned, got, mapped, number_in, selected
 
 _DEFAULTS = {"default", "d"}
@@ -40,6 +40,7 @@ class ExpressionReader:
     """The level of each expression; `found` are the nodes that decide, by identity, so that each costs one look.
 
     Attributes:
+        scopes: names that loops and macros around this place give a meaning of their own, and what it is known by.
         loops: what the loops around this place run over, the innermost last.
         in_words: whether this place runs as often as the words of a message say.
         muted: inside a question that can only end in an exception.
@@ -48,13 +49,14 @@ class ExpressionReader:
     names: Names
     found: dict[int, nodes.Node] = field(default_factory=dict)
     loops: list[Level] = field(default_factory=list)
+    scopes: list[dict[str, str]] = field(default_factory=list)
     in_words: bool = False
     muted: bool = False
     block: Level = NOTHING
 
     def visit(self, node: nodes.Node) -> Level:
         """The level of a node's value, or of what it prints; notes the decisions inside it."""
-        handler = getattr(self, f"_{type(node).__name__.lower()}", None)
+        handler = getattr(self, f"_on_{type(node).__name__.lower()}", None)
         if handler is None:
             raise UnreadableTemplate(f"it uses {type(node).__name__}")
         level: Level = handler(node)
@@ -74,51 +76,55 @@ class ExpressionReader:
             self.found.setdefault(id(node), node)
         return TEXT
 
-    def _const(self, node: nodes.Const) -> Level:
+    def _on_const(self, node: nodes.Const) -> Level:
         return NOTHING
 
-    _templatedata = _const
+    _on_templatedata = _on_const
 
-    def _name(self, node: nodes.Name) -> Level:
+    def _on_name(self, node: nodes.Name) -> Level:
         if node.name in self.names.namespaces or node.name in self.names.parameters or node.name == "namespace":
             raise UnreadableTemplate(f"it hands on {node.name}, which is a macro or a namespace")
         if node.name == "loop":
             return TEXT if any(self.loops) else NOTHING
-        return self._read(node, node.name)
+        return self._read(node, self.key_of(node.name))
+
+    def key_of(self, name: str) -> str:
+        """What a name is known by at this place."""
+        return next((scope[name] for scope in reversed(self.scopes) if name in scope), name)
 
     def _read(self, node: nodes.Node, name: str) -> Level:
         # What is used up by reading it would count the letters.
         return self._decide(node) if self.in_words and self.names.laziness.get(name) else self.names.level(name)
 
-    def _list(self, node: nodes.List | nodes.Tuple) -> Level:
+    def _on_list(self, node: nodes.List | nodes.Tuple) -> Level:
         kinds = {level for level in self.visit_all(node.items) if level}
         return LIST if kinds == {MESSAGE} else TEXT if kinds else NOTHING
 
-    _tuple = _list
+    _on_tuple = _on_list
 
-    def _dict(self, node: nodes.Dict) -> Level:
+    def _on_dict(self, node: nodes.Dict) -> Level:
         keys = [self.visit(pair.key) for pair in node.items]
         values = [self.visit(pair.value) for pair in node.items]
         if any(keys):  # which of them there are
             return self._decide(node)
         return TEXT if any(values) else NOTHING
 
-    def _and(self, node: nodes.And | nodes.Or) -> Level:
+    def _on_and(self, node: nodes.And | nodes.Or) -> Level:
         return join(self.ask(node.left), self.visit(node.right))
 
-    _or = _and
+    _on_or = _on_and
 
-    def _not(self, node: nodes.Not) -> Level:
+    def _on_not(self, node: nodes.Not) -> Level:
         return TEXT if self.ask(node.node) == TEXT else NOTHING
 
-    def _condexpr(self, node: nodes.CondExpr) -> Level:
+    def _on_condexpr(self, node: nodes.CondExpr) -> Level:
         self.ask(node.test)
         return join(*self.visit_all([item for item in (node.expr1, node.expr2) if item is not None]))
 
-    def _concat(self, node: nodes.Concat) -> Level:
+    def _on_concat(self, node: nodes.Concat) -> Level:
         return printed(*self.visit_all(node.nodes))
 
-    def _add(self, node: nodes.Add) -> Level:
+    def _on_add(self, node: nodes.Add) -> Level:
         numbers = any(
             isinstance(item, nodes.Const) and not isinstance(item.value, str) for item in (node.left, node.right)
         )
@@ -128,9 +134,9 @@ class ExpressionReader:
         levels = self.visit_all(list(node.iter_child_nodes()))
         return self._decide(node) if any(levels) else NOTHING
 
-    _sub = _mul = _div = _floordiv = _mod = _pow = _neg = _pos = _calculate
+    _on_sub = _on_mul = _on_div = _on_floordiv = _on_mod = _on_pow = _on_neg = _on_pos = _calculate
 
-    def _compare(self, node: nodes.Compare) -> Level:
+    def _on_compare(self, node: nodes.Compare) -> Level:
         left, rights = self.visit(node.expr), [self.visit(item.expr) for item in node.ops]
         if not left and not any(rights):
             return NOTHING
@@ -138,9 +144,9 @@ class ExpressionReader:
             return self._decide(node)
         return NOTHING
 
-    def _test(self, node: nodes.Test) -> Level:
+    def _on_test(self, node: nodes.Test) -> Level:
         if isinstance(node.node, nodes.Name) and node.name in ("defined", "undefined"):
-            level = self._read(node, node.node.name)  # also of a macro
+            level = self._read(node, self.key_of(node.node.name))  # also of a macro
         else:
             level = self.visit(node.node)
         others = self._arguments(node)
@@ -152,7 +158,7 @@ class ExpressionReader:
         spread = [item for item in (node.dyn_args, node.dyn_kwargs) if item is not None]
         return self.visit_all([*node.args, *(item.value for item in node.kwargs), *spread])
 
-    def _getattr(self, node: nodes.Getattr) -> Level:
+    def _on_getattr(self, node: nodes.Getattr) -> Level:
         return self._named_part(node.node, node.attr)
 
     def _named_part(self, owner: nodes.Node, key: str) -> Level:
@@ -161,10 +167,10 @@ class ExpressionReader:
         if isinstance(owner, nodes.Name) and owner.name in self.names.namespaces:
             kept = f"{owner.name}.{key}"
             counted = TEXT if self.in_words and kept in self.names.counting else NOTHING
-            return join(counted, self._read(owner, kept), part(self.names.level(owner.name), key))
+            return join(counted, self._read(owner, kept), part(self.names.level(self.key_of(owner.name)), key))
         return part(self.visit(owner), key)
 
-    def _getitem(self, node: nodes.Getitem) -> Level:
+    def _on_getitem(self, node: nodes.Getitem) -> Level:
         if isinstance(node.arg, nodes.Slice):
             return self._slice_of(node, node.arg)
         key = node.arg.value if isinstance(node.arg, nodes.Const) else None
@@ -187,7 +193,7 @@ class ExpressionReader:
             self._decide(node)
         return TEXT
 
-    def _filter(self, node: nodes.Filter) -> Level:
+    def _on_filter(self, node: nodes.Filter) -> Level:
         level = self.visit(node.node) if node.node is not None else self.block
         others = self._arguments(node)
         if node.name in _DEFAULTS and TEXT not in (levels := [level, *others]) and COUNT not in levels:
@@ -206,11 +212,14 @@ class ExpressionReader:
             return selected(node, level)
         if node.name in TRIMMING or node.name == "replace":
             return cleaned(node.name, node, level)
+        if node.name == "indent":  # by a number: a text would be written wherever a line ends
+            numbers = all(number_in(item) is not None for item in node.args) and not node.kwargs and not node.dyn_args
+            return printed(level) if numbers and not node.dyn_kwargs else None
         plain = not (node.args or node.kwargs or node.dyn_args or node.dyn_kwargs)
         separated = node.name == "join" and len(node.args) == 1 and not node.kwargs
         return filtered(node.name, level) if plain or separated or node.name in PRINTING_FILTERS else None
 
-    def _call(self, node: nodes.Call) -> Level:
+    def _on_call(self, node: nodes.Call) -> Level:
         if isinstance(node.node, nodes.Name):
             return self._call_by_name(node, node.node.name)
         others = self._arguments(node)
@@ -246,7 +255,7 @@ class ExpressionReader:
         # A mapping of named texts is one like any other; its pairs could have words as keys.
         if name == "dict" and not node.args and node.dyn_args is None and node.dyn_kwargs is None:
             return TEXT if any(others) else NOTHING
-        return self._decide(node) if any(others) or self._read(node, name) else NOTHING
+        return self._decide(node) if any(others) or self._read(node, self.key_of(name)) else NOTHING
 
     def _call_macro(self, node: nodes.Call, name: str) -> Level:
         names, parameters = self.names, self.names.parameters[name]
@@ -255,17 +264,17 @@ class ExpressionReader:
         for place, value in enumerate(node.args):
             # Which block a caller's words reach is not followed.
             named = place < len(parameters) and name != "caller"
-            self._hand(value, parameters[place] if named else ANY_PARAMETER.format(name), exactly=named)
+            self._hand(value, PARAMETER.format(name, parameters[place] if named else ANY), exactly=named)
         for item in node.kwargs:
-            self._hand(item.value, item.key, exactly=name != "caller")
-            self._hand(item.value, "kwargs", exactly=False)
+            self._hand(item.value, PARAMETER.format(name, item.key), exactly=name != "caller")
+            self._hand(item.value, PARAMETER.format(name, "kwargs"), exactly=False)
         for spread in (node.dyn_args, node.dyn_kwargs):
             if spread is not None:
-                self._hand(spread, ANY_PARAMETER.format(name), exactly=False)
+                self._hand(spread, PARAMETER.format(name, ANY), exactly=False)
         return names.level(f"{name}()")
 
     def _hand(self, value: nodes.Expr, parameter: str, *, exactly: bool) -> None:
         """Hands a value to a macro; where not exactly, as one of several."""
-        level, lazy = self.visit(value), self.names.lazy(value)
+        level, lazy = self.visit(value), self.names.lazy(value, self.key_of)
         self.names.raise_to(parameter, level if exactly or not level else TEXT)
         self.names.make_lazy(parameter, lazy if exactly or not lazy else Lazy.HOLDER)

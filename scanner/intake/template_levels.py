@@ -10,10 +10,10 @@ class Level(IntEnum):
     """What a value is made of.
 
     Lists of messages, of calls to tools and of a content's parts, and one of each, are structure: what they hold is
-    asked for by name. CONTENT is a text as the message has it (or, where a message comes in parts, their list); whether
-    it is there, and of what type, may be asked. VALUES and ITEMS are a mapping's texts, without and with their keys.
-    COUNT is a length, of which only zero may be asked. TEXT is anything else made of words: it may be printed, and each
-    question about it is a decision.
+    asked for by name. Where a content is a text, its PART is a letter, of which nothing may be asked. CONTENT is a text
+    as the message has it (or, where a message comes in parts, their list); whether it is there, and of what type, may
+    be asked. VALUES and ITEMS are a mapping's texts, without and with their keys. COUNT is a length, of which only zero
+    may be asked. TEXT is anything else made of words: it may be printed, and each question about it is a decision.
     """
 
     NOTHING = 0
@@ -32,7 +32,7 @@ class Level(IntEnum):
 
 NOTHING, LIST, CALLS, PARTS, MESSAGE, CALL, PART, CONTENT, VALUES, ITEMS, COUNT, TEXT = Level
 # A value that is one of several of these may be taken for a CONTENT, of which less may be asked than of each.
-_GIVEN = {LIST, CALLS, PARTS, MESSAGE, CALL, PART, CONTENT}
+_GIVEN = {LIST, CALLS, PARTS, MESSAGE, CALL, CONTENT}
 _LISTS = {LIST: MESSAGE, CALLS: CALL, PARTS: PART}
 # How often a loop over these runs depends on the words.
 WORDS = {PART, CONTENT, COUNT, TEXT}
@@ -42,7 +42,7 @@ PRESENCE_TESTS = {
     "string", "none", "defined", "undefined", "iterable", "mapping", "sequence", "boolean", "number", "true", "false",
 }  # fmt: skip
 EQUALITY_TESTS = {"equalto", "eq", "=="}
-PRINTING_FILTERS = {"tojson", "string", "safe", "e", "escape", "indent"}
+PRINTING_FILTERS = {"tojson", "string", "safe", "e", "escape"}
 # Filters whose outcome is used up by reading it, so that reading it counts.
 LAZY_FILTERS = {"map", "select", "reject", "selectattr", "rejectattr", "batch", "slice", "reverse", "items", "unique"}
 
@@ -69,7 +69,7 @@ def join(*levels: Level) -> Level:
 def printed(*levels: Level) -> Level:
     """The level of these, written one after the other as text."""
     kinds = {level for level in levels if level}
-    return TEXT if kinds & {COUNT, TEXT} else CONTENT if kinds else NOTHING
+    return TEXT if kinds & {PART, COUNT, TEXT} else CONTENT if kinds else NOTHING
 
 
 def added(levels: list[Level], numbers: bool) -> Level:
@@ -77,12 +77,12 @@ def added(levels: list[Level], numbers: bool) -> Level:
     kinds = {level for level in levels if level}
     if kinds <= {LIST}:
         return LIST if kinds else NOTHING
-    return CONTENT if kinds <= {CONTENT, PART} and not numbers else TEXT
+    return CONTENT if kinds == {CONTENT} and not numbers else TEXT
 
 
 def part(level: Level, key: str | None) -> Level:
     """The level of what a mapping has under a key, or under some key."""
-    if level not in _GIVEN:
+    if level not in _GIVEN and level != PART:
         return TEXT if level else NOTHING
     if level in _LISTS:
         return TEXT
@@ -104,9 +104,9 @@ def at(level: Level, place: object) -> Level | None:
         return _LISTS[level]
     if level == CONTENT:
         return PART if place in (0, -1) and type(place) is int else None
-    if level in (MESSAGE, CALL, PART):
+    if level in (MESSAGE, CALL):
         return CONTENT
-    return None if level else NOTHING
+    return TEXT if level == PART else None if level else NOTHING
 
 
 def each(level: Level, unpacked: bool = False) -> Level:

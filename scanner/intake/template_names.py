@@ -1,5 +1,6 @@
 """What is known of a chat template's names while it is read: levels, macros, namespaces, and what a loop may count."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -16,8 +17,8 @@ _RESERVED = {
 # They count how often they were asked.
 _REFUSED = {"cycler", "joiner", "self", "super"}
 
-# Under this name stands what may reach each parameter of a macro, and its rest.
-ANY_PARAMETER = "{}(*)"
+# By this a macro's parameter is known, and under this name what may reach each of them and the rest.
+PARAMETER, ANY = "{}:{}", "*"
 
 
 class UnreadableTemplate(ValueError):
@@ -87,17 +88,17 @@ class Names:
             self.laziness[name] = lazy
             self.news = True
 
-    def lazy(self, node: nodes.Node) -> Lazy:
+    def lazy(self, node: nodes.Node, key_of: Callable[[str], str]) -> Lazy:
         """Whether an expression's value is used up by reading it."""
         known = self._lazy_nodes.get(id(node))
         if known is None:
-            known = self._lazy_nodes[id(node)] = self._look_for_lazy(node)
+            known = self._lazy_nodes[id(node)] = self._look_for_lazy(node, key_of)
         return known
 
-    def _look_for_lazy(self, node: nodes.Node) -> Lazy:
+    def _look_for_lazy(self, node: nodes.Node, key_of: Callable[[str], str]) -> Lazy:
         if isinstance(node, nodes.Name):
-            return self.laziness.get(node.name, Lazy.NO)
-        inner = max([self.lazy(child) for child in node.iter_child_nodes()], default=Lazy.NO)
+            return self.laziness.get(key_of(node.name), Lazy.NO)
+        inner = max([self.lazy(child, key_of) for child in node.iter_child_nodes()], default=Lazy.NO)
         if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
             return max(inner, self.laziness.get(f"{node.node.name}.{node.attr}", Lazy.NO))
         if isinstance(node, nodes.Filter):

@@ -100,7 +100,8 @@ def cleaned(name: str, node: nodes.Call | nodes.Filter, level: Level) -> Level |
         return None
     if name == "replace" and (len(texts) != 2 or not texts[0]):
         return None
-    return {CONTENT: CONTENT, PART: CONTENT, TEXT: TEXT}.get(level)
+    # Whether a letter is a space is a question about words.
+    return {CONTENT: CONTENT, PART: TEXT, TEXT: TEXT}.get(level)
 
 
 def got(node: nodes.Call, owner: Level, others: list[Level]) -> Level | None:

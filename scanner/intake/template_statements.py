@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from jinja2 import nodes
 
 from scanner.intake.template_expressions import ExpressionReader
-from scanner.intake.template_levels import CONTENT, COUNT, NOTHING, PART, TEXT, WORDS, Level, each, join, printed
-from scanner.intake.template_names import ANY_PARAMETER, Lazy, UnreadableTemplate, makes_namespace
+from scanner.intake.template_levels import CONTENT, COUNT, NOTHING, TEXT, WORDS, Level, each, join, printed
+from scanner.intake.template_names import ANY, PARAMETER, Lazy, UnreadableTemplate, makes_namespace
 
 _PICKING = {"selectattr", "rejectattr", "list"}
 
@@ -24,18 +24,24 @@ class TemplateReader(ExpressionReader):
         yield
         self.in_words = before
 
-    def _template(self, node: nodes.Template) -> Level:
+    @contextmanager
+    def _in_scope(self, names: dict[str, str]) -> Iterator[None]:
+        self.scopes.append(names)
+        yield
+        self.scopes.pop()
+
+    def _on_template(self, node: nodes.Template) -> Level:
         return self._body(node.body)
 
-    def _output(self, node: nodes.Output) -> Level:
+    def _on_output(self, node: nodes.Output) -> Level:
         return self._body(node.nodes)
 
-    def _break(self, node: nodes.Break | nodes.Continue) -> Level:
+    def _on_break(self, node: nodes.Break | nodes.Continue) -> Level:
         return NOTHING
 
-    _continue = _break
+    _on_continue = _on_break
 
-    def _if(self, node: nodes.If) -> Level:
+    def _on_if(self, node: nodes.If) -> Level:
         before = self.muted
         # A question whose answer can only be an exception switches nothing on.
         self.muted = before or _only_raises(node.body)
@@ -43,19 +49,20 @@ class TemplateReader(ExpressionReader):
         self.muted = before
         return printed(self._body(node.body), self._body(node.elif_), self._body(node.else_))
 
-    def _for(self, node: nodes.For) -> Level:
+    def _on_for(self, node: nodes.For) -> Level:
         if node.recursive:
             raise UnreadableTemplate("a loop of it calls itself")
-        over = self.visit(node.iter)
+        over, lazy = self.visit(node.iter), self._laziness_of_each(node.iter)
         if over in (TEXT, COUNT):
             self._decide(node)
         words = over in WORDS
-        self._bind(node.target, each(over, isinstance(node.target, nodes.Tuple)), self._laziness_of_each(node.iter))
         self.loops.append(over)
-        with self._counted(self.in_words or words):
-            if node.test is not None:
-                self.ask(node.test)
-            inner = self._body(node.body)
+        with self._in_scope({name: f"{name}@{id(node)}" for name in _names_in(node.target)}):
+            self._bind(node.target, each(over, isinstance(node.target, nodes.Tuple)), lazy)
+            with self._counted(self.in_words or words):
+                if node.test is not None:
+                    self.ask(node.test)
+                inner = self._body(node.body)
         self.loops.pop()
         # Even the same text for each letter tells how many there are.
         return printed(inner, CONTENT if words else NOTHING, self._body(node.else_))
@@ -63,9 +70,9 @@ class TemplateReader(ExpressionReader):
     def _laziness_of_each(self, node: nodes.Node) -> Lazy:
         while isinstance(node, nodes.Filter) and node.name in _PICKING and node.node is not None:
             node = node.node
-        return Lazy.HOLDER if self.names.lazy(node) == Lazy.HOLDER else Lazy.NO
+        return Lazy.HOLDER if self.names.lazy(node, self.key_of) == Lazy.HOLDER else Lazy.NO
 
-    def _assign(self, node: nodes.Assign) -> Level:
+    def _on_assign(self, node: nodes.Assign) -> Level:
         target, value = node.target, node.node
         if isinstance(target, nodes.Name) and isinstance(value, nodes.Call) and makes_namespace(value):
             self._make_namespace(target.name, value)
@@ -75,22 +82,22 @@ class TemplateReader(ExpressionReader):
             isinstance(target, nodes.Tuple) and isinstance(value, nodes.Tuple) and len(target.items) == len(value.items)
         ):
             for one, its_value in zip(target.items, value.items, strict=True):
-                self._bind(one, self.visit(its_value), self.names.lazy(its_value))
+                self._bind(one, self.visit(its_value), self.names.lazy(its_value, self.key_of))
         else:
-            self._bind(target, self.visit(value), self.names.lazy(value))
+            self._bind(target, self.visit(value), self.names.lazy(value, self.key_of))
         return NOTHING
 
     def _make_namespace(self, name: str, call: nodes.Call) -> None:
         if any(self.visit_all([*call.args, *(item for item in (call.dyn_args, call.dyn_kwargs) if item is not None)])):
-            self.names.raise_to(name, TEXT)
+            self.names.raise_to(self.key_of(name), TEXT)
         for item in call.kwargs:
             self.names.raise_to(f"{name}.{item.key}", self.visit(item.value))
-            self.names.make_lazy(f"{name}.{item.key}", self.names.lazy(item.value))
+            self.names.make_lazy(f"{name}.{item.key}", self.names.lazy(item.value, self.key_of))
 
     def _keep(self, key: str, value: nodes.Node) -> None:
         level = self._gather(key, value) if self.in_words else self.visit(value)
         self.names.raise_to(key, level)
-        self.names.make_lazy(key, self.names.lazy(value))
+        self.names.make_lazy(key, self.names.lazy(value, self.key_of))
 
     def _gather(self, key: str, value: nodes.Node) -> Level:
         """The level of what a loop over words keeps: a mark, a growing text, or something that could count letters."""
@@ -100,13 +107,13 @@ class TemplateReader(ExpressionReader):
         first, *rest = _summands(value)
         if rest and _is_attribute(first, key):
             level = join(*self.visit_all(rest))
-            return CONTENT if level in (CONTENT, PART) else TEXT
+            return CONTENT if level == CONTENT else TEXT
         level = self.visit(value)
         if level in (TEXT, COUNT):  # what the loop kept before is moved on, which counts
             self._decide(value)
         return level or TEXT
 
-    def _assignblock(self, node: nodes.AssignBlock) -> Level:
+    def _on_assignblock(self, node: nodes.AssignBlock) -> Level:
         level = self._body(node.body)
         if node.filter is not None:
             level = self._filter_block(node.filter, level)
@@ -120,7 +127,7 @@ class TemplateReader(ExpressionReader):
             self._bind(node.target, level, Lazy.NO)
         return NOTHING
 
-    def _filterblock(self, node: nodes.FilterBlock) -> Level:
+    def _on_filterblock(self, node: nodes.FilterBlock) -> Level:
         return printed(self._filter_block(node.filter, self._body(node.body)))
 
     def _filter_block(self, node: nodes.Filter, level: Level) -> Level:
@@ -131,36 +138,44 @@ class TemplateReader(ExpressionReader):
 
     def _bind(self, target: nodes.Node, level: Level, lazy: Lazy) -> None:
         if isinstance(target, nodes.Name):
-            self.names.raise_to(target.name, level)
-            self.names.make_lazy(target.name, lazy)
+            self.names.raise_to(self.key_of(target.name), level)
+            self.names.make_lazy(self.key_of(target.name), lazy)
         for item in getattr(target, "items", ()):
             # A text in two letters, or a list's values: only a loop over a mapping says which is which.
             self._bind(item, level if level == CONTENT else TEXT if level else NOTHING, lazy)
 
-    def _with(self, node: nodes.With) -> Level:
+    def _on_with(self, node: nodes.With) -> Level:
         for target, value in zip(node.targets, node.values, strict=True):
-            self._bind(target, self.visit(value), self.names.lazy(value))
+            self._bind(target, self.visit(value), self.names.lazy(value, self.key_of))
         return self._body(node.body)
 
-    def _macro(self, node: nodes.Macro) -> Level:
-        self._parameters(node, node.name)
-        with self._counted(node.name in self.names.in_loops):
-            self.names.raise_to(f"{node.name}()", self._body(node.body))
+    def _on_macro(self, node: nodes.Macro) -> Level:
+        level = self._run(node, node.name, node.name in self.names.in_loops)
+        self.names.raise_to(f"{node.name}()", level)
         return NOTHING
 
-    def _parameters(self, node: nodes.Macro | nodes.CallBlock, macro: str) -> None:
-        anything = ANY_PARAMETER.format(macro)
-        for name in [*(item.name for item in node.args), "varargs", "kwargs"]:
-            self.names.raise_to(name, self.names.level(anything))
-            self.names.make_lazy(name, self.names.laziness.get(anything, Lazy.NO))
-        for parameter, default in zip(reversed(node.args), reversed(node.defaults), strict=False):
-            self._bind(parameter, self.visit(default), self.names.lazy(default))
-
-    def _callblock(self, node: nodes.CallBlock) -> Level:
-        self._parameters(node, "caller")
-        with self._counted(self.in_words or "caller" in self.names.in_loops):
-            self.names.raise_to("caller()", self._body(node.body))
+    def _on_callblock(self, node: nodes.CallBlock) -> Level:
+        level = self._run(node, "caller", self.in_words or "caller" in self.names.in_loops)
+        self.names.raise_to("caller()", level)
         return printed(self.visit(node.call))
+
+    def _run(self, node: nodes.Macro | nodes.CallBlock, macro: str, in_words: bool) -> Level:
+        """The body of a macro, whatever it may be given; what it prints."""
+        scope = {
+            name: PARAMETER.format(macro, name) for name in (*(item.name for item in node.args), "varargs", "kwargs")
+        }
+        anything = PARAMETER.format(macro, ANY)
+        with self._in_scope(scope), self._counted(in_words):
+            for parameter in scope.values():
+                self.names.raise_to(parameter, self.names.level(anything))
+                self.names.make_lazy(parameter, self.names.laziness.get(anything, Lazy.NO))
+            for item, default in zip(reversed(node.args), reversed(node.defaults), strict=False):
+                self._bind(item, self.visit(default), self.names.lazy(default, self.key_of))
+            return self._body(node.body)
+
+
+def _names_in(target: nodes.Node) -> list[str]:
+    return [name.name for name in (target, *target.find_all(nodes.Name)) if isinstance(name, nodes.Name)]
 
 
 def _only_raises(body: Sequence[nodes.Node]) -> bool:

@@ -26,7 +26,7 @@ _BINARY_FILES = (
 _NAMES = (*_JSON_FILES, _MERGES_FILE, *_BINARY_FILES)
 # What transformers prefers to `tokenizer.json`, from the version in the name on.
 _VERSIONED = re.compile(r"tokenizer\.(.*)\.json|tokenizer\.model\..*")
-_MAX_JSON, _MAX_VALUES, _MAX_KEYS = 8_000_000, 700_000, 700_000
+_MAX_JSON, _MAX_VALUES, _MAX_KEYS = 8_000_000, 400_000, 400_000
 _MAX_SHOWN = 3
 _SPECIAL_LISTS = ("extra_special_tokens", "additional_special_tokens", "model_specific_special_tokens")
 # Settings that change which tokens a text becomes, or which text the tokens become.
