@@ -10,7 +10,7 @@ from typing import Any
 
 from scanner.base_models import BaseModel
 from scanner.intake import Adapter
-from scanner.intake.chat_files import (
+from scanner.intake.chat.chat_files import (
     TOKENIZER_FILE,
     BaseTokenizer,
     ChatFiles,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from scanner.chat_findings import TEMPLATE_RULE, heed
-from scanner.intake.chat_files import ChatFinding
+from scanner.intake.chat.chat_files import ChatFinding
 from scanner.rules.catalogue import rule_called, rule_of
 from scanner.rules.records import Finding, SignOff, Suppression
 from scanner.rules.sign_offs import settle

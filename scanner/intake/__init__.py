@@ -16,7 +16,7 @@ import torch
 from reports.safe_text import visible
 from scanner.errors import BadAdapter
 from scanner.intake.beside import Beside, look_beside
-from scanner.intake.chat_files import ChatFiles
+from scanner.intake.chat.chat_files import ChatFiles
 from scanner.intake.config import notes_on, parse_config, rank_and_alpha, text
 from scanner.intake.folder import (
     CONFIG_FILE,

@@ -10,14 +10,14 @@ from typing import Any
 
 from reports.safe_text import visible
 from scanner.errors import one_line
-from scanner.intake.budget import Budget, OverBudget
-from scanner.intake.chat_files import TOKENIZER_FILE, ChatFiles, is_chat_file, read_chat_files
+from scanner.intake.chat.chat_files import TOKENIZER_FILE, ChatFiles, is_chat_file, read_chat_files
 from scanner.intake.findings import Findings, notes_of, refuse, warnings_of
 from scanner.intake.folder import CONFIG_FILE, PICKLED_WEIGHTS, RECORD_FILE, WEIGHTS_FILE
 from scanner.intake.inventory import Content, read_inventory
 from scanner.intake.kinds import ARCHIVE, HEAD_BYTES, IMAGE, MODEL, NATIVE, POINTER, SCRIPT, TEXT, WEIGHTS
-from scanner.intake.loadables import Seen, judge_loadable, look_at
 from scanner.intake.names import is_code, is_model, is_pickle, is_program, is_weights
+from scanner.intake.pickled.budget import Budget, OverBudget
+from scanner.intake.pickled.loadables import Seen, judge_loadable, look_at
 from scanner.intake.plain_json import UnfitJson, read_plain
 from scanner.types import FolderFile
 

@@ -17,7 +17,7 @@ _WHERE = Path("fuzzed")
 
 @dataclass(frozen=True)
 class Target:
-    """One room: `modules` to instrument, honest inputs to start from, and what is tried.
+    """One room: `modules` and packages to instrument, honest inputs to start from, and what is tried.
 
     `share` of the inputs that are asked for are tried, where one takes long.
     """
@@ -91,7 +91,7 @@ def try_escaping(content: bytes) -> None:
 
 
 def try_template(content: bytes) -> None:
-    from scanner.intake.template_reading import UnreadableTemplate, read_decisions
+    from scanner.intake.chat.template_reading import UnreadableTemplate, read_decisions
 
     try:
         read_decisions(content.decode("utf-8", "replace"))
@@ -101,7 +101,7 @@ def try_template(content: bytes) -> None:
 
 def try_pickle(content: bytes) -> None:
     from scanner.intake.kinds import kind_of
-    from scanner.intake.pickles import judge_pickles, looks_like_pickle
+    from scanner.intake.pickled.pickles import judge_pickles, looks_like_pickle
 
     kind_of(content, len(content))
     looks_like_pickle(content)
@@ -111,9 +111,9 @@ def try_pickle(content: bytes) -> None:
 def try_archive(content: bytes) -> None:
     import io
 
-    from scanner.intake.archives import judge_zip
-    from scanner.intake.arrays import judge_numpy
-    from scanner.intake.zip_table import is_hidden_zip
+    from scanner.intake.pickled.archives import judge_zip
+    from scanner.intake.pickled.arrays import judge_numpy
+    from scanner.intake.pickled.zip_table import is_hidden_zip
 
     judge_zip(io.BytesIO(content))
     judge_numpy(content, len(content))
@@ -121,7 +121,7 @@ def try_archive(content: bytes) -> None:
 
 
 def try_tokenizer(content: bytes) -> None:
-    from scanner.intake.chat_files import compare_with_base, read_chat_files
+    from scanner.intake.chat.chat_files import compare_with_base, read_chat_files
 
     for name in ("tokenizer.json", "tokenizer_config.json"):
         chat = read_chat_files({name: content})
@@ -273,10 +273,10 @@ TARGETS: dict[str, Target] = {
     "signature": _target(_signatures, try_signature, "signatures", "tomllib"),
     "calibration": _target(_calibrations, try_calibration, "scanner.score.calibration"),
     "escaping": _target(_templates, try_escaping, "reports.safe_text"),
-    "template": _target(_templates, try_template, "scanner.intake.template_reading", "jinja2.lexer", "jinja2.parser"),
-    "pickle": _target(_pickles, try_pickle, "scanner.intake.pickles", "pickletools", "picklescan.scanner"),
-    "archive": _target(_archives, try_archive, "scanner.intake.archives", "scanner.intake.zip_table", "zipfile"),
-    "tokenizer": _target(_tokenizers, try_tokenizer, "scanner.intake.chat_files", "scanner.intake.plain_json"),
+    "template": _target(_templates, try_template, "scanner.intake.chat", "jinja2.lexer", "jinja2.parser"),
+    "pickle": _target(_pickles, try_pickle, "scanner.intake.pickled", "pickletools", "picklescan.scanner"),
+    "archive": _target(_archives, try_archive, "scanner.intake.pickled", "zipfile"),
+    "tokenizer": _target(_tokenizers, try_tokenizer, "scanner.intake.chat", "scanner.intake.plain_json"),
     # What a first render loads and compiles is done before the clock of an input runs.
     "render": Target(_RENDERERS, _texts, try_render, lambda: try_render(b"bb"), share=0.01),
 }

@@ -15,7 +15,7 @@ from transformers import TrainingArguments
 from scanner.base_models import load_base
 from scanner.chat_findings import chat_findings
 from scanner.intake import read_adapter
-from scanner.intake.pickles import judge_pickles
+from scanner.intake.pickled.pickles import judge_pickles
 
 CARD = """---
 base_model: tests/tiny

@@ -3,7 +3,7 @@ from datetime import date
 
 import pytest
 
-from scanner.intake.chat_files import ChatFinding
+from scanner.intake.chat.chat_files import ChatFinding
 from scanner.judgement import Judgement, judge_findings
 from scanner.rules.catalogue import RULES, rule_of
 from scanner.rules.records import SignOff

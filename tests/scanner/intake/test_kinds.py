@@ -9,7 +9,7 @@ import torch
 
 from scanner.intake.kinds import ARCHIVE, MODEL, POINTER, TEXT, UNKNOWN, ZIP, kind_of
 from scanner.intake.names import is_weights, storage_of
-from scanner.intake.zip_table import read_table
+from scanner.intake.pickled.zip_table import read_table
 
 POINTER_TEXT = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 9\n"
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reports.safe_text import visible
+from scanner.intake.chat.tokenizer_facts import TOKENIZER_FILE, TokenizerFacts, flags_of, hash_of_merges
 from scanner.intake.plain_json import UnfitJson, read_plain
-from scanner.intake.tokenizer_facts import TOKENIZER_FILE, TokenizerFacts, flags_of, hash_of_merges
 
 CONFIG_FILE = "tokenizer_config.json"
 _ADDED_FILE, _SPECIAL_FILE, _VOCABULARY_FILE, _MERGES_FILE = (

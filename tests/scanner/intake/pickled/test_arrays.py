@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scanner.intake.arrays import judge_numpy
+from scanner.intake.pickled.arrays import judge_numpy
 
 NUMBERS = [
     np.zeros(3), np.zeros((2, 2), np.float16), np.zeros(1, ">i8"), np.zeros(2, bool), np.zeros(2, np.complex64),

@@ -5,8 +5,8 @@ import re
 
 from reports.safe_text import visible
 from scanner.errors import one_line
-from scanner.intake.budget import Budget
-from scanner.intake.pickles import PickleJudgement, judge_pickles
+from scanner.intake.pickled.budget import Budget
+from scanner.intake.pickled.pickles import PickleJudgement, judge_pickles
 
 # Version → how many bytes say how long the header is, and what it is written in.
 _VERSIONS = {b"\x01\x00": (2, "latin-1"), b"\x02\x00": (4, "latin-1"), b"\x03\x00": (4, "utf-8")}

@@ -2,7 +2,7 @@
 
 from jinja2 import nodes
 
-from scanner.intake.template_levels import (
+from scanner.intake.chat.template_levels import (
     CALL,
     CONTENT,
     EQUALITY_TESTS,

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from scanner.intake.archives import ArchiveJudgement, judge_zip
-from scanner.intake.arrays import judge_numpy
-from scanner.intake.budget import Budget
 from scanner.intake.findings import MAX_NAMED, Findings, refuse
 from scanner.intake.inventory import Content
 from scanner.intake.kinds import NUMPY, PICKLE, ZIP, kind_of
-from scanner.intake.pickles import judge_pickles, looks_like_pickle
-from scanner.intake.zip_table import is_hidden_zip
+from scanner.intake.pickled.archives import ArchiveJudgement, judge_zip
+from scanner.intake.pickled.arrays import judge_numpy
+from scanner.intake.pickled.budget import Budget
+from scanner.intake.pickled.pickles import judge_pickles, looks_like_pickle
+from scanner.intake.pickled.zip_table import is_hidden_zip
 
 _TENSORS = "torch._utils._rebuild_"
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scanner.intake.opcodes import loadable
-from scanner.intake.pickles import looks_like_pickle
+from scanner.intake.pickled.opcodes import loadable
+from scanner.intake.pickled.pickles import looks_like_pickle
 from tests.hostile.cases.pickles import calling
 
 LINES = st.text(st.sampled_from("0123456789abcdefxoL_+-. \t\0\\'\"\xe9en"), max_size=8).map(lambda text: text.encode())

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from jinja2 import nodes
 
-from scanner.intake.template_expressions import ExpressionReader
-from scanner.intake.template_levels import CONTENT, COUNT, NOTHING, TEXT, WORDS, Level, each, join, printed
-from scanner.intake.template_names import ANY, PARAMETER, Lazy, UnreadableTemplate, makes_namespace
+from scanner.intake.chat.template_expressions import ExpressionReader
+from scanner.intake.chat.template_levels import CONTENT, COUNT, NOTHING, TEXT, WORDS, Level, each, join, printed
+from scanner.intake.chat.template_names import ANY, PARAMETER, Lazy, UnreadableTemplate, makes_namespace
 
 _PICKING = {"selectattr", "rejectattr", "list"}
 

@@ -15,9 +15,9 @@ from picklescan.scanner import SafetyLevel, scan_pickle_bytes
 
 from reports.safe_text import visible
 from scanner.errors import one_line
-from scanner.intake.budget import Budget
-from scanner.intake.imports import NamesBefore, is_import, standing
-from scanner.intake.opcodes import CODES, loadable
+from scanner.intake.pickled.budget import Budget
+from scanner.intake.pickled.imports import NamesBefore, is_import, standing
+from scanner.intake.pickled.opcodes import CODES, loadable
 
 _MAX_OPS = 200_000
 # An unpickler imports a thing once and remembers it: a saved trainer has some dozens.

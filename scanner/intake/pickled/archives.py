@@ -11,12 +11,12 @@ from typing import IO
 
 from reports.safe_text import visible
 from scanner.errors import one_line
-from scanner.intake.arrays import judge_numpy
-from scanner.intake.budget import Budget, OverBudget
 from scanner.intake.kinds import ARCHIVE, HEAD_BYTES, MODEL, NATIVE, NUMPY, SCRIPT, WEIGHTS, ZIP, kind_of
 from scanner.intake.names import is_code, is_model, is_pickle, is_program, storage_of
-from scanner.intake.pickles import PickleJudgement, judge_pickles, looks_like_pickle, merged
-from scanner.intake.zip_table import UnfitTable, read_table
+from scanner.intake.pickled.arrays import judge_numpy
+from scanner.intake.pickled.budget import Budget, OverBudget
+from scanner.intake.pickled.pickles import PickleJudgement, judge_pickles, looks_like_pickle, merged
+from scanner.intake.pickled.zip_table import UnfitTable, read_table
 
 _MAX_UNPACKED = 2 * 2**30
 _MAX_RATIO = 200

@@ -7,9 +7,9 @@ import zipfile
 import pytest
 import torch
 
-from scanner.intake.archives import judge_zip
-from scanner.intake.budget import Budget, OverBudget
-from scanner.intake.pickles import judge_pickles, looks_like_pickle
+from scanner.intake.pickled.archives import judge_zip
+from scanner.intake.pickled.budget import Budget, OverBudget
+from scanner.intake.pickled.pickles import judge_pickles, looks_like_pickle
 from tests.hostile.cases.pickles import zipped
 
 

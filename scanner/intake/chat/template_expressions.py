@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from jinja2 import nodes
 
-from scanner.intake.template_levels import (
+from scanner.intake.chat.template_levels import (
     CALLS,
     CONTENT,
     COUNT,
@@ -27,8 +27,8 @@ from scanner.intake.template_levels import (
     part,
     printed,
 )
-from scanner.intake.template_names import ANY, PARAMETER, Lazy, Names, UnreadableTemplate
-from scanner.intake.template_shapes import TRIMMING, asks_honestly, cleaned, got, mapped, number_in, selected
+from scanner.intake.chat.template_names import ANY, PARAMETER, Lazy, Names, UnreadableTemplate
+from scanner.intake.chat.template_shapes import TRIMMING, asks_honestly, cleaned, got, mapped, number_in, selected
 
 _DEFAULTS = {"default", "d"}
 # `namespace` is only ever assigned to a name; what is no macro and not one of these gets no words.

@@ -16,8 +16,8 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 
 from scanner.errors import one_line
-from scanner.intake.template_names import UnreadableTemplate, names_of
-from scanner.intake.template_statements import TemplateReader
+from scanner.intake.chat.template_names import UnreadableTemplate, names_of
+from scanner.intake.chat.template_statements import TemplateReader
 
 __all__ = ["MAX_TEMPLATE", "Decision", "UnreadableTemplate", "read_decisions"]
 

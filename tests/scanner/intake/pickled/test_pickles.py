@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.intake.kinds import kind_of
-from scanner.intake.pickles import judge_pickles, looks_like_pickle
+from scanner.intake.pickled.pickles import judge_pickles, looks_like_pickle
 from tests.hostile.cases.pickles import calling
 
 DATA = st.recursive(
@@ -68,7 +68,7 @@ def test_any_bytes_are_judged(content: bytes) -> None:
 def test_picklescan_that_sees_nothing_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     from picklescan.scanner import ScanResult
 
-    import scanner.intake.pickles as room
+    import scanner.intake.pickled.pickles as room
 
     monkeypatch.setattr(room, "scan_pickle_bytes", lambda *_, **__: ScanResult([], 1))
     assert judge_pickles(calling("os", "system")).refused == ("picklescan sees none of its imports",)

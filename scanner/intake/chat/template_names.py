@@ -7,7 +7,7 @@ from enum import IntEnum
 from jinja2 import nodes
 
 from scanner.errors import one_line
-from scanner.intake.template_levels import LAZY_FILTERS, LIST, NOTHING, TEXT, Level, join
+from scanner.intake.chat.template_levels import LAZY_FILTERS, LIST, NOTHING, TEXT, Level, join
 
 # What the reader relies on by name, so that a template may not give these another meaning.
 _RESERVED = {

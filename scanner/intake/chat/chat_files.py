@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reports.safe_text import visible
-from scanner.intake.plain_json import UnfitJson, read_plain
-from scanner.intake.template_reading import UnreadableTemplate, read_decisions
-from scanner.intake.tokenizer_facts import TOKENIZER_FILE, TokenizerFacts, tokenizer_facts
-from scanner.intake.tokenizer_files import (
+from scanner.intake.chat.template_reading import UnreadableTemplate, read_decisions
+from scanner.intake.chat.tokenizer_facts import TOKENIZER_FILE, TokenizerFacts, tokenizer_facts
+from scanner.intake.chat.tokenizer_files import (
     BaseTokenizer,
     OtherFiles,
     compare_other_files,
     is_tokenizer_file,
     read_other_files,
 )
+from scanner.intake.plain_json import UnfitJson, read_plain
 
 __all__ = [
     "TOKENIZER_FILE", "BaseTokenizer", "ChatFiles", "ChatFinding", "ChatTemplate", "TokenizerFacts",
