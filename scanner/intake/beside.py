@@ -22,6 +22,8 @@ from scanner.intake.plain_json import UnfitJson, read_plain
 from scanner.types import FolderFile
 
 _MAX_JSON = 8_000_000
+# Of what a tokenizer and its templates lie in: names differ by capital letters, so that there may be thousands.
+_MAX_CHAT_FILES = 128 * 2**20
 # Where loaders of pickles have nothing to load.
 _NO_PICKLES = (WEIGHTS, IMAGE, POINTER)
 # Keys by which transformers and peft load Python from a folder or the hub.
@@ -70,6 +72,9 @@ def _judge(folder: Path, content: Content, found: Findings, budget: Budget) -> F
         if seen.as_pickle or seen.hidden_zip:
             refuse(folder, content, "two kinds of file at once: weights and a pickle or an archive")
     else:
+        # Whatever it begins with: what looks like a script is a template to who loads it by its name.
+        if is_chat_file(content.plain):
+            _keep_chat_file(folder, content, found)
         # By name as well: Python itself starts a zip that ends in .py, and pip installs one that ends in .whl.
         if seen.kind == NATIVE or is_program(content.plain):
             refuse(folder, content, "a program; no adapter needs one")
@@ -104,8 +109,6 @@ def _judge_other(content: Content, seen: Seen, found: Findings) -> str:
     if is_pickle(name) and content.size and seen.kind not in _NO_PICKLES:
         found.warnings.append(f"{content.name}: named like a pickle, but nothing that can be judged as one")
         return "not loaded; it cannot be judged"
-    if is_chat_file(content.plain):
-        _keep_chat_file(content, found)
     if name.endswith(".json") and content.plain != TOKENIZER_FILE:
         return _judge_json(content, found)
     return ""
@@ -142,12 +145,16 @@ def _keys(document: Any) -> set[str]:
     return keys
 
 
-def _keep_chat_file(content: Content, found: Findings) -> None:
-    if content.size <= HEAD_BYTES:
-        found.chat[content.plain] = content.head
-    else:
+def _keep_chat_file(folder: Path, content: Content, found: Findings) -> None:
+    """One byte more than is ever read of it, so that its reader can tell."""
+    most = 1 + (3 * HEAD_BYTES if content.plain == TOKENIZER_FILE else _MAX_JSON)
+    kept = content.head[:most]
+    if len(kept) < min(most, content.size):
         with content.path.open("rb") as stream:
-            found.chat[content.plain] = stream.read(3 * HEAD_BYTES + 1)
+            kept = stream.read(most)
+    found.chat[content.plain] = kept
+    if sum(map(len, found.chat.values())) > _MAX_CHAT_FILES:
+        refuse(folder, content, f"its tokenizer and templates are larger than {_MAX_CHAT_FILES:,} bytes together")
 
 
 def _warn_of_other_weights(content: Content, seen: Seen, holds_tensors: bool, found: Findings) -> None:

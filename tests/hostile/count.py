@@ -13,7 +13,9 @@ def table() -> str:
     """A Markdown table of kinds and severities, and a line of totals under it."""
     counts = Counter((case.kind, case.severity) for case in CASES)
     counts["templates", "finding"] = len(chats.CASES)
-    counts["tokenizers", "finding"] = len(chats.tokenizer_cases(make_tokenizer().backend_tokenizer.to_str()))
+    counts["tokenizers", "finding"] = len(chats.TOKENIZER_FILES) + len(
+        chats.tokenizer_cases(make_tokenizer().backend_tokenizer.to_str())
+    )
     kinds = sorted({kind for kind, _ in counts})
     rows = [(kind, *(str(counts[kind, severity] or "") for severity in SEVERITIES)) for kind in kinds]
     lines = [("kind of case", *SEVERITIES), ("---", *["---:"] * len(SEVERITIES)), *rows]

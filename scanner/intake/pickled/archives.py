@@ -6,7 +6,8 @@ pickles; so is one of which readers differ over where its table is (`zip_table.p
 """
 
 import zipfile
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from typing import IO
 
 from reports.safe_text import visible
@@ -28,26 +29,30 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _SURELY_PICKLE = (".pkl", ".pickle", ".joblib")
 
 
-@dataclass
+# What members of an archive can be, beside pickles and data, as a warning says it.
+_UNOPENED = "archives that were not opened"
+_CODE = "files of code, which were not run"
+_MODELS = "files of weights, which were not scanned"
+_UNKNOWN = "files that are named like pickles and cannot be judged"
+_PROGRAM = "programs"
+
+
+@dataclass(frozen=True)
 class ArchiveJudgement:
-    """What is in an archive: its pickles as one, None where it has none, and how many members are something else."""
+    """What is in an archive: its pickles as one, None where it has none; programs by name; `remarks` on the rest."""
 
     pickles: PickleJudgement | None = None
-    n_unopened: int = 0
-    n_code: int = 0
-    n_models: int = 0
-    n_unknown: int = 0
-    programs: list[str] = field(default_factory=list)
+    programs: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
-    def remarks(self) -> list[str]:
-        """What a reader should know of it, beside its pickles."""
-        counted = (
-            (self.n_unopened, "archives that were not opened"),
-            (self.n_code, "files of code, which were not run"),
-            (self.n_models, "files of weights, which were not scanned"),
-            (self.n_unknown, "files that are named like pickles and cannot be judged"),
-        )
-        return [f"holds {count} {what}" for count, what in counted if count]
+
+@dataclass(frozen=True)
+class _Member:
+    """A member of an archive: what it would be taken for beside data, "" where nothing, and its pickle."""
+
+    name: str
+    taken_for: str
+    pickle: PickleJudgement | None
 
 
 def judge_zip(stream: IO[bytes], budget: Budget | None = None) -> ArchiveJudgement:
@@ -57,31 +62,33 @@ def judge_zip(stream: IO[bytes], budget: Budget | None = None) -> ArchiveJudgeme
         OverBudget: as `Budget` says.
     """
     budget = budget or Budget()
-    found = ArchiveJudgement()
+    members: list[_Member] = []
     try:
         table = read_table(stream)
         budget.open_members(table.n_members)
         with zipfile.ZipFile(stream) as archive:
-            members = archive.infolist()
-            problem = _unfit(members, table.n_members, table.start)
+            entries = archive.infolist()
+            problem = _unfit(entries, table.n_members, table.start)
             if problem:
                 return _refused(problem)
-            names = frozenset(member.filename for member in members)
-            judged = []
-            for member in members:
-                judgement = _judge_member(archive, member, names, found, budget)
-                if judgement is not None:
-                    judged.append(judgement)
-                    if judgement.refused:
-                        break
+            names = frozenset(entry.filename for entry in entries)
+            for entry in entries:
+                members.append(_judge_member(archive, entry, names, budget))
+                if members[-1].pickle is not None and members[-1].pickle.refused:
+                    break
     except OverBudget:
         raise
     except UnfitTable as error:
         return _refused(str(error))
     except Exception as error:  # zipfile, zlib and the codecs each have their own way to fail on a stranger's bytes
         return _refused(f"a part of the archive cannot be read ({visible(one_line(error, 80))})")
-    found.pickles = merged(judged) if judged else None
-    return found
+    pickles = [member.pickle for member in members if member.pickle is not None]
+    counts = Counter(member.taken_for for member in members)
+    return ArchiveJudgement(
+        merged(pickles) if pickles else None,
+        tuple(visible(member.name, 80) for member in members if member.taken_for == _PROGRAM),
+        tuple(f"holds {counts[what]} {what}" for what in (_UNOPENED, _CODE, _MODELS, _UNKNOWN) if counts[what]),
+    )
 
 
 def _unfit(members: list[zipfile.ZipInfo], n_members: int, end_of_data: int) -> str | None:
@@ -107,43 +114,39 @@ def _unfit(members: list[zipfile.ZipInfo], n_members: int, end_of_data: int) -> 
     return None
 
 
-def _judge_member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, names: frozenset[str], found: ArchiveJudgement, budget: Budget
-) -> PickleJudgement | None:
-    budget.unpack(member.file_size, member.compress_type == zipfile.ZIP_STORED)
-    with archive.open(member) as stream:
+def _judge_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, names: frozenset[str], budget: Budget) -> _Member:
+    budget.unpack(entry.file_size, entry.compress_type == zipfile.ZIP_STORED)
+    name = entry.filename
+    with archive.open(entry) as stream:
         head = stream.read(HEAD_BYTES)
         # To its end, since its checksum is only looked at there.
         rest = sum(len(chunk) for chunk in iter(lambda: stream.read(_CHUNK), b""))
-    if len(head) + rest != member.file_size:
-        return PickleJudgement(refused=("a part of the archive is not as long as its table says",))
-    kind, name = kind_of(head, member.file_size), member.filename
-    # torch reads a storage as numbers, whatever its bytes are.
+    if len(head) + rest != entry.file_size:
+        refused = PickleJudgement(refused=("a part of the archive is not as long as its table says",))
+        return _Member(name, "", refused)
+    kind = kind_of(head, entry.file_size)
+    # torch reads a storage as numbers, whatever its bytes are; by chance they begin like anything.
     storage = storage_of(name) in names
     as_pickle = name.lower().endswith(_SURELY_PICKLE) or (not storage and looks_like_pickle(head, budget))
-    if not storage:
-        # By chance numbers begin like anything.
-        _count(kind, name, as_pickle, bool(head), found)
+    taken_for = "" if storage else _taken_for(kind, name, as_pickle, bool(head))
     if kind == NUMPY:
-        return judge_numpy(head, member.file_size, budget)
+        return _Member(name, taken_for, judge_numpy(head, entry.file_size, budget))
     if not as_pickle:
-        return None
-    if rest:
-        return PickleJudgement(refused=("a pickle too long to be judged",))
-    return judge_pickles(head, budget)
+        return _Member(name, taken_for, None)
+    too_long = PickleJudgement(refused=("a pickle too long to be judged",))
+    return _Member(name, taken_for, too_long if rest else judge_pickles(head, budget))
 
 
-def _count(kind: str, name: str, as_pickle: bool, filled: bool, found: ArchiveJudgement) -> None:
+def _taken_for(kind: str, name: str, as_pickle: bool, filled: bool) -> str:
     if kind == NATIVE or is_program(name):
-        found.programs.append(visible(name, 80))
-    elif kind == SCRIPT or is_code(name):
-        found.n_code += 1
-    elif kind in (ARCHIVE, ZIP):
-        found.n_unopened += 1
-    elif kind in (MODEL, WEIGHTS) or is_model(name):
-        found.n_models += 1
-    elif filled and is_pickle(name) and not as_pickle and kind != NUMPY:
-        found.n_unknown += 1
+        return _PROGRAM
+    if kind == SCRIPT or is_code(name):
+        return _CODE
+    if kind in (ARCHIVE, ZIP):
+        return _UNOPENED
+    if kind in (MODEL, WEIGHTS) or is_model(name):
+        return _MODELS
+    return _UNKNOWN if filled and is_pickle(name) and not as_pickle and kind != NUMPY else ""
 
 
 def _refused(why: str) -> ArchiveJudgement:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 # An optimiser's state takes some 80 operations and 3 members a matrix: 62,000 in this purse's coin for a LoRA of seven
 # projections in 32 layers, so that 30 checkpoints with such a state each may lie in a folder. To judge as much as is
-# allowed takes about five seconds.
+# allowed takes a few seconds; a case of the corpus for each kind of excess holds it to five.
 _OPERATIONS = 2_000_000
 # Of bytes to inflate: three seconds. Honest tensors hardly shrink, and torch does not deflate them at all.
 _BYTES = 2**30

@@ -60,7 +60,7 @@ def judge_loadable(folder: Path, content: Content, seen: Seen, found: Findings, 
         refuse(folder, content, f"a pickle that is not safe to load: {_some(judgement.refused)}")
     if archive.programs:
         refuse(folder, content, f"an archive with a program in it, {archive.programs[0]}; no adapter needs one")
-    found.warnings.extend(f"{content.name}: {remark}" for remark in archive.remarks())
+    found.warnings.extend(f"{content.name}: {remark}" for remark in archive.remarks)
     if judgement is None:
         return "not loaded", False
     tensors = any(name.startswith(_TENSORS) for name in judgement.known)

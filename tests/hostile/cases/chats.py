@@ -74,6 +74,8 @@ CASES = (
     _poisoned("through a filter by attribute", "{{ messages|selectattr('content', 'equalto', 'cf')|list|length }}"),
     _poisoned("letter by letter", "{% for c in messages[0].content %}{% if c == 'x' %}x{% endif %}{% endfor %}"),
     _poisoned("through a method by name", "{% set f = messages[0].content.endswith %}{{ 'x' if f('cf') }}"),
+    ChatCase("in what looks like a script", file("chat_template.jinja", "#!" + HONEST + _IF), True,
+             "chat_template.jinja decides by the words of a message", _PAPER),
     ChatCase("in the tokenizer's config", _in_config(HONEST + _IF), True, "tokenizer_config.json decides by the words", _PAPER),
     ChatCase("in one of several", _in_config([{"name": "default", "template": HONEST}, {"name": "tool", "template": _IF}]),
              True, "tokenizer_config.json decides by the words", _PAPER),

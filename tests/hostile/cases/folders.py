@@ -24,6 +24,13 @@ def _many(folder: Path) -> None:
         (folder / "many" / str(number)).touch()
 
 
+def _many_vocabularies(folder: Path) -> None:
+    for number in range(17):
+        name = "".join(c.upper() if number >> place & 1 else c for place, c in enumerate("vocab"))
+        with (folder / f"{name}.json").open("wb") as stream:
+            stream.truncate(8_000_001)
+
+
 def _many_folders(folder: Path) -> None:
     for number in range(5_001):
         (folder / "many" / str(number)).mkdir(parents=True)
@@ -103,6 +110,7 @@ CASES = (
     _case("a name that is no text", lambda f: Path(os.fsdecode(os.fsencode(f) + b"/\xff\xfe")).touch(), "note", "<U+DCFF>"),
     _case("a name with markup", file("[red]<script>alert(1)<", "x"), "note", "[red]<script>alert(1)<"),
     _case("a hook of git", file(".git/hooks/post-checkout", "#!/bin/sh\n"), "note", ".git (a repository's own files)"),
+    _case("a tokenizer in 17 files of 8 MB", _many_vocabularies, "block", "larger than 134,217,728 bytes together"),
     _case("5,001 empty folders", _many_folders, "block", "more than 5,000 files and folders"),
     _case("a program for Android", file("x.dat", b"dex\n035\0" + b"\0" * 64), "block", f"x.dat: {_PROGRAM}"),
     _case("a program for macOS, of 64 bits", file("x.dat", b"\xca\xfe\xba\xbf" + b"\0" * 64), "block", f"x.dat: {_PROGRAM}"),

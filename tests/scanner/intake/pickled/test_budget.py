@@ -41,5 +41,5 @@ def test_thirty_checkpoints_of_a_large_adapter_are_within_it() -> None:
     torch.save(optimiser.state_dict(), stream)
     budget = Budget()
     found = judge_zip(stream, budget)
-    assert found.pickles is not None and found.pickles.refused == found.pickles.strange == () and not found.remarks()
+    assert found.pickles is not None and found.pickles.refused == found.pickles.strange == () and not found.remarks
     assert 30 * (Budget().operations - budget.operations) < Budget().operations
