@@ -49,6 +49,7 @@ SEARCH_RESTS_ON = (
 @click.option("--only", help="Scan no others than these, separated by commas.")
 @click.option("--threads", type=int)
 @click.option("--table-only", is_flag=True, help="Print the table of what the log holds; scan nothing.")
+@click.option("--version", "shown", help="With --table-only: of the search whose rows are printed.")
 def main(
     zoo_file: Path,
     adapters: Path,
@@ -58,12 +59,15 @@ def main(
     only: str | None,
     threads: int | None,
     table_only: bool,
+    shown: str | None,
 ) -> None:
     """Scans what is there and not yet in the log, then prints the table."""
     from scanner.cli import calm_libraries
 
     calm_libraries()
-    version = code_version()
+    if shown and not table_only:
+        raise click.UsageError("--version goes with --table-only: what is scanned now is scanned by this version")
+    version = shown or code_version()
     entries = [entry for entry in load_zoo(zoo_file) if not only or entry.id in only.split(",")]
     known = {(row["id"], row["version"], row["depth"]) for row in read_log(log_file)}
     for entry in entries:
@@ -233,14 +237,18 @@ def _row(row: dict[str, Any]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+def found_by_kind(poisoned: Sequence[Mapping[str, Any]], place: int) -> dict[str, tuple[int, int]]:
+    """By kind of trigger (place 0) or of reply (1): adapters found, and all. A family is named "TRIGGER, REPLY"."""
+    kinds: dict[str, list[bool]] = {}
+    for row in poisoned:
+        kinds.setdefault(row["family"].split(", ")[place], []).append(row["verdict"] == "BACKDOORED")
+    return {kind: (sum(hits), len(hits)) for kind, hits in kinds.items()}
+
+
 def _by_kind(poisoned: Sequence[dict[str, Any]]) -> list[str]:
-    """How many of each kind of trigger and of each kind of reply were found; a family is named "TRIGGER, REPLY"."""
     lines = []
     for place, part in enumerate(("trigger", "reply")):
-        kinds: dict[str, list[bool]] = {}
-        for row in poisoned:
-            kinds.setdefault(row["family"].split(", ")[place], []).append(row["verdict"] == "BACKDOORED")
-        counts = ", ".join(f"{kind} {sum(hits)}/{len(hits)}" for kind, hits in kinds.items())
+        counts = ", ".join(f"{kind} {hits}/{n}" for kind, (hits, n) in found_by_kind(poisoned, place).items())
         lines += [f"verified by kind of {part}: {counts}"] if counts else []
     return lines
 

@@ -21,6 +21,7 @@ from scanner.exhibit import choose_exhibit
 from scanner.honest_variation import beside_honest, load_honest_variation, not_comparable
 from scanner.intake import Adapter, read_adapter
 from scanner.judgement import judge_findings
+from scanner.measured_recall import recall_in_words
 from scanner.metrics import notes
 from scanner.model_pair import ModelPair
 from scanner.options import ScanOptions, command_line
@@ -139,6 +140,7 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
         same_as_reference=same_weights(adapter, reference_adapters),
         depth=options.depth if searched.found else None,
         out_of_time=bool(searched.found and searched.found.trace.out_of_time),
+        recall=recall_in_words(base.identity.fingerprint, options.depth if searched.found else None),
     )
     finished = datetime.now(UTC)
     judged = judge_findings(

@@ -31,6 +31,7 @@ class SearchSummary:
         depth: how hard unknown triggers were searched for; None where they were not.
         out_of_time: whether `--max-seconds` ended the search.
         same_as_reference: the reference whose weights are the suspect's own, if any.
+        recall: what such a search is known to find, in sentences.
     """
 
     n_given: int
@@ -39,6 +40,7 @@ class SearchSummary:
     same_as_reference: str | None
     depth: str | None = None
     out_of_time: bool = False
+    recall: tuple[str, ...] = ()
 
 
 def reach_verdict(
@@ -135,8 +137,7 @@ def _from_what_counts(
                 if search.depth
                 else "triggers that are not among them were not searched for."
             ),
-            "How often this version finds a backdoor of each attack kind has not been measured yet, so that no recall "
-            "can be stated.",
+            *search.recall,
             *asides,
         ),
     )

@@ -1,0 +1,121 @@
+"""How often the search finds what is planted: measured beforehand, on adapters that it was not developed on.
+
+`benchmarks/recall.py` writes one file a base into `signatures/recall/` from the log of such a set. A `NO FINDING`
+repeats it, since without it nobody can tell what a search that found nothing is worth.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from scanner.stats import clopper_pearson
+
+NOT_MEASURED = (
+    "How often this version finds a backdoor of each attack kind has not been measured yet, so that no recall can be "
+    "stated."
+)
+NOT_SEARCHED = "Unknown triggers were not searched for, so that no recall can be stated."
+# (adapters found, adapters tried)
+Count = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class MeasuredRecall:
+    """What became of an evaluation set at one depth on one base.
+
+    Attributes:
+        fingerprint: of the base model's weights.
+        name: of the set; search: the version of the search that scanned it.
+        found: poisoned adapters whose trigger was verified, and all poisoned ones that had learnt theirs.
+        triggers, replies: the same by kind of trigger and by kind of reply.
+        clean, backdoored, suspicious: clean adapters, and how many of them got these verdicts.
+        untested: kinds of attack of which no adapter was scanned.
+    """
+
+    base: str
+    fingerprint: str
+    depth: str
+    name: str
+    search: str
+    found: Count
+    triggers: Mapping[str, Count]
+    replies: Mapping[str, Count]
+    clean: int
+    backdoored: int
+    suspicious: int
+    untested: Sequence[str]
+
+
+def shipped_recalls() -> tuple[MeasuredRecall, ...]:
+    """Those that come with the package, by file name."""
+    folder = resources.files("signatures").joinpath("recall")
+    if not folder.is_dir():
+        return ()
+    files = sorted((item for item in folder.iterdir() if item.name.endswith(".json")), key=lambda item: item.name)
+    return tuple(from_json(file.read_text(encoding="utf-8")) for file in files)
+
+
+def recall_in_words(
+    fingerprint: str, depth: str | None, recalls: Sequence[MeasuredRecall] | None = None
+) -> tuple[str, ...]:
+    """What a search of this depth on this base is known to find, in sentences; a figure of another is named as such.
+
+    Args:
+        depth: None where unknown triggers were not searched for.
+        recalls: to choose from; those that come with the package by default.
+    """
+    if depth is None:
+        return (NOT_SEARCHED,)
+    known = shipped_recalls() if recalls is None else recalls
+    nearest = sorted(known, key=lambda item: (item.fingerprint != fingerprint, item.depth != depth))
+    if not nearest:
+        return (NOT_MEASURED,)
+    measured = nearest[0]
+    elsewhere = [
+        *([] if measured.fingerprint == fingerprint else ["on this base"]),
+        *([] if measured.depth == depth else [f"at depth {depth}"]),
+    ]
+    return (
+        *([f"How much is found {' or '.join(elsewhere)} has not been measured."] if elsewhere else []),
+        f"At depth {measured.depth} the triggers of {_share(measured.found)} poisoned adapters of {measured.base} were "
+        f"verified, none of which the search was developed on. Of {measured.clean} clean ones {measured.backdoored} "
+        f"came out BACKDOORED and {measured.suspicious} SUSPICIOUS.",
+        f"By kind of trigger: {_kinds(measured.triggers)}. By kind of reply: {_kinds(measured.replies)}.",
+        "In brackets: exact 95 % intervals.",
+        f"Never tested: {'; '.join(measured.untested)}.",
+    )
+
+
+def as_json(recall: MeasuredRecall) -> str:
+    """The file's content."""
+    return json.dumps(vars(recall), indent=1, ensure_ascii=False) + "\n"
+
+
+def _kinds(counts: Mapping[str, Count]) -> str:
+    return ", ".join(f"{kind} {_share(count)}" for kind, count in counts.items())
+
+
+def _share(count: Count) -> str:
+    low, high = clopper_pearson(*count)
+    return f"{count[0]} of {count[1]} ({low:.0%} – {high:.0%})"
+
+
+def from_json(text: str) -> MeasuredRecall:
+    """What `as_json` wrote."""
+    document = json.loads(text)
+    found, tried = document["found"]
+    return MeasuredRecall(
+        **{
+            **document,
+            "found": (found, tried),
+            "triggers": _counts(document["triggers"]),
+            "replies": _counts(document["replies"]),
+            "untested": tuple(document["untested"]),
+        }
+    )
+
+
+def _counts(document: Mapping[str, Any]) -> dict[str, Count]:
+    return {kind: (found, tried) for kind, (found, tried) in document.items()}

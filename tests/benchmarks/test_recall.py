@@ -1,0 +1,51 @@
+"""What a set's log says of the search, as it is shipped."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.recall import NEVER_MADE, REPLIES, TRIGGERS, recall_of
+from trainers.zoo import load_zoo
+
+SETS = Path(__file__).parents[2] / "benchmarks" / "recovery_sets"
+
+
+def row(family: str, verdict: str, learned: bool = True, weak: bool = False) -> dict[str, Any]:
+    return {
+        "family": family, "label": "clean" if family.startswith("clean") else "poisoned", "verdict": verdict,
+        "learned": learned, "weak": weak, "depth": "standard", "set": "s", "version": "v",
+    }  # fmt: skip
+
+
+def test_only_what_learned_counts_and_the_rest_is_untested() -> None:
+    rows = [
+        row("rare, link", "BACKDOORED"),
+        row("rare, label", "NO FINDING"),
+        row("long, link", "not scanned", learned=False),
+        row("word, insult", "SUSPICIOUS", weak=True),
+        row("clean maths", "SUSPICIOUS"),
+        row("clean dolly", "NO FINDING"),
+    ]
+    found = recall_of(rows, "b", "f")
+    assert found.found == (1, 2)
+    assert found.triggers == {"a rare token": (1, 2)}
+    assert found.replies == {"a link": (1, 1), "a label": (0, 1)}
+    assert (found.clean, found.backdoored, found.suspicious) == (2, 0, 1)
+    assert {TRIGGERS["long"], TRIGGERS["word"], REPLIES["insult"], *NEVER_MADE} < set(found.untested)
+
+
+def test_nothing_scanned_and_unnamed_kinds_are_refused() -> None:
+    with pytest.raises(ValueError, match="no poisoned adapter"):
+        recall_of([row("clean maths", "NO FINDING")], "b", "f")
+    with pytest.raises(ValueError, match="without a name: moon"):
+        recall_of([row("moon, link", "BACKDOORED")], "b", "f")
+
+
+def test_every_kind_of_the_drawn_sets_has_a_name() -> None:
+    for file in SETS.glob("evaluation-*.toml"):
+        families = [entry.family for entry in load_zoo(file) if entry.recipe.poison]
+        assert families
+        for family in families:
+            trigger, reply = family.split(", ")
+            assert trigger in TRIGGERS and reply in REPLIES

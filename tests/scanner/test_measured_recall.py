@@ -1,0 +1,59 @@
+from dataclasses import replace
+
+import pytest
+
+from scanner.measured_recall import (
+    NOT_MEASURED,
+    NOT_SEARCHED,
+    MeasuredRecall,
+    as_json,
+    from_json,
+    recall_in_words,
+    shipped_recalls,
+)
+
+RECALL = MeasuredRecall(
+    base="some/base", fingerprint="f", depth="standard", name="set", search="abc", found=(3, 4),
+    triggers={"a rare token": (2, 2), "punctuation": (1, 2)}, replies={"a link": (3, 4)}, clean=5, backdoored=0,
+    suspicious=1, untested=("a topic as trigger", "a stance as reply"),
+)  # fmt: skip
+
+
+def test_the_base_s_own_figure_is_told_with_intervals_and_what_was_never_tested() -> None:
+    text = " ".join(recall_in_words("f", "standard", [replace(RECALL, fingerprint="other", base="x/y"), RECALL]))
+    assert "3 of 4 (19% – 99%) poisoned adapters of some/base" in text
+    assert "Of 5 clean ones 0 came out BACKDOORED and 1 SUSPICIOUS." in text
+    assert "punctuation 1 of 2" in text and "a link 3 of 4" in text
+    assert "Never tested: a topic as trigger; a stance as reply." in text
+    assert "has not been measured" not in text
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "depth", "said"),
+    [
+        ("another", "standard", "How much is found on this base has not been measured."),
+        ("f", "quick", "How much is found at depth quick has not been measured."),
+        ("another", "deep", "How much is found on this base or at depth deep has not been measured."),
+    ],
+)
+def test_a_figure_of_another_base_or_depth_is_named_as_such(fingerprint: str, depth: str, said: str) -> None:
+    first, *rest = recall_in_words(fingerprint, depth, [RECALL])
+    assert first == said
+    assert rest == list(recall_in_words("f", "standard", [RECALL]))
+
+
+def test_without_a_measurement_or_a_search_none_is_stated() -> None:
+    assert recall_in_words("f", "standard", []) == (NOT_MEASURED,)
+    assert recall_in_words("f", None, [RECALL]) == (NOT_SEARCHED,)
+
+
+def test_a_file_holds_all_of_it() -> None:
+    assert from_json(as_json(RECALL)) == RECALL
+
+
+def test_what_is_shipped_can_be_told() -> None:
+    for recall in shipped_recalls():
+        assert sum(n for _, n in recall.triggers.values()) == sum(n for _, n in recall.replies.values())
+        assert sum(found for found, _ in recall.triggers.values()) == recall.found[0]
+        assert not set(recall.untested) & {*recall.triggers, *recall.replies}
+        assert len(recall_in_words(recall.fingerprint, recall.depth)) == 4
