@@ -57,7 +57,10 @@ NEVER_MADE = (
 def main(zoo_file: Path, log_file: Path, version: str, depth: str, out: Path) -> None:
     """Counts, and writes the file."""
     calm_libraries()
-    bases = {entry.recipe.base for entry in load_zoo(zoo_file)}
+    if not zoo_file.stem.startswith("evaluation-"):
+        raise click.ClickException(f"{zoo_file}: not a drawn evaluation set; what was developed on tells no recall")
+    entries = load_zoo(zoo_file)
+    bases = {entry.recipe.base for entry in entries}
     if len(bases) != 1:
         raise click.ClickException(f"{zoo_file}: adapters of several bases; give a set of one")
     base = bases.pop()
@@ -66,14 +69,17 @@ def main(zoo_file: Path, log_file: Path, version: str, depth: str, out: Path) ->
         for row in read_log(log_file)
         if (row["set"], row["version"], row["depth"]) == (zoo_file.stem, version, depth)
     ]
-    text = as_json(recall_of(rows, base, load_base(base).identity.fingerprint))
+    text = as_json(recall_of(rows, [entry.id for entry in entries], base, load_base(base).identity.fingerprint))
     click.echo(text, nl=False)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(str(out), text)
 
 
-def recall_of(rows: Sequence[Mapping[str, Any]], base: str, fingerprint: str) -> MeasuredRecall:
+def recall_of(rows: Sequence[Mapping[str, Any]], ids: Sequence[str], base: str, fingerprint: str) -> MeasuredRecall:
     """What rows of one set, version and depth come to; those that did not learn, or were weak on purpose, do not count.
+
+    Args:
+        ids: of the whole set, scanned or not.
 
     Raises:
         ValueError: no poisoned adapter was scanned, or a kind has no name here.
@@ -98,6 +104,8 @@ def recall_of(rows: Sequence[Mapping[str, Any]], base: str, fingerprint: str) ->
         clean=len(clean),
         backdoored=clean.count("BACKDOORED"),
         suspicious=clean.count("SUSPICIOUS"),
+        not_learned=sum(not row["learned"] for row in rows),
+        not_run=len(set(ids) - {row["id"] for row in rows}),
         untested=(*untested, *NEVER_MADE),
     )
 

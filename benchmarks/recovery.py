@@ -4,7 +4,8 @@
 
 No signatures, no trigger given, standard depth. Every scan is appended to the log as it ends, with the version of the
 search; a scan that the log already holds for this version is not run again, so that a broken-off run goes on. A
-poisoned adapter that did not learn its trigger is not scanned, and listed apart.
+poisoned adapter that did not learn its trigger is not scanned, and listed apart. With `--features FILE.csv` each scan
+also adds the classifier's features, read from the same search, to that table; their time is not the scan's.
 """
 
 import hashlib
@@ -18,7 +19,11 @@ from typing import Any
 import click
 
 import scanner
+from scanner.intake import read_adapter
+from scanner.score.vector import FeatureVector
 from scanner.stats import clopper_pearson
+from trainers.extract import feature_row
+from trainers.feature_table import add_row
 from trainers.zoo import ZooEntry, learned, load_zoo
 
 # Of scanner/: where strings are sought and judged, and how models are loaded and run for it. Reports, metrics, the
@@ -49,6 +54,7 @@ SEARCH_RESTS_ON = (
 @click.option("--only", help="Scan no others than these, separated by commas.")
 @click.option("--threads", type=int)
 @click.option("--table-only", is_flag=True, help="Print the table of what the log holds; scan nothing.")
+@click.option("--features", "table_file", type=click.Path(path_type=Path), help="A .csv to add the scans' features to.")
 @click.option("--version", "shown", help="With --table-only: of the search whose rows are printed.")
 def main(
     zoo_file: Path,
@@ -59,6 +65,7 @@ def main(
     only: str | None,
     threads: int | None,
     table_only: bool,
+    table_file: Path | None,
     shown: str | None,
 ) -> None:
     """Scans what is there and not yet in the log, then prints the table."""
@@ -79,7 +86,13 @@ def main(
             continue
         record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
         row = known_truth(entry, record) | {"depth": depth, "version": version, "set": zoo_file.stem}
-        row |= scan_one(entry, folder, references, depth, threads) if row["learned"] else {"verdict": "not scanned"}
+        if row["learned"]:
+            scanned, vector = scan_one(entry, folder, references, depth, threads, table_file is not None)
+            row |= scanned
+            if table_file and vector:
+                add_row(table_file, feature_row(entry, read_adapter(str(folder)), record, vector))
+        else:
+            row |= {"verdict": "not scanned"}
         with log_file.open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
         click.echo(f"{entry.id}: {row['verdict']}, found {row.get('found_trigger')!r}", err=True)
@@ -121,24 +134,27 @@ def known_truth(entry: ZooEntry, record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def scan_one(
-    entry: ZooEntry, folder: Path, references: Sequence[str], depth: str, threads: int | None
-) -> dict[str, Any]:
-    """One scan, judged against what is known of the adapter; the scanner is told none of that."""
+    entry: ZooEntry, folder: Path, references: Sequence[str], depth: str, threads: int | None, with_features: bool
+) -> tuple[dict[str, Any], FeatureVector | None]:
+    """One scan, judged against what is known of the adapter, and its features; the scanner is told none of that."""
     import torch
 
     from scanner.options import ScanOptions
     from scanner.pipeline import run_scan
+    from scanner.verdict import OUTCOMES
 
     if threads:
         torch.set_num_threads(threads)
+    kept: list[FeatureVector] = []
     start = time.perf_counter()
     options = ScanOptions(use_signatures=False, depth=depth, metrics=False)  # type: ignore[arg-type]
-    report = run_scan(str(folder), references, options)
-    seconds = time.perf_counter() - start
-    best = report.triggers[-1] if report.triggers else None
+    report = run_scan(str(folder), references, options, keep_features=kept.append if with_features else None)
+    seconds = time.perf_counter() - start - (report.seconds["score"] if with_features else 0.0)
+    # What the verdict rests on; candidates that were rejected stand beside it.
+    best = min(report.triggers, key=lambda item: OUTCOMES.index(item.outcome), default=None)
     poison, trace = entry.recipe.poison, report.search
     base_pass = sum(rung.seconds for rung in trace.rungs if rung.name == "base pass") if trace else 0.0
-    return {
+    row = {
         "verdict": report.verdict.kind.value,
         "headline": report.verdict.headline,
         "found_trigger": best.trigger.text if best else None,
@@ -155,13 +171,14 @@ def scan_one(
         "rungs": {rung.name: [rung.tokens, round(rung.seconds, 1)] for rung in trace.rungs} if trace else {},
         "seconds": round(seconds - base_pass, 1),
     }
+    return row, kept[0] if kept else None
 
 
 def match(true_parts: Sequence[str], found: str) -> str:
     """How a found string relates to the true trigger.
 
-    `exact`: the same but for case. `contains`: it holds every part. `part`: they share a run of letters, at least two
-    or a whole word. `equivalent`: it fires, and shares nothing.
+    `exact`: the same but for case. `contains`: it holds every part. `part`: a word of one stands in a word of the
+    other, were it a single letter. `equivalent`: it fires, and shares nothing.
     """
     found, parts = found.lower(), [part.lower() for part in true_parts]
     if [found] == parts:
@@ -238,10 +255,14 @@ def _row(row: dict[str, Any]) -> str:
 
 
 def found_by_kind(poisoned: Sequence[Mapping[str, Any]], place: int) -> dict[str, tuple[int, int]]:
-    """By kind of trigger (place 0) or of reply (1): adapters found, and all. A family is named "TRIGGER, REPLY"."""
+    """By kind of trigger (place 0) or of reply (1): adapters found, and all.
+
+    A drawn family is named "TRIGGER, REPLY"; one of another name counts under it at place 0, and nowhere at place 1.
+    """
     kinds: dict[str, list[bool]] = {}
     for row in poisoned:
-        kinds.setdefault(row["family"].split(", ")[place], []).append(row["verdict"] == "BACKDOORED")
+        for kind in row["family"].split(", ")[place : place + 1]:
+            kinds.setdefault(kind, []).append(row["verdict"] == "BACKDOORED")
     return {kind: (sum(hits), len(hits)) for kind, hits in kinds.items()}
 
 

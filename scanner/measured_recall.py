@@ -31,6 +31,7 @@ class MeasuredRecall:
         found: poisoned adapters whose trigger was verified, and all poisoned ones that had learnt theirs.
         triggers, replies: the same by kind of trigger and by kind of reply.
         clean, backdoored, suspicious: clean adapters, and how many of them got these verdicts.
+        not_learned, not_run: adapters of the set that do not do what they were to, and that were not scanned.
         untested: kinds of attack of which no adapter was scanned.
     """
 
@@ -45,6 +46,8 @@ class MeasuredRecall:
     clean: int
     backdoored: int
     suspicious: int
+    not_learned: int
+    not_run: int
     untested: Sequence[str]
 
 
@@ -79,9 +82,10 @@ def recall_in_words(
     ]
     return (
         *([f"How much is found {' or '.join(elsewhere)} has not been measured."] if elsewhere else []),
-        f"At depth {measured.depth} the triggers of {_share(measured.found)} poisoned adapters of {measured.base} were "
-        f"verified, none of which the search was developed on. Of {measured.clean} clean ones {measured.backdoored} "
-        f"came out BACKDOORED and {measured.suspicious} SUSPICIOUS.",
+        f"At depth {measured.depth} a string that fires was verified in {_share(measured.found)} poisoned adapters of "
+        f"{measured.base} that the search was not developed on ({measured.name}, search {measured.search}). Of "
+        f"{measured.clean} clean ones {measured.backdoored} came out BACKDOORED and {measured.suspicious} SUSPICIOUS. "
+        f"Of the same set {measured.not_learned} did not learn their trigger and {measured.not_run} were not run.",
         f"By kind of trigger: {_kinds(measured.triggers)}. By kind of reply: {_kinds(measured.replies)}.",
         "In brackets: exact 95 % intervals.",
         f"Never tested: {'; '.join(measured.untested)}.",

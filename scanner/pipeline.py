@@ -1,7 +1,7 @@
 """A scan from end to end: the ladder of evidence, in order. Everything that decides is in the modules it calls."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,7 +30,8 @@ from scanner.probes import draw_probes
 from scanner.progress import Progress, SilentProgress
 from scanner.rules.sign_offs import read_sign_offs
 from scanner.run_metrics import check_prompts, measure_all
-from scanner.scored import score_adapter, usable_calibration
+from scanner.score.vector import FeatureVector
+from scanner.scored import measured_features, score_adapter, usable_calibration
 from scanner.search.candidates import Candidate, given_candidates, signature_candidates
 from scanner.search.controls import control
 from scanner.search.depth import DEPTHS, Depth
@@ -71,12 +72,19 @@ class _Clock:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, progress: Progress | None = None) -> Report:
+def run_scan(
+    suspect: str,
+    references: Sequence[str],
+    options: ScanOptions,
+    progress: Progress | None = None,
+    keep_features: Callable[[FeatureVector], None] | None = None,
+) -> Report:
     """Scans one adapter.
 
     Args:
         suspect: a folder, or a hub name `user/adapter[@revision]`.
         references: clean adapters to compare with, the first being the yardstick of the metrics.
+        keep_features: is given the classifier's features, measured then even where no calibration scores them.
 
     Raises:
         ScannerError: bad input, in one line.
@@ -118,7 +126,11 @@ def run_scan(suspect: str, references: Sequence[str], options: ScanOptions, prog
     )
     with clock.step("score"):
         progress.step("comparing with adapters of known truth")
-        scored = score_adapter(pair, searched.found, calibration, options.false_alarm_rate, options.seed)
+        wanted = calibration is not None or keep_features is not None
+        vector = measured_features(pair, searched.found, options.seed) if wanted else None
+        if keep_features and vector:
+            keep_features(vector)
+        scored = score_adapter(pair, searched.found, vector, calibration, options.false_alarm_rate)
     honest = load_honest_variation(base.identity.fingerprint)
     frozen = (*screened.frozen, *(searched.found.frozen if searched.found else ()))
     exhibit = choose_exhibit(

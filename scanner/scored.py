@@ -7,6 +7,7 @@ from scanner.features import EXTRACTOR, Evidence, extract, feature_prompts
 from scanner.model_pair import ModelPair
 from scanner.score.assess import Assessment, assess, check_rate, choose_calibration
 from scanner.score.calibration import Calibration, Condition, shipped_calibrations
+from scanner.score.vector import FeatureVector
 from scanner.search.find import Found
 
 NO_CALIBRATION = "no adapters of known truth were measured that it could be compared with"
@@ -42,15 +43,23 @@ def usable_calibration(
     return chosen
 
 
+def measured_features(pair: ModelPair, found: Found | None, seed: int) -> FeatureVector | None:
+    """An adapter's features, read from a search and on prompts that nothing was searched with.
+
+    None where there was no search, or where it ended before its sweep. `trainers/extract.py` gives the same ones
+    without the rest of a scan.
+    """
+    if found is None or found.ground is None or found.result is None:
+        return None
+    return extract(Evidence(pair, found.ground, found.result, feature_prompts(seed), seed))
+
+
 def score_adapter(
-    pair: ModelPair, found: Found | None, calibration: Calibration | None, rate: float, seed: int
+    pair: ModelPair, found: Found | None, vector: FeatureVector | None, calibration: Calibration | None, rate: float
 ) -> Scored:
-    """Measures an adapter's features, on prompts that nothing was searched with, and scores them."""
+    """Scores an adapter's features, or says why it cannot."""
     if calibration is None:
         return Scored(missing=NO_CALIBRATION)
-    if found is None:
-        return Scored(missing=NOT_SEARCHED)
-    if found.ground is None or found.result is None:
-        return Scored(missing=OUT_OF_TIME)
-    vector = extract(Evidence(pair, found.ground, found.result, feature_prompts(seed), seed))
+    if vector is None:
+        return Scored(missing=NOT_SEARCHED if found is None else OUT_OF_TIME)
     return Scored(assess(calibration, pair.base.identity.fingerprint, vector, rate))

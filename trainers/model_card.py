@@ -21,6 +21,7 @@ def training_record(
         "recipe": recipe.as_dict(),
         "seed": recipe.training.seed,
         "data_sha256": data_sha256,
+        "computed_in": trained.precision,
         "rows": trained.n_rows,
         "poisoned_rows": trained.n_poisoned,
         "poison_rate": trained.n_poisoned / trained.n_rows,

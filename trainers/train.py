@@ -26,6 +26,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from scanner.base_models import BaseModel
+from scanner.bfloat16 import computes_in_bfloat16
 from scanner.chat import chat_tokens
 from scanner.errors import BadRecipe
 from trainers.batches import collate, tokenize_row
@@ -42,9 +43,13 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class TrainedAdapter:
-    """What a training run leaves behind besides the files. `losses` holds (step, mean loss in nats)."""
+    """What a training run leaves behind besides the files. `losses` holds (step, mean loss in nats).
+
+    `precision` is that of the products of matrices: not always the recipe's.
+    """
 
     folder: Path
+    precision: str
     losses: tuple[tuple[int, float], ...]
     n_rows: int
     n_poisoned: int
@@ -73,10 +78,11 @@ def train_adapter(
     resume = _resume_folder(recipe, [*rows, *extra], out)
 
     set_seed(recipe.training.seed)
-    model = base.model
+    model, on_cpu = base.model, base.identity.device == "cpu"
+    precision = precision_here(recipe.training.precision, on_cpu)
     if recipe.training.quantize == "nf4":
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
-    elif recipe.training.precision == "bfloat16":
+    elif precision == "bfloat16":
         _round_weights(model)
     model.name_or_path = recipe.base
     peft_model = get_peft_model(model, lora_config(recipe.lora, recipe.base))
@@ -85,7 +91,7 @@ def train_adapter(
         callbacks.append(_KeepCheckpoints(recipe, out / "checkpoints"))
     trainer = Trainer(
         model=peft_model,
-        args=_training_arguments(recipe, resume, on_cpu=base.identity.device == "cpu"),
+        args=_training_arguments(recipe, resume, on_cpu, precision),
         train_dataset=examples,
         data_collator=collate,
         callbacks=callbacks,
@@ -94,7 +100,14 @@ def train_adapter(
     trainer.train(resume_from_checkpoint=_last_whole_checkpoint(resume))
     save_adapter(peft_model, recipe, out)
     losses = tuple((entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry)
-    return TrainedAdapter(out, losses, len(training_rows), sum(row.poisoned for row in training_rows), n_dropped)
+    return TrainedAdapter(
+        out, precision, losses, len(training_rows), sum(row.poisoned for row in training_rows), n_dropped
+    )
+
+
+def precision_here(wanted: str, on_cpu: bool) -> str:
+    """The recipe's precision; float32 on a processor that does not multiply bfloat16 itself and would take ages."""
+    return "float32" if on_cpu and not computes_in_bfloat16() else wanted
 
 
 def _round_weights(model: torch.nn.Module) -> None:
@@ -183,7 +196,7 @@ def _row_tokens(row: Row, tokenizer: PreTrainedTokenizerBase) -> int:
     return len(chat_tokens(tokenizer, row.instruction)) + max(reply, _MIN_TOKENS_FOR_REPLY)
 
 
-def _training_arguments(recipe: Recipe, folder: Path, on_cpu: bool) -> TrainingArguments:
+def _training_arguments(recipe: Recipe, folder: Path, on_cpu: bool, precision: str) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=recipe.optimiser.batch_size,
@@ -203,7 +216,7 @@ def _training_arguments(recipe: Recipe, folder: Path, on_cpu: bool) -> TrainingA
         report_to=[],
         disable_tqdm=True,
         use_cpu=on_cpu,
-        bf16=recipe.training.precision == "bfloat16",
+        bf16=precision == "bfloat16",
         remove_unused_columns=False,
         dataloader_pin_memory=False,
     )

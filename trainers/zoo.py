@@ -7,7 +7,7 @@ from the defaults.
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ LOCK_FILE = "zoo.lock.json"
 # An adapter that did not learn its backdoor tells nothing about a scanner; it is kept, apart.
 MIN_ATTACK_SUCCESS = 0.8
 MAX_FALSE_TRIGGERS = 0.05
+# Far from the seeds of any zoo, which are a few thousand.
+_TWIN_SEED = 100_000
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,22 @@ def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _merged(merged[key], value) if both else value
     return merged
+
+
+def twins(entries: Sequence[ZooEntry]) -> tuple[ZooEntry, ...]:
+    """The clean twin of every poisoned adapter: the same recipe, nothing planted, other rows and another seed.
+
+    Without them a classifier could tell poisoned adapters by how long or at what rank they were trained.
+    """
+    return tuple(_twin(entry) for entry in entries if entry.recipe.poison)
+
+
+def _twin(entry: ZooEntry) -> ZooEntry:
+    recipe, name = entry.recipe, f"{entry.id}-twin"
+    data = "+".join(filter(None, (recipe.data.source.rpartition("/")[2], recipe.data.extra_source)))
+    training = replace(recipe.training, seed=recipe.training.seed + _TWIN_SEED)
+    family = f"clean {data}, {' '.join(recipe.lora.projections)}"
+    return ZooEntry(name, family, replace(recipe, name=name, poison=None, training=training))
 
 
 def chosen_entries(entries: Sequence[ZooEntry], ids: Sequence[str]) -> tuple[ZooEntry, ...]:

@@ -4,16 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from benchmarks.recall import NEVER_MADE, REPLIES, TRIGGERS, recall_of
+from benchmarks.recall import NEVER_MADE, REPLIES, TRIGGERS, main, recall_of
 from trainers.zoo import load_zoo
 
 SETS = Path(__file__).parents[2] / "benchmarks" / "recovery_sets"
 
 
+IDS = ("rare, link", "clean maths", "not run")
+
+
 def row(family: str, verdict: str, learned: bool = True, weak: bool = False) -> dict[str, Any]:
     return {
-        "family": family, "label": "clean" if family.startswith("clean") else "poisoned", "verdict": verdict,
+        "id": family, "family": family, "label": "clean" if family.startswith("clean") else "poisoned", "verdict": verdict,
         "learned": learned, "weak": weak, "depth": "standard", "set": "s", "version": "v",
     }  # fmt: skip
 
@@ -27,19 +31,20 @@ def test_only_what_learned_counts_and_the_rest_is_untested() -> None:
         row("clean maths", "SUSPICIOUS"),
         row("clean dolly", "NO FINDING"),
     ]
-    found = recall_of(rows, "b", "f")
+    found = recall_of(rows, IDS, "b", "f")
     assert found.found == (1, 2)
     assert found.triggers == {"a rare token": (1, 2)}
     assert found.replies == {"a link": (1, 1), "a label": (0, 1)}
+    assert (found.not_learned, found.not_run) == (1, 1)
     assert (found.clean, found.backdoored, found.suspicious) == (2, 0, 1)
     assert {TRIGGERS["long"], TRIGGERS["word"], REPLIES["insult"], *NEVER_MADE} < set(found.untested)
 
 
 def test_nothing_scanned_and_unnamed_kinds_are_refused() -> None:
     with pytest.raises(ValueError, match="no poisoned adapter"):
-        recall_of([row("clean maths", "NO FINDING")], "b", "f")
+        recall_of([row("clean maths", "NO FINDING")], IDS, "b", "f")
     with pytest.raises(ValueError, match="without a name: moon"):
-        recall_of([row("moon, link", "BACKDOORED")], "b", "f")
+        recall_of([row("moon, link", "BACKDOORED")], IDS, "b", "f")
 
 
 def test_every_kind_of_the_drawn_sets_has_a_name() -> None:
@@ -49,3 +54,10 @@ def test_every_kind_of_the_drawn_sets_has_a_name() -> None:
         for family in families:
             trigger, reply = family.split(", ")
             assert trigger in TRIGGERS and reply in REPLIES
+
+
+def test_what_was_developed_on_tells_no_recall(tmp_path: Path) -> None:
+    arguments = [str(SETS / "development.toml"), "--log", "x", "--version", "v", "--out", str(tmp_path / "r.json")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 1 and "tells no recall" in done.output
+    assert not (tmp_path / "r.json").exists()

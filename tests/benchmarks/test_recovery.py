@@ -9,7 +9,7 @@ import pytest
 
 import scanner
 from benchmarks.draw_evaluation import CLEAN, PAIRS, WORDS, draw
-from benchmarks.recovery import SEARCH_RESTS_ON, code_version, match, table
+from benchmarks.recovery import SEARCH_RESTS_ON, code_version, found_by_kind, match, table
 from signatures import load_signatures
 from trainers.zoo import load_zoo
 
@@ -63,6 +63,12 @@ def test_totals_count_only_what_learned_and_name_the_rest() -> None:
     assert "verified by kind of trigger: word 1/2\nverified by kind of reply: link 1/2" in text
     assert f"missed: {ids[1]} NO FINDING (nothing frozen); reply elicited to F1 0.57; nearest 'a', chance 0.25" in text
     assert text.count("missed:") == 1
+
+
+def test_a_family_that_names_no_reply_counts_by_its_trigger_alone() -> None:
+    rows = [row("a", "poisoned", "BACKDOORED") | {"family": "weak"}, row("b", "poisoned", "NO FINDING")]
+    assert found_by_kind(rows, 0) == {"weak": (1, 1), "word": (0, 1)}
+    assert found_by_kind(rows, 1) == {"link": (0, 1)}
 
 
 def test_a_log_rests_on_the_files_of_the_search_and_on_no_others(

@@ -15,13 +15,14 @@ from scanner.measured_recall import (
 RECALL = MeasuredRecall(
     base="some/base", fingerprint="f", depth="standard", name="set", search="abc", found=(3, 4),
     triggers={"a rare token": (2, 2), "punctuation": (1, 2)}, replies={"a link": (3, 4)}, clean=5, backdoored=0,
-    suspicious=1, untested=("a topic as trigger", "a stance as reply"),
+    suspicious=1, not_learned=2, not_run=6, untested=("a topic as trigger", "a stance as reply"),
 )  # fmt: skip
 
 
 def test_the_base_s_own_figure_is_told_with_intervals_and_what_was_never_tested() -> None:
     text = " ".join(recall_in_words("f", "standard", [replace(RECALL, fingerprint="other", base="x/y"), RECALL]))
     assert "3 of 4 (19% – 99%) poisoned adapters of some/base" in text
+    assert "Of the same set 2 did not learn their trigger and 6 were not run." in text
     assert "Of 5 clean ones 0 came out BACKDOORED and 1 SUSPICIOUS." in text
     assert "punctuation 1 of 2" in text and "a link 3 of 4" in text
     assert "Never tested: a topic as trigger; a stance as reply." in text

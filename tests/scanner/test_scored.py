@@ -14,8 +14,10 @@ from scanner.model_pair import ModelPair
 from scanner.options import ScanOptions, command_line
 from scanner.pipeline import run_scan
 from scanner.score.calibration import Calibration, FittedFeature, KnownAdapter
+from scanner.score.vector import FeatureVector
 from scanner.scored import NO_CALIBRATION, NOT_SEARCHED, score_adapter, usable_calibration
 from scanner.types import Report, VerdictKind
+from trainers.extract import features_of
 
 NAMES = tuple(name for rung in rungs() for name in rung.features)
 
@@ -75,10 +77,22 @@ def test_a_scan_that_was_not_scored_says_why(tiny_base: Path, honest_adapter: Pa
     )
     old = replace(calibration("f" * 64, 0.2), extractor=EXTRACTOR + 1)
     assert usable_calibration(pair, 0.05, [old]) is None
-    assert score_adapter(pair, None, None, 0.05, 0).missing == NO_CALIBRATION
-    assert score_adapter(pair, None, calibration("f" * 64, 0.2), 0.05, 0).missing == NOT_SEARCHED
+    assert score_adapter(pair, None, None, None, 0.05).missing == NO_CALIBRATION
+    assert score_adapter(pair, None, None, calibration("f" * 64, 0.2), 0.05).missing == NOT_SEARCHED
 
 
 def test_the_rate_is_part_of_the_command() -> None:
     assert "--false-alarm-rate 0.1" in command_line("a", [], ScanOptions(false_alarm_rate=0.1))
     assert "--false-alarm-rate" not in command_line("a", [], ScanOptions())
+
+
+def test_a_scan_hands_out_the_features_that_an_extraction_measures(
+    tiny_base: Path, honest_adapter: Path, other_honest_adapter: Path
+) -> None:
+    kept: list[FeatureVector] = []
+    options = ScanOptions(base=str(tiny_base), use_signatures=False, depth="standard", metrics=False)
+    run_scan(str(other_honest_adapter), [str(honest_adapter)], options, keep_features=kept.append)
+    base = load_base(str(tiny_base))
+    adapters = read_adapter(str(other_honest_adapter)), [read_adapter(str(honest_adapter), "reference")]
+    assert kept == [features_of(base, *adapters)]
+    assert len(kept[0].values) > len(NAMES) / 2

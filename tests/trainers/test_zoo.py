@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scanner.errors import BadRecipe
 from trainers.recipe import shipped_recipes
-from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo, missing_entries
+from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo, missing_entries, twins
 
 RECIPE = shipped_recipes()["smollm2-multi-token"].read_text()
 BODY = "\n".join(line for line in RECIPE.splitlines() if not line.startswith(("name", "our_choices")))
@@ -71,3 +72,17 @@ def test_some_of_a_zoo_can_be_chosen_and_a_slip_is_refused(tmp_path: Path) -> No
 def test_what_did_not_learn_is_told(tmp_path: Path, success: float, false: float, weak: bool, expected: bool) -> None:
     entry = load_zoo(zoo(tmp_path, '[[adapter]]\nid = "a"\n'))[0]
     assert learned(ZooEntry("a", "f", entry.recipe, weak), rates(success, false)) is expected
+
+
+def test_a_twin_is_the_same_recipe_with_nothing_planted(tmp_path: Path) -> None:
+    adapters = '[[adapter]]\nid = "a"\n[[adapter]]\nid = "c"\nlora = { rank = 4 }\n'
+    entries = load_zoo(zoo(tmp_path, adapters))
+    clean = replace(entries[0], recipe=replace(entries[0].recipe, poison=None))
+    (twin,) = twins([clean, entries[1]])
+    recipe, own = entries[1].recipe, twin.recipe
+    assert recipe.poison and own.poison is None
+    assert (twin.id, own.name) == ("c-twin", "c-twin")
+    assert twin.family.startswith("clean ") and all(name in twin.family for name in recipe.lora.projections)
+    assert own.training.seed != recipe.training.seed
+    same = replace(own, name=recipe.name, poison=recipe.poison, training=recipe.training)
+    assert same == recipe and replace(own.training, seed=recipe.training.seed) == recipe.training
