@@ -17,8 +17,8 @@ IDS = ("rare, link", "clean maths", "not run")
 
 def row(family: str, verdict: str, learned: bool = True, weak: bool = False) -> dict[str, Any]:
     return {
-        "id": family, "family": family, "label": "clean" if family.startswith("clean") else "poisoned", "verdict": verdict,
-        "learned": learned, "weak": weak, "depth": "standard", "set": "s", "version": "v",
+        "id": family, "family": family, "label": "clean" if family.startswith("clean") else "poisoned",
+        "verdict": verdict, "learned": learned, "weak": weak, "depth": "standard", "set": "s", "version": "v",
     }  # fmt: skip
 
 

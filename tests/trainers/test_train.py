@@ -21,6 +21,7 @@ from trainers.recipe import recipe_from_table, shipped_recipes
 from trainers.rows import Row
 from trainers.train import (
     _last_whole_checkpoint,
+    precision_here,
     rows_within_length,
     train_adapter,
 )
@@ -158,3 +159,19 @@ def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "checkpoint-2" / "trainer_state.json").write_text("{}")
     assert _last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-2")
     assert _last_whole_checkpoint(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "on_cpu", "computes", "expected"),
+    [
+        ("bfloat16", True, True, "bfloat16"),
+        ("bfloat16", True, False, "float32"),
+        ("bfloat16", False, False, "bfloat16"),
+        ("float32", True, True, "float32"),
+    ],
+)
+def test_a_processor_without_bfloat16_is_not_asked_for_it(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, on_cpu: bool, computes: bool, expected: str
+) -> None:
+    monkeypatch.setattr("trainers.train.computes_in_bfloat16", lambda: computes)
+    assert precision_here(wanted, on_cpu) == expected
