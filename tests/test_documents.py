@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,11 @@ def _parse(words: list[str]) -> None:
         pass
 
 
+def _command_of(module: str) -> object:
+    """The click command of a script in `benchmarks/`; None for any other word."""
+    return getattr(import_module(module), "main", None) if module.startswith("benchmarks.") else None
+
+
 @pytest.mark.parametrize(("document", "line"), SLOW)
 def test_a_slow_command_is_one_that_the_program_understands(
     document: str, line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -127,6 +133,9 @@ def test_a_slow_command_is_one_that_the_program_understands(
     if words[0] == "make":
         targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert set(words[1:]) <= set(targets)
+    elif words[2:] and isinstance(command := _command_of(words[2]), click.Command):
+        with command.make_context(words[2], words[3:]):
+            pass
     elif words[:2] == ["python", "-m"]:
         assert words[2] == "pip" or find_spec(words[2])
     else:
