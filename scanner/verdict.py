@@ -130,7 +130,7 @@ def _from_what_counts(
         "nothing but what was signed off stood out" if some_suppressed else "nothing tried stood out",
         (
             f"{tried[0].upper()}{tried[1:]} were tried, and none {'but the suppressed ' if some_suppressed else ''}was "
-            f"seen to switch on a reply that the suspect alone gives: {search.tried}.",
+            f"verified and stood its controls: {search.tried}.",
             "This is not a statement that the adapter is clean: "
             + (
                 "a search within a budget can miss a trigger."
