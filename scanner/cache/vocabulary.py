@@ -157,24 +157,29 @@ class VocabularyCache:
 
 
 class _Kept:
-    """One file of inputs while it is written, block by block; it takes its name only once every row is there."""
+    """One file of inputs while it is written, block by block; it takes its name only once every row is there.
+
+    Written and not mapped: what is mapped counts as the scan's memory until it is let go, all of the files together.
+    """
 
     def __init__(self, module: str, scratch: Path, size: int, width: int) -> None:
-        self.module, self.scratch, self._size, self._rows = module, scratch, size, 0
-        self._array = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.float16, shape=(size, width))
-        # A hole in a mapped file would kill the process where the disk is full.
+        self.module, self.scratch, self._size, self._width, self._rows = module, scratch, size, width, 0
+        self._begins = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.float16, shape=(size, width)).offset
+        # The room is taken at once: a disk that fills up later would be noticed too late to keep anything else.
         if hasattr(os, "posix_fallocate"):
             with scratch.open("r+b") as stream:
                 os.posix_fallocate(stream.fileno(), 0, scratch.stat().st_size)
 
     def add(self, tokens: slice, inputs: torch.Tensor) -> None:
-        self._array[tokens] = inputs.cpu().numpy()
-        self._rows += len(inputs)
+        with suppress(OSError), self.scratch.open("r+b") as stream:
+            stream.seek(self._begins + tokens.start * self._width * _BYTES)
+            stream.write(inputs.cpu().contiguous().numpy().tobytes())
+            stream.flush()
+            self._rows += len(inputs)
 
     def finish(self, file: Path) -> None:
         if self._rows == self._size:
             with suppress(OSError):
-                self._array.flush()
                 self.scratch.replace(file)
 
 
