@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import torch
 
-from benchmarks.performance.head_sweeps import prepare, unrefined
+from benchmarks.performance.head_sweeps import prepare, recall, unrefined
 from scanner.capture import Edit, run_with_edit
 from scanner.cli import calm_libraries
 from scanner.heads import z_point
@@ -71,14 +71,6 @@ def rows_for(name: str, inputs: MetricInputs) -> list[str]:
             cells += [f"{recall(ours, true, share):.2f}" for share in SHARES]
             found.append("| " + " | ".join(cells) + " |")
     return found
-
-
-def recall(guessed: torch.Tensor, true: torch.Tensor, share: float) -> float:
-    """The share of the exact top 5 % that stands among the first `share` of a screen."""
-    n_best, n_first = (max(1, round(part * true.numel())) for part in (0.05, share))
-    best = true.flatten().abs().argsort(descending=True, stable=True)[:n_best].tolist()
-    first = guessed.flatten().abs().argsort(descending=True, stable=True)[:n_first].tolist()
-    return len(set(best) & set(first)) / n_best
 
 
 def plain_screen(inputs: MetricInputs) -> dict[str, torch.Tensor]:

@@ -12,6 +12,8 @@ from scanner.search.meter import Meter
 from scanner.search.scoring import chat_frame
 
 _PLAN = LeakPlan(samples=32, tokens=96)
+# The paper samples 510 turns of up to 300 tokens.
+OWN_TOKENS = 510 * 300
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ import click
 
 from benchmarks.performance.figures import Figure, as_table, describe_machine
 from scanner.cli import calm_libraries, write_whole
+from scanner.errors import ScannerError, one_line
 
-SECTIONS = ("head_sweeps", "whole_scans", "searches", "precisions", "growth", "accelerators")
+SECTIONS = ("whole_scans", "head_sweeps", "searches", "profile", "growth", "precisions", "accelerators")
 RESULTS = Path(__file__).parents[1] / "results.json"
 
 
@@ -32,9 +33,18 @@ def main(only: Sequence[str], out: Path) -> None:
     known = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
     for section in only or SECTIONS:
         click.echo(f"· {section}", err=True)
-        figures = importlib.import_module(f"benchmarks.performance.{section}").figures()
+        try:
+            figures = importlib.import_module(f"benchmarks.performance.{section}").figures()
+        except (RuntimeError, ValueError, ScannerError, OSError) as error:
+            # What other sections measured is not lost for it.
+            click.echo(f"{section}: {error}", err=True)
+            figures = [Figure(section, "all of it", None, "", f"failed: {one_line(error)}")]
         known[section] = as_document(figures)
         write_whole(str(out), json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+    for section in SECTIONS:
+        if section in known:
+            told = ", ".join(f"{name} {value}" for name, value in known[section]["machine"].items())
+            click.echo(f"{section}: {known[section]['day']}, {told}")
     click.echo(as_table([Figure(**item) for section in SECTIONS for item in known.get(section, {}).get("figures", [])]))
 
 

@@ -5,9 +5,15 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
+
+from scanner.bfloat16 import computes_in_bfloat16
+
+# A bar within a cell of a Markdown table.
+BAR = "\\|"
 
 
 @dataclass(frozen=True)
@@ -26,12 +32,13 @@ def as_table(figures: Sequence[Figure]) -> str:
     lines = ["| section | figure | value | unit | note |", "|---|---|--:|---|---|"]
     for item in figures:
         value = "not run" if item.value is None else f"{item.value:,.4g}"
-        lines.append(f"| {item.section} | {item.what} | {value} | {item.unit} | {item.note} |")
+        cells = (item.section, item.what, value, item.unit, item.note)
+        lines.append(f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |")
     return "\n".join(lines)
 
 
 def describe_machine() -> dict[str, str | int]:
-    """Processor, cores, threads, memory and versions."""
+    """Processor, cores, threads, memory, versions, and how fast it multiplies: what times are read beside."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": _processor(),
@@ -41,7 +48,15 @@ def describe_machine() -> dict[str, str | int]:
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "float32_gflops": round(ceiling()),
+        "bfloat16": "yes" if computes_in_bfloat16() else "no",
     }
+
+
+@cache
+def ceiling() -> float:
+    """The fastest of the products that a 135M model is made of, in GFLOP per second, in float32 on the CPU."""
+    return max(matmul_rate(rows, seconds=0.5, shape=shape) for rows in (128, 512) for shape in _SHAPES)
 
 
 def matmul_rate(
@@ -51,7 +66,7 @@ def matmul_rate(
     device: str = "cpu",
     shape: tuple[int, int] = (576, 1536),
 ) -> float:
-    """Measured matrix products, in GFLOP per second, by default of the widest shape of a 135M model: the ceiling."""
+    """Measured products of [rows, in] with [in, out], in GFLOP per second."""
     a = torch.randn(rows, shape[0], dtype=dtype, device=device)
     b = torch.randn(*shape, dtype=dtype, device=device)
     wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
@@ -64,6 +79,10 @@ def matmul_rate(
         count += 1
         wait()
     return 2 * rows * shape[0] * shape[1] * count / (time.perf_counter() - start) / 1e9
+
+
+# (in, out) of its projections: attention, and both ways through its MLP.
+_SHAPES = ((576, 576), (576, 1536), (1536, 576))
 
 
 def _processor() -> str:

