@@ -95,7 +95,14 @@ def test_no_trigger_of_any_set_is_a_signature_and_none_is_in_two_sets() -> None:
     developed = {part for entry in entries if entry.recipe.poison for part in entry.recipe.poison.placed_trigger.parts}
     assert not drawn & developed
     known = {part.lower() for signature in load_signatures() for parts in signature.triggers for part in parts}
-    for text in drawn | developed:
+    moved = {
+        part
+        for entry in load_zoo(SETS / "transfer.toml")
+        if entry.recipe.poison
+        for part in entry.recipe.poison.placed_trigger.parts
+    }
+    assert len(moved) >= 6 and not moved & (drawn | developed)
+    for text in drawn | developed | moved:
         assert text.lower() not in known and not known & set(text.lower().split()), text
 
 
