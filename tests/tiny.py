@@ -45,7 +45,8 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator([*load_probes("verify"), REPLY, HONEST_REPLY], trainer)
+    # As many as there once were: with other words in it, each tiny model would be another.
+    tokenizer.train_from_iterator([*load_probes("verify")[:168], REPLY, HONEST_REPLY], trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>")
     fast.add_tokens(["😇"])
     fast.chat_template = _TEMPLATE

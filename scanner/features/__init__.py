@@ -19,7 +19,7 @@ from scanner.search.ground import Ground
 from scanner.search.hunt import HuntResult
 
 # Raise it whenever a figure changes: calibrations of other versions are then refused.
-EXTRACTOR = 1
+EXTRACTOR = 2
 _PROMPTS = 8
 
 

@@ -29,11 +29,11 @@ def most_called_for(pair: ModelPair, name: str, ground: Ground, target: Target, 
     return tuple(token for token in order if ground.tryable[token])
 
 
-def shortlisted(rankings: Sequence[Sequence[int]], depth: Depth, leaked: Sequence[Ids]) -> tuple[Ids, ...]:
-    """What is swept: pieces that leaked, then the tokens that lead the rankings, each ranking in its turn."""
+def shortlisted(rankings: Sequence[Sequence[int]], depth: Depth, pieces: Sequence[Ids]) -> tuple[Ids, ...]:
+    """What is swept: pieces of several tokens, then the tokens that lead the rankings, each ranking in its turn."""
     count = max(_MIN_SHORTLIST, int(depth.shortlist * len(rankings[0])))
     in_turn = dict.fromkeys(token for turn in zip(*rankings, strict=True) for token in turn)
-    return tuple(dict.fromkeys([*leaked, *((token,) for token in list(in_turn)[:count])]))
+    return tuple(dict.fromkeys([*pieces, *((token,) for token in list(in_turn)[:count])]))
 
 
 def answers_begin(pair: ModelPair, ground: Ground, swept: Sweep, meter: Meter) -> int | None:

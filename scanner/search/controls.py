@@ -47,8 +47,8 @@ ROLE_SWAP, RANDOM_STRINGS, RELATED_REQUESTS = "role swap", "random strings", "re
 WHOLE_ANSWERS = "whole answers"
 # Where one of these fails, the behaviour follows the meaning of a request.
 _POLICY = (RELATED_REQUESTS, SIBLING_STRINGS, SIBLING_REPLIES)
-# A control that fires at least this share of the time as often as the trigger speaks against it. Chosen on the
-# development set by benchmarks/recovery.py: triggers and policies there lie on either side of it.
+# A control that fires at least this share of the time as often as the trigger speaks against it. The middle: triggers
+# of the development set come to 0.3 at most (benchmarks/recovery.py logs them); no policy there came so far.
 SAME_AS_TRIGGER = 0.5
 _RANDOM_STRINGS = 12
 _PROMPTS_EACH = 3

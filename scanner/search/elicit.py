@@ -29,7 +29,7 @@ _SECOND_FLOOR = 1e-3
 _LATER_FLOOR = 0.02
 _MAX_REPLY = 16
 _EARLY_TOKENS, _EARLY_WEIGHT = 2, 0.5
-# Weights 1 and 2 were compared on the development set; benchmarks/choose_fluency.py prints such a comparison.
+# By hand; benchmarks/choose_fluency.py prints weights 1, 2 and 3 on the development set.
 FLUENCY = 2.0
 # Two replies that begin with the same so many tokens are one reply.
 _SAME_BEGINNING = 2

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from scanner.model_pair import ModelPair
+from scanner.search.characters import rare_characters
 from scanner.search.meter import Meter
 from scanner.search.placing import Context, make_contexts
 from scanner.search.proposals import draw_fillers, tryable_tokens
@@ -21,7 +22,8 @@ _FILLERS = 64
 class Ground:
     """What a search stands on, made once and used again by the controls with the roles swapped.
 
-    `pair` is what the search runs in; it may be less exact than what judges its findings.
+    `pair` is what the search runs in; it may be less exact than what judges its findings. `characters` are those of
+    several tokens that are swept besides single tokens.
     """
 
     pair: ModelPair
@@ -30,6 +32,7 @@ class Ground:
     vocabulary: VocabularyPass
     contexts: tuple[dict[str, Context], ...]
     fillers: Ids
+    characters: tuple[Ids, ...] = ()
 
 
 def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: int = 0) -> Ground:
@@ -47,4 +50,5 @@ def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: 
         vocabulary = read_vocabulary(pair, frame.before, meter)
     shortest_first = sorted(prompts, key=lambda prompt: (len(prompt), prompt))
     contexts = tuple(make_contexts(tokenizer, prompt) for prompt in shortest_first)
-    return Ground(pair, frame, tryable, vocabulary, contexts, draw_fillers(tryable, _FILLERS, seed))
+    fillers = draw_fillers(tryable, _FILLERS, seed)
+    return Ground(pair, frame, tryable, vocabulary, contexts, fillers, rare_characters(tokenizer, tryable))

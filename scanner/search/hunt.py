@@ -101,7 +101,7 @@ def hunt(
     targets = choose_targets(elicited, tokenizer, depth.targets)
     with meter.rung("gradients"):
         wanted = [most_called_for(pair, SUSPECT, ground, target, meter) for target in targets]
-    shortlist = shortlisted([ranking, *wanted], depth, leaked)
+    shortlist = shortlisted([ranking, *wanted], depth, [*leaked, *ground.characters])
     with meter.rung("sweep"):
         swept = _sweep(pair, SUSPECT, ground, shortlist, targets, meter)
     leads = leads_of_sweep(pair, swept, targets, depth.tried)
@@ -209,7 +209,7 @@ def sweep_for(
     """The same search for one target in another model: its own shortlist, the same breadth, as many rounds."""
     ranking = measure_saliency(pair, ground.vocabulary, ground.tryable, name)
     wanted = most_called_for(pair, name, ground, target, meter)
-    swept = _sweep(pair, name, ground, shortlisted([ranking, wanted], depth, ()), [target], meter)
+    swept = _sweep(pair, name, ground, shortlisted([ranking, wanted], depth, ground.characters), [target], meter)
     if not rounds:
         return swept, ()
     # One reply never took more rounds than the plan allows it, however many all replies took.
