@@ -41,8 +41,7 @@ def rare_characters(tokenizer: PreTrainedTokenizerBase, tryable: torch.Tensor) -
         tryable: bool [vocabulary].
     """
     groups: dict[Ids, list[Ids]] = {}
-    for character in _visible():
-        ids = tuple(tokenizer(character, add_special_tokens=False)["input_ids"])
+    for ids in map(tuple, tokenizer(list(_visible()), add_special_tokens=False)["input_ids"]):
         if 1 < len(ids) <= _LONGEST and all(token < len(tryable) and bool(tryable[token]) for token in ids):
             groups.setdefault(ids[:-1], []).append(ids)
     return tuple(dict.fromkeys(member for group in groups.values() for member in _spread(group)))
