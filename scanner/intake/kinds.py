@@ -57,6 +57,7 @@ _FIRST_BYTES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", IMAGE),
     (b"GIF8", IMAGE),
 )
+_ANY_FIRST_BYTES = tuple(first for first, _ in _FIRST_BYTES)
 # Frames that readers of zstd and lz4 skip may stand first; sixteen marks are set aside for them.
 _SKIPPED_FIRST, _SKIPPED_REST = range(0x50, 0x60), b"\x2a\x4d\x18"
 # zlib without a container, as joblib writes it: a first byte of 0x78 and a checksum over the first two.
@@ -73,7 +74,8 @@ _POINTER_START, _POINTER_BYTES = b"version https://git-lfs.github.com/spec/", 10
 def kind_of(head: bytes, size: int) -> str:
     """The kind of a file from its first `HEAD_BYTES`, `size` being the length of the whole; pickles aside."""
     text = _is_text(head)
-    for first, kind in _FIRST_BYTES:
+    # Most members of an archive begin with none of them, and one look tells.
+    for first, kind in _FIRST_BYTES if head.startswith(_ANY_FIRST_BYTES) else ():
         # A text may begin with the letters MZ or GGUF.
         if head.startswith(first) and (not text or kind in (SCRIPT, ZIP)):
             return kind

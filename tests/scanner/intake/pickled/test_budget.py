@@ -31,7 +31,7 @@ def test_stored_bytes_cost_a_sixteenth() -> None:
     assert Budget().n_bytes - budget.n_bytes == 1_000
 
 
-def test_twenty_four_checkpoints_of_a_large_adapter_are_within_it() -> None:
+def test_twenty_two_checkpoints_of_a_large_adapter_are_within_it() -> None:
     """AdamW over a LoRA of seven projections in 32 layers, two matrices each."""
     matrices = [torch.nn.Parameter(torch.zeros(1, 1)) for _ in range(32 * 7 * 2)]
     optimiser = torch.optim.AdamW(matrices)
@@ -42,4 +42,4 @@ def test_twenty_four_checkpoints_of_a_large_adapter_are_within_it() -> None:
     budget = Budget()
     found = judge_zip(stream, budget)
     assert found.pickles is not None and found.pickles.refused == found.pickles.strange == () and not found.remarks
-    assert 24 * (Budget().operations - budget.operations) < Budget().operations
+    assert 22 * (Budget().operations - budget.operations) < Budget().operations
