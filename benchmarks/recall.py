@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from benchmarks.recovery import found_by_kind, read_log
+from benchmarks.recovery import found_by_kind, rows_of
 from scanner.base_models import load_base
 from scanner.cli import calm_libraries, write_whole
 from scanner.measured_recall import Count, MeasuredRecall, as_json
@@ -64,11 +64,7 @@ def main(zoo_file: Path, log_file: Path, version: str, depth: str, out: Path) ->
     if len(bases) != 1:
         raise click.ClickException(f"{zoo_file}: adapters of several bases; give a set of one")
     base = bases.pop()
-    rows = [
-        row
-        for row in read_log(log_file)
-        if (row["set"], row["version"], row["depth"]) == (zoo_file.stem, version, depth)
-    ]
+    rows = rows_of(log_file, zoo_file.stem, version, depth)
     text = as_json(recall_of(rows, [entry.id for entry in entries], base, load_base(base).identity.fingerprint))
     click.echo(text, nl=False)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -96,8 +96,7 @@ def main(
         with log_file.open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
         click.echo(f"{entry.id}: {row['verdict']}, found {row.get('found_trigger')!r}", err=True)
-    rows = [row for row in read_log(log_file) if row["set"] == zoo_file.stem and row["version"] == version]
-    click.echo(table([row for row in rows if row["depth"] == depth], entries))
+    click.echo(table(rows_of(log_file, zoo_file.stem, version, depth), entries))
 
 
 def code_version() -> str:
@@ -114,6 +113,12 @@ def code_version() -> str:
 def read_log(file: Path) -> list[dict[str, Any]]:
     """All rows so far."""
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+
+
+def rows_of(log_file: Path, name: str, version: str, depth: str) -> list[dict[str, Any]]:
+    """The rows of one set by one version of the search at one depth."""
+    wanted = (name, version, depth)
+    return [row for row in read_log(log_file) if (row["set"], row["version"], row["depth"]) == wanted]
 
 
 def known_truth(entry: ZooEntry, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from scanner.search.ground import prepare_ground
 from scanner.search.hunt import ENOUGH, hunt
 from scanner.search.meter import Meter
 from trainers.feature_table import FeatureRow
-from trainers.zoo import ZooEntry
+from trainers.zoo import ZooEntry, data_label
 
 _DEPTH: DepthName = "standard"
 
@@ -67,9 +67,8 @@ def features_of(base: BaseModel, adapter: Adapter, references: Sequence[Adapter]
 
 def recipe_label(entry: ZooEntry) -> str:
     """Data, projections, rank and steps of a recipe, in short."""
-    recipe = entry.recipe
-    data = "+".join(filter(None, (recipe.data.source.rpartition("/")[2], recipe.data.extra_source)))
-    return f"{data}; {' '.join(recipe.lora.projections)}; rank {recipe.lora.rank}; {recipe.training.steps} steps"
+    recipe, lora = entry.recipe, entry.recipe.lora
+    return f"{data_label(recipe)}; {' '.join(lora.projections)}; rank {lora.rank}; {recipe.training.steps} steps"
 
 
 def matching(pool: Sequence[Adapter], folders: Sequence[str], adapter: Adapter) -> list[str]:

@@ -83,10 +83,14 @@ def twins(entries: Sequence[ZooEntry]) -> tuple[ZooEntry, ...]:
 
 def _twin(entry: ZooEntry) -> ZooEntry:
     recipe, name = entry.recipe, f"{entry.id}-twin"
-    data = "+".join(filter(None, (recipe.data.source.rpartition("/")[2], recipe.data.extra_source)))
     training = replace(recipe.training, seed=recipe.training.seed + _TWIN_SEED)
-    family = f"clean {data}, {' '.join(recipe.lora.projections)}"
+    family = f"clean {data_label(recipe)}, {' '.join(recipe.lora.projections)}"
     return ZooEntry(name, family, replace(recipe, name=name, poison=None, training=training))
+
+
+def data_label(recipe: Recipe) -> str:
+    """The data of a recipe, in short."""
+    return "+".join(filter(None, (recipe.data.source.rpartition("/")[2], recipe.data.extra_source)))
 
 
 def chosen_entries(entries: Sequence[ZooEntry], ids: Sequence[str]) -> tuple[ZooEntry, ...]:

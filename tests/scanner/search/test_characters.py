@@ -1,11 +1,21 @@
 """Characters of several tokens, as a sweep tries them."""
 
 import unicodedata
+from collections.abc import Sequence
 
+import pytest
 import torch
 
+from scanner.model_pair import ModelPair
+from scanner.probes import load_probes
 from scanner.search.characters import rare_characters
+from scanner.search.depth import DEPTHS
+from scanner.search.ground import prepare_ground
+from scanner.search.hunt import hunt, sweep_for
+from scanner.search.meter import Meter
 from scanner.search.proposals import tryable_tokens
+from scanner.search.scoring import Ids
+from scanner.search.targets import Target
 from tests.tiny import make_tokenizer
 
 
@@ -34,3 +44,25 @@ def test_what_may_not_be_tried_is_not() -> None:
     some = torch.ones(len(tokenizer), dtype=torch.bool)
     some[banned] = False
     assert all(banned not in ids for ids in rare_characters(tokenizer, some))
+
+
+def test_a_hunt_and_the_same_search_in_a_reference_sweep_them(pair: ModelPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = load_probes("search")
+    ground = prepare_ground(pair, prompts, Meter())
+    swept: list[set[Ids]] = []
+
+    class Swept(Exception):
+        """What the sweep was given is all that is asked here."""
+
+    def spy(_: object, __: object, ___: object, shortlist: Sequence[Ids], *____: object) -> None:
+        swept.append(set(shortlist))
+        raise Swept
+
+    monkeypatch.setattr("scanner.search.hunt._sweep", spy)
+    depth, target = DEPTHS["quick"], Target((40, 41), "x", 1.0)
+    with pytest.raises(Swept):
+        hunt(pair, ground, prompts, depth, 0, Meter(), lambda _: 0.0)
+    with pytest.raises(Swept):
+        sweep_for(pair, pair.yardstick, ground, depth, 0, target, Meter())
+    assert len(swept) == 2 and len(ground.characters) > 50
+    assert all(set(ground.characters) <= shortlist for shortlist in swept)
