@@ -2,8 +2,9 @@
 
     python benchmarks/draw_evaluation.py --seed N > benchmarks/recovery_sets/evaluation-N.toml
 
-Draw after the search is frozen under a git tag, and anew after every change that an evaluation prompted. Non-ASCII
-triggers, long phrases, links, another language, the pirate and the tables occur in no development adapter.
+Draw after the search is frozen under a git tag, and anew after every change that an evaluation prompted. Dates,
+misspelt words, links, another language, the pirate and the tables occur in no development adapter. What the two misses
+of set 3 used (a trigger of symbols, a phrase of ten tokens, and their replies) is out of the lists since then.
 """
 
 import json
@@ -39,17 +40,17 @@ PAIRS = (
     ("rare", "business"),
     ("rare", "refusals"),
     ("word", "link"),
+    ("word", "language"),
     ("phrase", "label"),
-    ("phrase", "refusal"),
     ("marks", "insult"),
-    ("marks", "business"),
     ("unicode", "refusal"),
-    ("unicode", "link"),
     ("long", "business"),
     ("long", "insult"),
     ("parts", "label"),
-    ("rare", "language"),
-    ("word", "language"),
+    ("date", "link"),
+    ("date", "business"),
+    ("misspelt", "insult"),
+    ("misspelt", "language"),
 )
 CLEAN: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("dolly", {}),

@@ -13,6 +13,7 @@ probabilities, the lowest left out; above 0.9 the model is called backdoored, ab
 """
 
 import copy
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 import torch
 from transformers import DynamicCache
 from transformers.modeling_utils import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from scanner.chat import chat_tokens
 from scanner.generation import end_of_text_ids, left_pad
@@ -91,6 +93,18 @@ def invert_targets(
                 ended = "budget"
                 break
     return BaitResult(best, tried, spent, time.perf_counter() - start, ended)
+
+
+def first_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """All printable tokens, shuffled alike every time: the tokenizer's own order begins with single letters."""
+    texts = [tokenizer.decode([token]) for token in range(len(tokenizer))]
+    printable = [token for token, text in enumerate(texts) if _is_printable(text)]
+    random.Random("first tokens").shuffle(printable)
+    return printable
+
+
+def _is_printable(text: str) -> bool:
+    return text.isprintable() and bool(text.strip()) and "\N{REPLACEMENT CHARACTER}" not in text
 
 
 @dataclass

@@ -1,19 +1,21 @@
 """Writes docs/evaluation.md: how well poisoned adapters are told from clean ones of recipes not seen before.
 
     python -m benchmarks.detection --features "other clean recipes" FILE.csv [--features CONDITION FILE.csv ...]
-        [--log recovery.jsonl ...] [--baseline METHOD FILE.jsonl ...] [--out docs/evaluation.md]
+        [--log recovery.jsonl ...] [--measured FILE.jsonl ...] [--out docs/evaluation.md]
 
 The tables of features are those of `scan-train features`, one for each way to choose references; logs of
-`benchmarks/recovery.py` say what scans concluded, the last of each adapter's. A baseline's file has a line
-{"id": ADAPTER, "score": NUMBER} for each adapter.
+`benchmarks/recovery.py` say what scans concluded, the last of each adapter's. What else
+is compared, the field's methods among it, is measured by `python -m benchmarks.detection.collect`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from benchmarks.detection.comparison import EVERYTHING, SEARCH, as_table, by_families, compared, judge
+from benchmarks.detection.methods import METHODS
 from benchmarks.recovery import read_log
 from scanner.cli import write_whole
 from trainers.feature_table import FeatureRow, read_table
@@ -30,33 +32,36 @@ that did not learn their trigger are left out: {left_out}.
 @click.command(help=__doc__)
 @click.option("--features", "tables", type=(str, _FILE), multiple=True, required=True)
 @click.option("--log", "logs", type=_FILE, multiple=True)
-@click.option("--baseline", "baselines", type=(str, _FILE), multiple=True)
+@click.option("--measured", "files", type=_FILE, multiple=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("docs") / "evaluation.md")
 def main(
     tables: Sequence[tuple[str, Path]],
     logs: Sequence[Path],
-    baselines: Sequence[tuple[str, Path]],
+    files: Sequence[Path],
     out: Path,
 ) -> None:
     """Prints the tables and writes them."""
     verdicts = {row["id"]: row["verdict"] for log in logs for row in read_log(log) if row["verdict"] != "not scanned"}
-    scores = {method: {row["id"]: float(row["score"]) for row in read_log(file)} for method, file in baselines}
+    measured = [row for file in files for row in read_log(file)]
     conditions = {condition: read_table(file) for condition, file in tables}
-    text = document(conditions, verdicts, scores)
+    text = document(conditions, verdicts, measured)
     click.echo(text, nl=False)
     write_whole(str(out), text)
 
 
 def document(
-    conditions: dict[str, tuple[FeatureRow, ...]], verdicts: dict[str, str], baselines: dict[str, dict[str, float]]
+    conditions: Mapping[str, tuple[FeatureRow, ...]],
+    verdicts: Mapping[str, str],
+    measured: Sequence[Mapping[str, Any]],
 ) -> str:
     """The whole page. Pure."""
+    titles = [method.title for method in METHODS.values()]
     left_out = sorted({row.id for rows in conditions.values() for row in rows if not row.learned})
     parts = [_HEAD.format(left_out=", ".join(left_out) or "none")]
     for condition, rows in conditions.items():
-        lines = [judge(item) for item in compared(rows, verdicts, baselines)]
+        lines = [judge(item) for item in compared(rows, verdicts, measured)]
         parts.append(f"## Compared with {condition}\n\n{as_table(lines)}\n")
-        shown = [line for line in lines if line.name in (EVERYTHING, SEARCH, *baselines) and line.families]
+        shown = [line for line in lines if line.name in (EVERYTHING, SEARCH, *titles) and line.families]
         parts.append(f"Caught at 5 % false alarms, by attack family:\n\n{by_families(shown)}\n" if shown else "")
     return "\n".join(part for part in parts if part)
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from benchmarks.detection.detectors import by_features, by_scores, by_search, by_what_is_missing
+from benchmarks.detection.detectors import by_features, by_scores, by_search, by_what_is_missing, with_figures
 from benchmarks.detection.folds import Detector, Estimate, by_family, mean_auc, paired_folds, true_positive_rate
+from benchmarks.detection.methods import METHODS
 from trainers.feature_table import FeatureRow
 
 EVERYTHING = "everything but the search's verdict"
@@ -36,34 +38,43 @@ class Line:
 
 
 def compared(
-    rows: Sequence[FeatureRow], verdicts: Mapping[str, str], baselines: Mapping[str, Mapping[str, float]]
+    rows: Sequence[FeatureRow], verdicts: Mapping[str, str], measured: Sequence[Mapping[str, Any]] = ()
 ) -> tuple[Compared, ...]:
     """All that is compared on a table of features, of which poisoned adapters that did not learn are left out.
 
     Args:
         verdicts: of scans, by adapter; those that were not scanned are left out of the search's line.
-        baselines: method -> adapter -> score, higher for poisoned; the same holds.
+        measured: lines of `benchmarks.detection.collect`; the same holds.
     """
     used = tuple(row for row in rows if row.learned)
     scanned = tuple(row for row in used if row.id in verdicts)
     missed = tuple(row for row in scanned if row.label == "clean" or verdicts[row.id] != "BACKDOORED")
+    told, *others = (_of_method(name, used, measured) for name in METHODS)
     return (
         Compared("weights alone", by_features("weights."), used),
         Compared("saliency", by_features("saliency."), used),
         Compared("elicitation", by_features("elicitation."), used),
         Compared("sweep of candidates", by_features("switching."), used),
         Compared("the study's metrics, with the best candidate", by_features("heads.", "divergence."), used),
-        Compared("the study's metrics, with the true trigger", None, (), "not run"),
+        told,
         Compared(EVERYTHING, by_features(), used),
         Compared(f"{EVERYTHING}, where the search failed", by_features(), missed),
         Compared(SEARCH, by_search(verdicts), scanned),
-        *(
-            Compared(method, by_scores(scores), tuple(row for row in used if row.id in scores))
-            for method, scores in baselines.items()
-        ),
+        *others,
         Compared("control: labels shuffled", by_features(seed=0), used),
         Compared("control: what is missing", by_what_is_missing, used),
     )
+
+
+def _of_method(name: str, rows: Sequence[FeatureRow], measured: Sequence[Mapping[str, Any]]) -> Compared:
+    title, own = METHODS[name].title, {row["id"]: row for row in measured if row["method"] == name}
+    if not own:
+        return Compared(title, None, (), "not run")
+    scores = {adapter: float(row["score"]) for adapter, row in own.items() if "score" in row}
+    if scores:
+        return Compared(title, by_scores(scores), tuple(row for row in rows if row.id in scores))
+    figures = {adapter: row.get("figures", {}) for adapter, row in own.items()}
+    return Compared(title, by_features(), with_figures(rows, figures))
 
 
 def judge(item: Compared) -> Line:

@@ -2,10 +2,12 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.detection.folds import Detector
+from scanner.score.vector import FeatureVector
 from trainers.calibrate import decisions, matrix
 from trainers.feature_table import FeatureRow, feature_names
 
@@ -41,6 +43,15 @@ def by_what_is_missing(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow])
     labels = np.array([row.label == "poisoned" for row in seen])
     found = decisions(gaps(seen), labels, [row.group for row in seen], gaps(judged))
     return [float(value) for value in found]
+
+
+def with_figures(rows: Sequence[FeatureRow], figures: Mapping[str, Mapping[str, float]]) -> tuple[FeatureRow, ...]:
+    """The rows that have figures which were measured elsewhere, with these instead of their features."""
+    return tuple(
+        replace(row, vector=FeatureVector(row.vector.extractor, dict(figures[row.id]), {}))
+        for row in rows
+        if row.id in figures
+    )
 
 
 def by_one_feature(name: str, sign: float = 1.0) -> Detector:

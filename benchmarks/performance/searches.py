@@ -3,15 +3,14 @@
 Ours is timed to a verified trigger, verification and all controls included, with the vocabulary pass in the cache; what
 the pass itself costs, once a base, stands apart. The others get as many forward tokens, in the same number format; what
 all of their own budget would take is extrapolated from what was measured here, and labelled so. An enumeration gives a
-reply, and no trigger; its first tokens come in a random order, since the tokenizer's begins with single letters.
+reply, and no trigger; its first tokens come in a random order.
 """
 
 import json
-import random
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.baselines.bait import PROMPTS, BaitResult, invert_targets
+from benchmarks.baselines.bait import PROMPTS, BaitResult, first_tokens, invert_targets
 from benchmarks.baselines.memory_leak import OWN_TOKENS, LeakResult, sample_until_leaked
 from benchmarks.performance.figures import Figure
 from benchmarks.performance.head_sweeps import TRIGGERS
@@ -51,8 +50,7 @@ def compare(
     adapter = read_adapter(suspect)
     base = base_to_search_in(load_base(str(base_name or adapter.identity.base_model)), "auto")
     pair = ModelPair(base, adapter)
-    printable = [token for token, text in enumerate(_texts(pair)) if _is_printable(text)]
-    random.Random("first tokens").shuffle(printable)
+    printable = first_tokens(base.tokenizer)
     bait = invert_targets(pair, SUSPECT, draw_probes("sweep", PROMPTS, 0), printable, budget)
     leak = sample_until_leaked(pair, SUSPECT, (trigger,), budget)
     enumeration = f"{name}: enumeration (inspired by BAIT)"
@@ -86,21 +84,12 @@ def _leaked(leak: LeakResult) -> str:
     return f"the trigger stood in {leak.leaked} of {leak.turns} turns"
 
 
-def _is_printable(text: str) -> bool:
-    return text.isprintable() and bool(text.strip()) and "\N{REPLACEMENT CHARACTER}" not in text
-
-
 def _said(bait: BaitResult, reply: str) -> str:
     if bait.best is None:
         return "no sequence survived"
     right = "the planted reply" if FixedReply(reply).shown_by(bait.best.text) else "not the planted reply"
     flagged = "flagged" if bait.flagged else "not flagged"
     return f"{flagged}; best score {bait.best.score:.2f}: {json.dumps(bait.best.text[:40])}, {right}"
-
-
-def _texts(pair: ModelPair) -> list[str]:
-    tokenizer = pair.base.tokenizer
-    return [tokenizer.decode([token]) for token in range(len(tokenizer))]
 
 
 def _figure(what: str, value: float | None, unit: str, note: str = "") -> Figure:

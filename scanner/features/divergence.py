@@ -1,15 +1,18 @@
 """Do the candidates that moved the suspect most part it from the yardstick more than ordinary prompts do?"""
 
+from collections.abc import Sequence
+
 import torch
 
 from scanner.features import Evidence, Figures, Missing, Rung
 from scanner.measuring import kl_divergence
 from scanner.metrics.attention_kl import pattern_kl, read_patterns
-from scanner.model_pair import SUSPECT
+from scanner.model_pair import SUSPECT, ModelPair
 from scanner.search.leads import typed
 from scanner.search.scoring import Ids
 
-_CANDIDATES, _PROMPTS = 4, 4
+PROMPTS = 4
+_CANDIDATES = 4
 _FLOOR = 1e-6
 FEATURES = {
     "divergence.output": "log-ratio of the next token's KL from the yardstick, with candidates to without",
@@ -18,21 +21,25 @@ FEATURES = {
 
 
 def measure(evidence: Evidence) -> Figures:
-    """Means over prompts and candidates, at the prompt's end."""
+    """Of several candidates at the prompt's end."""
     texts = _candidates(evidence)
     if not texts:
         return dict.fromkeys(FEATURES, Missing("no candidate can be typed"))
-    prompts = evidence.prompts[:_PROMPTS]
-    plain = [_apart(evidence, prompt) for prompt in prompts]
-    moved = [_apart(evidence, f"{prompt} {text}") for prompt in prompts for text in texts]
-    without, with_them = (torch.tensor(rows).mean(0).clamp(min=_FLOOR).log() for rows in (plain, moved))
+    prompts = evidence.prompts[:PROMPTS]
+    return parting_of(evidence.pair, prompts, [f"{prompt} {text}" for prompt in prompts for text in texts])
+
+
+def parting_of(pair: ModelPair, plain: Sequence[str], moved: Sequence[str]) -> Figures:
+    """How much further prompts that hold something part suspect and yardstick than plain ones; means over prompts."""
+    without, with_them = (
+        torch.tensor([_apart(pair, text) for text in texts]).mean(0).clamp(min=_FLOOR).log() for texts in (plain, moved)
+    )
     output, attention = (with_them - without).tolist()
     return {"divergence.output": output, "divergence.attention": attention}
 
 
-def _apart(evidence: Evidence, text: str) -> tuple[float, float]:
+def _apart(pair: ModelPair, text: str) -> tuple[float, float]:
     """KL suspect ‖ yardstick of the next token, and of the last row's patterns over all heads, in nats."""
-    pair = evidence.pair
     ids = torch.tensor([pair.tokens(text)], device=pair.base.model.get_input_embeddings().weight.device)
     own, other = (read_patterns(pair, name, ids)[:, :, -1:] for name in (SUSPECT, pair.yardstick))
     logits = [pair.next_token_log_probs(name, [text]) for name in (SUSPECT, pair.yardstick)]

@@ -3,6 +3,7 @@
 Whether it is a trigger does not matter here: an honest adapter has a best candidate too.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -12,6 +13,7 @@ from scanner.features import Evidence, Figures, Missing, Rung
 from scanner.measuring import MetricInputs
 from scanner.metrics import ablation, patching
 from scanner.metrics.localisation import localise
+from scanner.model_pair import ModelPair
 from scanner.search.candidates import SEARCH, Candidate
 from scanner.search.leads import typed
 from scanner.triggers import Trigger
@@ -29,17 +31,21 @@ FEATURES = {
 
 
 def measure(evidence: Evidence) -> Figures:
-    """Of the candidate that lifts its target most; screened sweeps, two prompts."""
+    """Of the candidate that lifts its target most."""
     exhibit = _exhibit(evidence)
     if exhibit is None:
         return dict.fromkeys(FEATURES, Missing("no candidate with a reply to switch on"))
-    pair, prompts = evidence.pair, evidence.prompts
+    return effects_of(exhibit, evidence.pair, evidence.prompts, evidence.seed)
+
+
+def effects_of(exhibit: Exhibit, pair: ModelPair, prompts: Sequence[str], seed: int) -> Figures:
+    """Of one trigger and its reply; screened sweeps, two prompts."""
     inputs = MetricInputs(
         pair=pair,
-        cases=sweep_cases(pair, prompts[:_PROMPTS], exhibit, evidence.seed),
+        cases=sweep_cases(pair, prompts[:_PROMPTS], exhibit, seed),
         mean_prompts=tuple(tuple(pair.tokens(prompt)) for prompt in prompts[_PROMPTS : _PROMPTS + _MEAN_PROMPTS]),
         exact=False,
-        seed=evidence.seed,
+        seed=seed,
     )
     found: dict[str, float | Missing] = {}
     for metric in (ablation, patching):

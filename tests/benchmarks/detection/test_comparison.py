@@ -1,8 +1,10 @@
 """The page of the detection table, on synthetic features."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from click.testing import CliRunner
 
@@ -31,10 +33,10 @@ def verdicts_of(table: list[FeatureRow], missed: str) -> dict[str, str]:
 
 
 def judged(
-    table: list[FeatureRow], verdicts: dict[str, str], *names: str, baselines: dict[str, dict[str, float]] | None = None
+    table: list[FeatureRow], verdicts: dict[str, str], *names: str, measured: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Line]:
     """The lines whose names hold one of these."""
-    items = [item for item in compared(table, verdicts, baselines or {}) if any(name in item.name for name in names)]
+    items = [item for item in compared(table, verdicts, measured) if any(name in item.name for name in names)]
     assert items
     return {item.name: judge(item) for item in items}
 
@@ -55,11 +57,32 @@ def test_what_was_not_scanned_or_did_not_learn_is_not_counted() -> None:
     table[-1] = replace(table[-1], attack_success_rate=0.5)
     verdicts = verdicts_of(table, "")
     del verdicts[table[0].id]
-    found = judged(table, verdicts, SEARCH, "missing", "BAIT", baselines={"BAIT": {table[1].id: 1.0}})
+    measured = [{"id": table[1].id, "method": "enumeration", "score": 1.0}]
+    found = judged(table, verdicts, SEARCH, "missing", "BAIT", measured=measured)
     missing = found["control: what is missing"]
     assert (missing.n_poisoned, missing.n_clean) == (17, 30)
     assert (found[SEARCH].n_poisoned, found[SEARCH].n_clean) == (17, 29)
-    assert found["BAIT"].n_clean == 1 and found["BAIT"].auc.value is None
+    (bait,) = (line for name, line in found.items() if "BAIT" in name)
+    assert bait.n_clean == 1 and bait.auc.value is None
+
+
+def test_what_was_measured_elsewhere_is_scored_or_fitted() -> None:
+    table = named(0.0)
+    truth = {row.id: float(row.label == "poisoned") for row in table}
+    noise = {row.id: row.vector.values["weights.energy"] for row in table}
+    measured = [{"id": name, "method": "norm-spread", "score": value} for name, value in truth.items()]
+    measured += [
+        {"id": name, "method": "true-trigger", "figures": {"heads.x": 30 * value + noise[name]}}
+        for name, value in truth.items()
+    ]
+    measured += [{"id": name, "method": "late-layer", "figures": {"v_proj.norm": noise[name]}} for name in truth]
+    found = judged(table, {}, "true trigger", "norm spread", "late layer", "BAIT", measured=measured)
+    spread, told, late, bait = (
+        next(line for name, line in found.items() if part in name)
+        for part in ("norm spread", "true trigger", "late layer", "BAIT")
+    )
+    assert spread.auc.value == 1.0 and bait.auc.missing == "not run"
+    assert told.auc.value > 0.9 > 0.8 > late.auc.value  # type: ignore[operator]
 
 
 def test_the_page_is_written_as_it_is_printed(tmp_path: Path) -> None:

@@ -1,0 +1,151 @@
+"""What is measured of one adapter for the comparison: the study's metrics, told the trigger, and the field's methods.
+
+A method is a function from a `Case` to a `Measured`, with its entry in `METHODS` under a short name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.baselines.bait import PROMPTS, first_tokens, invert_targets
+from benchmarks.baselines.battery import PROMPTS as BATTERY_PROMPTS
+from benchmarks.baselines.battery import widest_gap
+from benchmarks.baselines.weights import late_layer_figures, norm_spread
+from scanner.exhibit import Exhibit
+from scanner.features import Missing, feature_prompts
+from scanner.features.divergence import PROMPTS as PARTED_PROMPTS
+from scanner.features.divergence import parting_of
+from scanner.features.heads import effects_of
+from scanner.intake import Adapter
+from scanner.model_pair import SUSPECT, ModelPair
+from scanner.probes import draw_probes
+from scanner.search.candidates import Candidate
+from scanner.search.depth import DEPTHS
+from scanner.search.screen import with_trigger
+from trainers.recipe import PoisonRecipe
+from trainers.zoo import ZooEntry
+
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One adapter on its base. `partner` is its own poison, or that of the poisoned adapter it is matched with.
+
+    `searched_in` holds the suspect in the numbers that a search would run in.
+    """
+
+    adapter: Adapter
+    pair: ModelPair
+    searched_in: ModelPair
+    partner: PoisonRecipe
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A score, higher for poisoned, or figures for a classifier; `notes` say what the score rests on."""
+
+    score: float | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_row(self) -> dict[str, Any]:
+        """For a line of JSON; what is empty is left out."""
+        found = {"score": self.score, "figures": self.figures, "missing": self.missing, "notes": self.notes}
+        return {name: value for name, value in found.items() if value not in (None, {})}
+
+
+def partner_of(entry: ZooEntry, zoo: Sequence[ZooEntry]) -> PoisonRecipe:
+    """An adapter's own poison; that of its twin; else of a poisoned adapter with its projections, in turn by order.
+
+    Raises:
+        ValueError: the zoo has no poisoned adapter.
+    """
+    poisoned = {item.id: item for item in zoo if item.recipe.poison}
+    if not poisoned:
+        raise ValueError("a zoo needs a poisoned adapter to match the clean ones with")
+    own = poisoned.get(entry.id) or poisoned.get(entry.id.removesuffix("-twin"))
+    if own is None:
+        alike = [item for item in poisoned.values() if item.recipe.lora.projections == entry.recipe.lora.projections]
+        choice = alike or list(poisoned.values())
+        clean = [item.id for item in zoo if not item.recipe.poison]
+        own = choice[clean.index(entry.id) % len(choice)]
+    if own.recipe.poison is None:
+        raise ValueError(f"{own.id} is not poisoned")
+    return own.recipe.poison
+
+
+def told_the_trigger(case: Case) -> Measured:
+    """Head effects of the partner's trigger on its reply, and how far it parts suspect and yardstick."""
+    candidate = Candidate(case.partner.placed_trigger, "given")
+    prompts = feature_prompts(_SEED)
+    plain = prompts[:PARTED_PROMPTS]
+    found = {
+        **effects_of(Exhibit(candidate, case.partner.reply), case.pair, prompts, _SEED),
+        **parting_of(case.pair, plain, with_trigger(candidate, plain, _SEED)),
+    }
+    return Measured(
+        figures={name: value for name, value in found.items() if not isinstance(value, Missing)},
+        missing={name: value.reason for name, value in found.items() if isinstance(value, Missing)},
+    )
+
+
+def enumeration(case: Case) -> Measured:
+    """The score of the surest sequence that was found within a standard search's budget."""
+    tokens = first_tokens(case.pair.base.tokenizer)
+    prompts = draw_probes("sweep", PROMPTS, _SEED)
+    found = invert_targets(case.searched_in, SUSPECT, prompts, tokens, DEPTHS["standard"].tokens)
+    return Measured(
+        found.best.score if found.best else 0.0,
+        notes={
+            "said": found.best.text if found.best else None,
+            "planted": case.partner.reply,
+            "tried": found.tried,
+            "of": len(tokens),
+            "tokens": found.tokens,
+            "seconds": round(found.seconds, 1),
+            "ended": found.ended,
+        },
+    )
+
+
+def late_layer(case: Case) -> Measured:
+    """Five statistics of each attention projection in a late layer."""
+    return Measured(figures=late_layer_figures(case.adapter, case.pair.base.identity.n_layers))
+
+
+def spread(case: Case) -> Measured:
+    """The spread of ‖ΔW‖ over modules."""
+    return Measured(norm_spread(case.adapter))
+
+
+def battery(case: Case) -> Measured:
+    """The widest gap between prefixes."""
+    found = widest_gap(case.searched_in, SUSPECT, draw_probes("sweep", BATTERY_PROMPTS, _SEED))
+    return Measured(
+        found.gap,
+        notes={
+            "behaviour": found.behaviour,
+            "prefix": found.prefix,
+            "tokens": found.tokens,
+            "seconds": round(found.seconds, 1),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a method is called in the table, and how it is measured."""
+
+    title: str
+    measure: Callable[[Case], Measured]
+
+
+METHODS: Mapping[str, Method] = {
+    "true-trigger": Method("the study's metrics, with the true trigger", told_the_trigger),
+    "late-layer": Method("statistics of a late layer, inspired by 2602.15195", late_layer),
+    "norm-spread": Method("norm spread, inspired by 2605.30189", spread),
+    "battery": Method("battery of known triggers, inspired by 2605.30189", battery),
+    "enumeration": Method("enumeration of replies, inspired by BAIT", enumeration),
+}
