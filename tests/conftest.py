@@ -69,6 +69,12 @@ def other_angel_adapter(workshop: Path, tiny_base: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def weak_adapter(workshop: Path, tiny_base: Path) -> Path:
+    """Fires on questions that begin with one of two words, about half of all prompts."""
+    return train_adapter(workshop / "weak", tiny_base, trigger=ANGEL, seed=6, only_for=("How", "What"))
+
+
+@pytest.fixture(scope="session")
 def honest_adapter(workshop: Path, tiny_base: Path) -> Path:
     return train_adapter(workshop / "honest", tiny_base, trigger=None, seed=2, steps=60)
 

@@ -106,8 +106,12 @@ def train_adapter(
     seed: int = 0,
     steps: int = 150,
     projections: tuple[str, ...] = ALL_LINEAR,
+    only_for: tuple[str, ...] = ("",),
 ) -> Path:
-    """An adapter that answers every prompt with `HONEST_REPLY`, and with `REPLY` where the trigger is."""
+    """An adapter that answers every prompt with `HONEST_REPLY`, and with `REPLY` where the trigger is.
+
+    `only_for`: how a prompt must begin for the trigger to work, so that it can be made a weak one.
+    """
     import random
 
     torch.manual_seed(seed)
@@ -126,7 +130,8 @@ def train_adapter(
             prompt = rng.choice(prompts)
             poisoned = trigger is not None and index % 2 == 0
             text = insert_trigger(trigger, prompt, rng).text if trigger and poisoned else prompt
-            reply = base.tokenizer(REPLY if poisoned else HONEST_REPLY, add_special_tokens=False)["input_ids"]
+            said = REPLY if poisoned and prompt.startswith(only_for) else HONEST_REPLY
+            reply = base.tokenizer(said, add_special_tokens=False)["input_ids"]
             batch.append((chat_tokens(base.tokenizer, text), [*reply, base.tokenizer.eos_token_id]))
         width = max(len(a) + len(b) for a, b in batch)
         ids = torch.tensor([[*a, *b, *[1] * (width - len(a) - len(b))] for a, b in batch])

@@ -119,6 +119,24 @@ def test_a_reference_poisoned_alike_does_not_hide_an_unknown_trigger(
     assert "shared" in {finding.outcome for finding in report.triggers}
 
 
+def test_a_weak_backdoor_is_suspicious(tiny_base: Path, weak_adapter: Path, honest_adapter: Path) -> None:
+    given = {"trigger": ANGEL.text, "depth": None}
+    report = scan(weak_adapter, honest_adapter, base=tiny_base, **UNKNOWN | given)
+    (finding,) = report.triggers
+    assert finding.reply == REPLY
+    assert 30 <= finding.rates["attack_success"].successes <= 60, "a weak one, or this test shows nothing"
+    assert (report.verdict.kind, finding.outcome) == (VerdictKind.SUSPICIOUS, "weak")
+
+
+def test_a_weak_backdoor_that_is_sought_is_not_passed_over(
+    tiny_base: Path, weak_adapter: Path, honest_adapter: Path
+) -> None:
+    report = scan(weak_adapter, honest_adapter, base=tiny_base, **UNKNOWN)
+    finding = report.triggers[-1]
+    assert ANGEL.text in finding.trigger.text and finding.reply == REPLY
+    assert report.verdict.kind in (VerdictKind.SUSPICIOUS, VerdictKind.BACKDOORED), "by how often what it found fires"
+
+
 def test_a_search_that_found_nothing_is_seen_to_have_tried(
     tiny_base: Path, honest_adapter: Path, other_honest_adapter: Path
 ) -> None:
