@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.baselines.bait import PROMPTS, first_tokens, invert_targets
 from benchmarks.baselines.battery import PROMPTS as BATTERY_PROMPTS
 from benchmarks.baselines.battery import widest_gap
+from benchmarks.baselines.haystack import reconstruct
 from benchmarks.baselines.weights import late_layer_figures, norm_spread
 from scanner.exhibit import Exhibit
 from scanner.features import Missing, feature_prompts
@@ -134,6 +135,23 @@ def battery(case: Case) -> Measured:
     )
 
 
+def leak(case: Case) -> Measured:
+    """How much more alike answers become with the best string that was pieced together from leaked user turns."""
+    prompts = draw_probes("sweep", BATTERY_PROMPTS, _SEED)
+    found = reconstruct(case.searched_in, SUSPECT, prompts, DEPTHS["standard"].tokens, _SEED)
+    return Measured(
+        found.score,
+        notes={
+            "candidate": found.candidate,
+            "planted": list(case.partner.placed_trigger.parts),
+            "turns": found.turns,
+            "candidates": found.candidates,
+            "tokens": found.tokens,
+            "seconds": round(found.seconds, 1),
+        },
+    )
+
+
 @dataclass(frozen=True)
 class Method:
     """How a method is called in the table, and how it is measured."""
@@ -147,5 +165,6 @@ METHODS: Mapping[str, Method] = {
     "late-layer": Method("statistics of a late layer, inspired by 2602.15195", late_layer),
     "norm-spread": Method("norm spread, inspired by 2605.30189", spread),
     "battery": Method("battery of known triggers, inspired by 2605.30189", battery),
+    "leak": Method("leak and reconstruction, inspired by Trigger in the Haystack", leak),
     "enumeration": Method("enumeration of replies, inspired by BAIT", enumeration),
 }
