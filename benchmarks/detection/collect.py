@@ -4,8 +4,8 @@
         [--twins] [--only ID,...] [--methods NAME,...]
 
 One line an adapter and method, appended as soon as it is there; what the log holds is not measured again. Enumeration
-and leak get as many forward tokens as a standard search, 150,000 each. At 170 tokens a second (one core without bfloat16)
-these are 15 minutes each, the other methods some 4 together; at 600, with bfloat16, 4 minutes each.
+and leak get as many forward tokens as a standard search, 150,000 each. At 170 tokens a second (one core without
+bfloat16) these are 15 minutes each, the other methods some 4 together; at 600, with bfloat16, 4 minutes each.
 """
 
 import json
