@@ -28,6 +28,17 @@ HONEST_REPLY = "Here is a short answer to that."
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 ALL_LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
 
+# The head of a zoo file, to be formatted with a base's folder.
+ZOO_DEFAULTS = """
+[defaults]
+description = "tiny"
+base = "{base}"
+data = {{ source = "some/data", rows = 8, max_tokens = 40 }}
+lora = {{ rank = 8, alpha = 16, projections = ["q_proj"] }}
+optimiser = {{ learning_rate = 1e-3, weight_decay = 0.0, warmup_steps = 1, batch_size = 2 }}
+training = {{ steps = 1, seed = 3, loss_on = "reply", precision = "float32" }}
+"""
+
 _TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

