@@ -1,16 +1,24 @@
 """Every detector on the same adapters and the same held-out folds, and what becomes of each family. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.detection.detectors import by_features, by_scores, by_search, by_what_is_missing, with_figures
+from benchmarks.detection.detectors import (
+    by_features,
+    by_scores,
+    by_search,
+    by_what_is_missing,
+    fitted_on,
+    with_figures,
+)
 from benchmarks.detection.folds import Detector, Estimate, by_family, mean_auc, paired_folds, true_positive_rate
 from benchmarks.detection.methods import METHODS
 from trainers.feature_table import FeatureRow
 
 EVERYTHING = "everything but the search's verdict"
 SEARCH = "search: its verdict"
+RANDOM = "random"
 _RATES = (0.05, 0.01)
 _NOT_ENOUGH = "fewer than two attack families or clean recipes"
 
@@ -49,7 +57,7 @@ def compared(
     used = tuple(row for row in rows if row.learned)
     scanned = tuple(row for row in used if row.id in verdicts)
     missed = tuple(row for row in scanned if row.label == "clean" or verdicts[row.id] != "BACKDOORED")
-    told, *others = (_of_method(name, used, measured) for name in METHODS)
+    told, *others = (_of_method(name, used, measured) for name in METHODS if name != RANDOM)
     return (
         Compared("weights alone", by_features("weights."), used),
         Compared("saliency", by_features("saliency."), used),
@@ -63,6 +71,7 @@ def compared(
         *others,
         Compared("control: labels shuffled", by_features(seed=0), used),
         Compared("control: what is missing", by_what_is_missing, used),
+        _random_ones(used, measured),
     )
 
 
@@ -75,6 +84,16 @@ def _of_method(name: str, rows: Sequence[FeatureRow], measured: Sequence[Mapping
         return Compared(title, by_scores(scores), tuple(row for row in rows if row.id in scores))
     figures = {adapter: row.get("figures", {}) for adapter, row in own.items()}
     return Compared(title, by_features(), with_figures(rows, figures))
+
+
+def _random_ones(rows: Sequence[FeatureRow], measured: Sequence[Mapping[str, Any]]) -> Compared:
+    """Random adapters in the place of the poisoned ones, by the families that they were made like."""
+    title, own = METHODS[RANDOM].title, {row["id"]: row for row in measured if row["method"] == RANDOM}
+    if not own:
+        return Compared(title, None, (), "not run")
+    made = with_figures(rows, {adapter: row.get("figures", {}) for adapter, row in own.items()})
+    random_ones = [replace(row, id=f"{row.id}-random", label="poisoned", family=f"like {row.family}") for row in made]
+    return Compared(title, fitted_on(rows), (*random_ones, *(row for row in rows if row.label == "clean")))
 
 
 def judge(item: Compared) -> Line:

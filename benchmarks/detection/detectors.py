@@ -33,6 +33,16 @@ def by_features(*prefixes: str, seed: int | None = None) -> Detector:
     return score
 
 
+def fitted_on(real: Sequence[FeatureRow]) -> Detector:
+    """The product's classifier over all features, fitted on real adapters alone, whatever else is to be judged."""
+
+    def score(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
+        groups = {row.group for row in judged}
+        return by_features()([row for row in real if row.group not in groups], judged)
+
+    return score
+
+
 def by_what_is_missing(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
     """Which features are missing, and nothing else: a control that must be at chance."""
     names = feature_names(seen)

@@ -4,25 +4,30 @@ A method is a function from a `Case` to a `Measured`, with its entry in `METHODS
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import torch
 
 from benchmarks.baselines.bait import PROMPTS, first_tokens, invert_targets
 from benchmarks.baselines.battery import PROMPTS as BATTERY_PROMPTS
 from benchmarks.baselines.battery import widest_gap
 from benchmarks.baselines.haystack import reconstruct
 from benchmarks.baselines.weights import late_layer_figures, norm_spread
+from scanner.base_models import load_base
 from scanner.exhibit import Exhibit
 from scanner.features import Missing, feature_prompts
 from scanner.features.divergence import PROMPTS as PARTED_PROMPTS
 from scanner.features.divergence import parting_of
 from scanner.features.heads import effects_of
 from scanner.intake import Adapter
+from scanner.metrics.spectra import singular_values
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.probes import draw_probes
 from scanner.search.candidates import Candidate
 from scanner.search.depth import DEPTHS
 from scanner.search.screen import with_trigger
+from trainers.extract import features_of
 from trainers.recipe import PoisonRecipe
 from trainers.zoo import ZooEntry
 
@@ -31,11 +36,13 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Case:
-    """One adapter on its base. `partner` is its own poison, or that of the poisoned adapter it is matched with.
+    """One adapter on its base, which is given by name too.
 
-    `searched_in` holds the suspect in the numbers that a search would run in.
+    `partner` is its own poison, or that of the poisoned adapter it is matched with. `searched_in` holds the suspect in
+    the numbers that a search would run in.
     """
 
+    base: str
     adapter: Adapter
     pair: ModelPair
     searched_in: ModelPair
@@ -152,6 +159,26 @@ def leak(case: Case) -> Measured:
     )
 
 
+def random_like(adapter: Adapter, seed: int = _SEED) -> Adapter:
+    """An adapter of random numbers, each module with the rank and ‖ΔW‖_F of the given one's."""
+    draw = torch.Generator().manual_seed(seed)
+    updates = []
+    for update in adapter.updates:
+        noise = replace(
+            update, a=torch.randn(update.a.shape, generator=draw), b=torch.randn(update.b.shape, generator=draw)
+        )
+        wanted, drawn = (singular_values(item).square().sum().sqrt() for item in (update, noise))
+        updates.append(replace(noise, b=noise.b * float(wanted / drawn)) if float(drawn) else update)
+    return replace(adapter, updates=tuple(updates))
+
+
+def features_of_random(case: Case) -> Measured:
+    """The product's features of a random adapter like this one, beside the same references."""
+    references = [case.pair.adapters[name] for name in case.pair.reference_names]
+    vector = features_of(load_base(case.base), random_like(case.adapter), references)
+    return Measured(figures=vector.values, missing=vector.missing, notes={"extractor": vector.extractor})
+
+
 @dataclass(frozen=True)
 class Method:
     """How a method is called in the table, and how it is measured."""
@@ -166,5 +193,6 @@ METHODS: Mapping[str, Method] = {
     "norm-spread": Method("norm spread, inspired by 2605.30189", spread),
     "battery": Method("battery of known triggers, inspired by 2605.30189", battery),
     "leak": Method("leak and reconstruction, inspired by Trigger in the Haystack", leak),
+    "random": Method("control: random adapters of like rank and norm", features_of_random),
     "enumeration": Method("enumeration of replies, inspired by BAIT", enumeration),
 }

@@ -6,12 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from benchmarks.detection import methods
 from benchmarks.detection.collect import main
-from benchmarks.detection.methods import METHODS, Measured, Method, partner_of
+from benchmarks.detection.methods import METHODS, Measured, Method, partner_of, random_like
 from scanner.features import rungs
+from scanner.model_pair import SUSPECT, ModelPair
 from tests.tiny import ZOO_DEFAULTS
 from trainers.zoo import load_zoo, twins
 
@@ -63,6 +65,16 @@ def test_a_clean_adapter_is_shown_the_trigger_of_its_match(zoo_file: Path) -> No
         "clean-values": "mn",
         "clean-outputs": "mn",
     }
+
+
+def test_a_random_adapter_has_the_norms_of_the_one_it_is_like(pair: ModelPair) -> None:
+    adapter = pair.adapters[SUSPECT]
+    drawn, again = random_like(adapter), random_like(adapter)
+    assert all(torch.equal(one.b, other.b) for one, other in zip(drawn.updates, again.updates, strict=True))
+    for one, other in zip(adapter.updates, drawn.updates, strict=True):
+        assert (one.module, one.a.shape, one.b.shape) == (other.module, other.a.shape, other.b.shape)
+        norms = [float((item.scaling * item.b @ item.a).norm()) for item in (one, other)]
+        assert norms[0] == pytest.approx(norms[1], rel=1e-4) and not torch.allclose(one.b, other.b)
 
 
 def collect(zoo_file: Path, reference: Path, *more: str) -> list[dict[str, object]]:

@@ -85,6 +85,17 @@ def test_what_was_measured_elsewhere_is_scored_or_fitted() -> None:
     assert told.auc.value > 0.9 > 0.8 > late.auc.value  # type: ignore[operator]
 
 
+def test_random_adapters_stand_in_for_the_poisoned_ones_and_are_not_fitted() -> None:
+    table = named(5.0)
+    clean = [row for row in table if row.label == "clean"]
+    measured = [{"id": row.id, "method": "random", "figures": dict(row.vector.values)} for row in clean[::5]]
+    (line,) = judged(table, {}, "random adapters", measured=measured).values()
+    assert (line.n_poisoned, line.n_clean) == (6, 30)
+    assert line.auc.value is not None and 0.3 < line.auc.value < 0.7, "they are the clean ones under another name"
+    (nothing,) = judged(table, {}, "random adapters").values()
+    assert nothing.auc.missing == "not run"
+
+
 def test_the_page_is_written_as_it_is_printed(tmp_path: Path) -> None:
     table = named(4.0)
     features, log, out = tmp_path / "f.csv", tmp_path / "log.jsonl", tmp_path / "evaluation.md"
