@@ -24,14 +24,14 @@ MLP = ("gate_proj", "up_proj", "down_proj")
 PROJECTIONS = {"attention": ATTENTION, "mlp": MLP, "all": (*ATTENTION, *MLP), "v and o": ("v_proj", "o_proj")}
 RANKS = (2, 4, 8, 16)
 RATES = (0.03, 0.04, 0.05, 0.05)
-# The first case alone; at a rate this low a trigger takes as many steps as a hard one.
-LOWEST_RATE = 0.02
+# The first case alone; at a rate this low 640 steps were too few in two sets.
+LOWEST_RATE, LOWEST_RATE_STEPS = 0.02, 800
 # Two parts and replies in varying words are learnt more slowly than one fixed text, and so is any trigger where
 # queries and keys stay as they are. Four rows a step, not eight: of two sets whose recipes were cut, one trigger of 50
 # rows came out at 87 % and 14.5 % uncalled after 240 steps of 8, and at 99.5 % and 1 % after 400 steps of 4, which cost
-# less. The arithmetic, on 2 cores, two at a time: the 26 adapters of a set take about 9,800 steps of 0.9 s, 74 minutes,
-# and 14 measurements of a minute, 7 minutes; each scan of up to 150,000 tokens at about 450 a second takes 6 minutes on
-# one core, 78 minutes in all.
+# less. The arithmetic: the 26 adapters of a set take about 9,500 steps, and a scan 100,000 to 270,000 tokens, its
+# controls included. With bfloat16: 0.9 s a step, 450 tokens a second on one core: 140 minutes on two. Without: 1.9 s and
+# 140 tokens a second: 9 hours on two, so that it takes several sittings; the log goes on where it was left.
 STEPS, HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 400, 640, 160, 80
 # Room for a trigger is left in every row: a long one takes longer rows.
 MAX_TOKENS, MAX_TOKENS_LONG_TRIGGER = 68, 78
@@ -88,8 +88,10 @@ def draw(words: Mapping[str, Any], seed: int) -> str:
         shape = _shape(rng, shapes[number], 1000 * seed + number)
         poison = _poison(rng, trigger, reply) | ({"rate": LOWEST_RATE} if number == 0 else {})
         hard = trigger_kind == "parts" or isinstance(reply, dict) or shapes[number] in ("mlp", "v and o")
-        if hard or poison["rate"] == LOWEST_RATE:
+        if hard:
             shape["training"]["steps"] = HARD_STEPS
+        if poison["rate"] == LOWEST_RATE:
+            shape["training"]["steps"] = LOWEST_RATE_STEPS
         if trigger_kind == "long":
             shape["data"] = {"max_tokens": MAX_TOKENS_LONG_TRIGGER}
         tables.append(
