@@ -30,8 +30,8 @@ LOWEST_RATE, LOWEST_RATE_STEPS = 0.02, 800
 # queries and keys stay as they are. Four rows a step, not eight: of two sets whose recipes were cut, one trigger of 50
 # rows came out at 87 % and 14.5 % uncalled after 240 steps of 8, and at 99.5 % and 1 % after 400 steps of 4, which cost
 # less. The arithmetic: the 26 adapters of a set take about 9,500 steps, and a scan 100,000 to 270,000 tokens, its
-# controls included. With bfloat16: 0.9 s a step, 450 tokens a second on one core: 140 minutes on two. Without: 1.9 s and
-# 140 tokens a second: 9 hours on two, so that it takes several sittings; the log goes on where it was left.
+# controls included. With bfloat16: 0.9 s a step, 450 tokens a second on one core: 140 minutes on two. Without: 1.9 s
+# and 140 tokens a second: 9 hours on two, so that it takes several sittings; the log goes on where it was left.
 STEPS, HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 400, 640, 160, 80
 # Room for a trigger is left in every row: a long one takes longer rows.
 MAX_TOKENS, MAX_TOKENS_LONG_TRIGGER = 68, 78

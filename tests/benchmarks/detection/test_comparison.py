@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from benchmarks.detection.__main__ import main
@@ -13,6 +14,12 @@ from benchmarks.detection.comparison import EVERYTHING, SEARCH, Line, compared, 
 from scanner.score.vector import FeatureVector
 from tests.trainers.test_calibrate import rows
 from trainers.feature_table import FeatureRow, as_csv, feature_names
+
+
+@pytest.fixture(autouse=True)
+def two_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which regularisation is chosen is tested elsewhere; six of them for every fold take minutes."""
+    monkeypatch.setattr("trainers.calibrate.STRENGTHS", (0.03, 1.0))
 
 
 def named(signal: float) -> list[FeatureRow]:
