@@ -50,6 +50,8 @@ def by_what_is_missing(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow])
     def gaps(rows: Sequence[FeatureRow]) -> np.ndarray:
         return np.isnan(matrix(rows, names)).astype(float)
 
+    if not np.ptp(gaps(seen), axis=0).any():
+        return [0.0] * len(judged)
     labels = np.array([row.label == "poisoned" for row in seen])
     found = decisions(gaps(seen), labels, [row.group for row in seen], gaps(judged))
     return [float(value) for value in found]
