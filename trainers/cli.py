@@ -150,6 +150,7 @@ def zoo(
     help="Clean adapters instead, a folder each: every adapter is compared with those of the same projections.",
 )
 @click.option("--jobs", default=1, type=click.IntRange(1, 64), metavar="N", help="Side by side, one thread each.")
+@click.option("--only", metavar="ID,...", help="No others than these, separated by commas.")
 @click.option("--twins", "with_twins", is_flag=True, help=_TWINS)
 def features(
     zoo_file: Path,
@@ -158,20 +159,22 @@ def features(
     references: tuple[str, ...],
     pool: Path | None,
     jobs: int,
+    only: str | None,
     with_twins: bool,
 ) -> None:
     """Measure every trained adapter of ZOO.toml that has no row yet; beside the base where no references are given."""
     from trainers.feature_table import add_row, read_table
-    from trainers.zoo import load_zoo, twins
+    from trainers.zoo import chosen_entries, load_zoo, twins
 
     if pool and references:
         raise BadRecipe("scan-train features: give --reference or --pool, not both")
     calm_libraries()
     rows = {row.id for row in (read_table(out) if out.exists() else ())}
-    entries = load_zoo(zoo_file)
+    listed = load_zoo(zoo_file)
+    listed += twins(listed) if with_twins else ()
     waiting = [
         entry
-        for entry in (*entries, *(twins(entries) if with_twins else ()))
+        for entry in chosen_entries(listed, only.split(",") if only else ())
         if entry.id not in rows and (adapters / entry.id / "training.json").is_file()
     ]
     click.echo(f"{len(rows)} rows, {len(waiting)} to measure", err=True)

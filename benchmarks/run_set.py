@@ -1,0 +1,132 @@
+"""Trains, scans and measures a whole set, several adapters side by side, and goes on where it was broken off.
+
+    python -m benchmarks.run_set SET.toml --out DIR --reference examples/clean [--data FILE.jsonl] [--jobs N]
+        [--only ID,...] [--twins] [--methods NAME,...]
+
+Each adapter in turn: `scan-train zoo`, then `benchmarks/recovery.py` with `--features` (a twin is measured and not
+scanned: nobody asks whether a search finds a trigger in it), then `benchmarks/detection/collect.py`. Poisoned and clean
+ones take turns, so that a run that is broken off has some of both. Beside SET.toml it appends to SET.jsonl (scans),
+SET.features.csv and SET.methods.jsonl; a folder's logs say what went wrong. One thread a process. Run it from a work
+tree of the tag under which the search was frozen, with SET.toml where its rows are to be kept.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+from threading import Lock
+
+import click
+
+from benchmarks.detection.methods import METHODS
+from trainers.feature_table import add_row, read_table
+from trainers.zoo import ZooEntry, load_zoo, twins
+
+_CHEAP = ("true-trigger", "late-layer", "norm-spread", "battery")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run is made with. `data`: JSON Lines instead of the recipes' data sets."""
+
+    zoo_file: Path
+    out: Path
+    references: tuple[str, ...]
+    data: Path | None
+    methods: str
+
+    def beside(self, suffix: str) -> Path:
+        """A file beside the set's, with another ending."""
+        return self.zoo_file.with_name(self.zoo_file.stem + suffix)
+
+
+@click.command(help=__doc__)
+@click.argument("zoo_file", type=click.Path(path_type=Path, exists=True))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the adapters go.")
+@click.option("--reference", "references", multiple=True, required=True)
+@click.option("--data", type=click.Path(path_type=Path), help="JSON Lines instead of the recipes' data sets.")
+@click.option("--jobs", default=2, type=click.IntRange(1, 64), show_default=True)
+@click.option("--only", help="No other adapters than these, separated by commas.")
+@click.option("--twins", "with_twins", is_flag=True, help="The clean twins of the poisoned adapters too.")
+@click.option("--methods", default=",".join(_CHEAP), show_default=True, help=f"Of {', '.join(METHODS)}.")
+def main(
+    zoo_file: Path,
+    out: Path,
+    references: tuple[str, ...],
+    data: Path | None,
+    jobs: int,
+    only: str | None,
+    with_twins: bool,
+    methods: str,
+) -> None:
+    """Runs what is missing; ends with 1 where a step of some adapter failed."""
+    run = Run(zoo_file, out, references, data, methods)
+    zoo = load_zoo(zoo_file)
+    entries = [
+        entry
+        for entry in in_turn((*zoo, *(twins(zoo) if with_twins else ())))
+        if not only or entry.id in only.split(",")
+    ]
+    (out / "logs").mkdir(parents=True, exist_ok=True)
+    table_lock = Lock()
+    scanned = {entry.id for entry in zoo}
+    with ThreadPoolExecutor(jobs) as pool:
+        done = list(pool.map(lambda entry: one_adapter(run, entry.id, entry.id in scanned, table_lock), entries))
+    if failed := [entry.id for entry, well in zip(entries, done, strict=True) if not well]:
+        raise click.ClickException(f"not whole: {', '.join(failed)}; see {out / 'logs'} and run it again")
+
+
+def in_turn(entries: Sequence[ZooEntry]) -> Iterator[ZooEntry]:
+    """Poisoned and clean ones by turns, each in their order, those that train shortest first."""
+    ordered = sorted(entries, key=lambda entry: entry.recipe.training.steps)
+    by_label = ([entry for entry in ordered if bool(entry.recipe.poison) is poisoned] for poisoned in (True, False))
+    return (entry for entry in chain.from_iterable(zip_longest(*by_label)) if entry is not None)
+
+
+def one_adapter(run: Run, name: str, scanned: bool, table_lock: Lock) -> bool:
+    """All steps of one adapter; whether all went well. A step after a failed one is not begun."""
+    part, table = run.out / "logs" / f"{name}.features.csv", run.beside(".features.csv")
+    for step, command in commands(run, name, scanned, part):
+        if step == "measure" and not scanned and _has_row(table, name):
+            continue
+        with (run.out / "logs" / f"{name}.{step}.log").open("wb") as log:
+            done = subprocess.run(  # noqa: S603 - our own commands
+                command, stdout=log, stderr=log, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
+            )
+        click.echo(f"{name}: {step} {'done' if done.returncode == 0 else 'FAILED'}", err=True)
+        if done.returncode != 0:
+            return False
+        if part.is_file():
+            with table_lock:
+                add_row(table, read_table(part)[0])
+            part.unlink()
+    return True
+
+
+def _has_row(table: Path, name: str) -> bool:
+    return table.is_file() and any(row.id == name for row in read_table(table))
+
+
+def commands(run: Run, name: str, scanned: bool, part: Path) -> list[tuple[str, list[str]]]:
+    """The steps of one adapter and their commands; features go to a table of their own first."""
+    common = [str(run.zoo_file), "--adapters", str(run.out), "--only", name]
+    common += [word for reference in run.references for word in ("--reference", reference)]
+    twin = [] if scanned else ["--twins"]
+    zoo = ["trainers.cli", "zoo", str(run.zoo_file), "--out", str(run.out), "--only", name, *twin]
+    zoo += ["--data", str(run.data)] if run.data else []
+    if scanned:
+        measure = ["benchmarks.recovery", *common, "--log", str(run.beside(".jsonl")), "--threads", "1"]
+        measure += ["--features", str(part)]
+    else:
+        measure = ["trainers.cli", "features", *common, "--out", str(part), *twin]
+    collect = ["benchmarks.detection.collect", *common, "--log", str(run.beside(".methods.jsonl")), *twin]
+    steps = {"train": zoo, "measure": measure, "collect": [*collect, "--methods", run.methods]}
+    return [(step, [sys.executable, "-m", *words]) for step, words in steps.items()]
+
+
+if __name__ == "__main__":
+    main()
