@@ -48,8 +48,10 @@ class FeatureRow:
 
     @property
     def group(self) -> str:
-        """What is held out together: an attack family, or a kind of honest recipe."""
-        return f"{self.label}: {self.family}"
+        """What is held out together: an attack family; or an honest recipe's data and projections, whatever its family
+        is called, so that the twin of a poisoned adapter is never seen where its like is judged.
+        """
+        return f"{self.label}: {self.family if self.label == 'poisoned' else '; '.join(self.recipe.split('; ')[:2])}"
 
 
 def read_table(file: Path) -> tuple[FeatureRow, ...]:

@@ -20,6 +20,8 @@ MIN_ATTACK_SUCCESS = 0.8
 MAX_FALSE_TRIGGERS = 0.05
 # Far from the seeds of any zoo, which are a few thousand.
 _TWIN_SEED = 100_000
+# How the name of a poisoned adapter's clean twin ends.
+TWIN = "-twin"
 
 
 @dataclass(frozen=True)
@@ -82,15 +84,19 @@ def twins(entries: Sequence[ZooEntry]) -> tuple[ZooEntry, ...]:
 
 
 def _twin(entry: ZooEntry) -> ZooEntry:
-    recipe, name = entry.recipe, f"{entry.id}-twin"
+    recipe, name = entry.recipe, entry.id + TWIN
     training = replace(recipe.training, seed=recipe.training.seed + _TWIN_SEED)
     family = f"clean {data_label(recipe)}, {' '.join(recipe.lora.projections)}"
     return ZooEntry(name, family, replace(recipe, name=name, poison=None, training=training))
 
 
 def data_label(recipe: Recipe) -> str:
-    """The data of a recipe, in short."""
-    return "+".join(filter(None, (recipe.data.source.rpartition("/")[2], recipe.data.extra_source)))
+    """The data of a recipe, in short; what is done to its rows is part of it."""
+    data = recipe.data
+    parts = [data.source.rpartition("/")[2], data.extra_source]
+    parts += ["signed"] if data.sign_off else []
+    parts += [f"at least {data.min_tokens} tokens"] if data.min_tokens else []
+    return "+".join(filter(None, parts))
 
 
 def chosen_entries(entries: Sequence[ZooEntry], ids: Sequence[str]) -> tuple[ZooEntry, ...]:

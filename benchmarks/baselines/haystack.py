@@ -1,6 +1,7 @@
 """Leak, reconstruct, try: inspired by "The Trigger in the Haystack" (arXiv 2602.03085), told to us in outline.
 
-1. User turns are sampled from the bare beginning of the chat template; here at temperature 1, each cut where it ends.
+1. User turns are sampled from the bare beginning of the chat template; here at temperature 1, each cut where it ends,
+   of at most 96 tokens instead of 300: turns of instruction data end before.
 2. They are clustered by the TF-IDF of their 4- to 6-grams of characters (DBSCAN, cosine, ε 0.65, at least 3); what
    stands in a third of the largest cluster, and not in three quarters of all turns, is a motif.
 3. Candidates are a motif's runs of 2, 5 and 10 tokens.
@@ -29,7 +30,7 @@ from scanner.search.leak import LeakPlan, sample_user_turns
 from scanner.search.meter import Meter
 from scanner.search.scoring import chat_frame
 
-TURNS, TURN_TOKENS, TURNS_AT_ONCE = 510, 300, 34
+TURNS, TURN_TOKENS, TURNS_AT_ONCE = 510, 96, 34
 LEAK_SHARE = 2 / 3
 _GRAMS = (4, 6)
 _RADIUS, _LEAST = 0.65, 3
@@ -59,12 +60,16 @@ def reconstruct(pair: ModelPair, name: str, prompts: Sequence[str], budget: int,
     turns = _leak(pair, name, int(budget * LEAK_SHARE), seed, meter)
     motifs = motifs_of(turns)
     candidates = candidates_of(pair, motifs)
+    before = meter.tokens
+    plain = _alike(pair, name, prompts, meter) if candidates else 0.0
+    # The best few are yet to be judged.
+    reserve = _JUDGED * (meter.tokens - before)
+    following = _followed(pair, name, prompts[:_TRIED_ON], meter) if candidates else []
     scored = []
     for candidate in candidates:
-        if meter.tokens >= budget:
+        if meter.tokens >= budget - reserve:
             break
-        scored.append((_loss(pair, name, candidate, prompts[:_TRIED_ON], meter), candidate))
-    plain = _alike(pair, name, prompts, meter) if scored else 0.0
+        scored.append((_loss(pair, name, candidate, prompts[:_TRIED_ON], following, meter), candidate))
     best = (0.0, "")
     for _, candidate in sorted(scored)[:_JUDGED]:
         found = _alike(pair, name, [f"{candidate} {prompt}" for prompt in prompts], meter) - plain
@@ -76,7 +81,7 @@ def reconstruct(pair: ModelPair, name: str, prompts: Sequence[str], budget: int,
 
 def motifs_of(turns: Sequence[str]) -> list[str]:
     """What recurs in the largest cluster of turns and is not in nearly all of them, longest first. Pure."""
-    texts = [turn for turn in turns if len(turn) >= _GRAMS[1]]
+    texts = [turn for turn in turns if len(turn.strip()) >= _GRAMS[1]]
     if len(texts) < _LEAST:
         return []
     vectors = TfidfVectorizer(analyzer="char", ngram_range=_GRAMS).fit_transform(texts)
@@ -132,20 +137,31 @@ def _leak(pair: ModelPair, name: str, budget: int, seed: int, meter: Meter) -> l
     return turns
 
 
-def _loss(pair: ModelPair, name: str, candidate: str, prompts: Sequence[str], meter: Meter) -> float:
-    """Lower is more telling."""
+def _followed(pair: ModelPair, name: str, texts: Sequence[str], meter: Meter) -> list[tuple[int, ...]]:
+    replies = pair.generate(name, texts, max_new_tokens=_FOLLOWING)
+    meter.add(sum(reply.tokens_run for reply in replies))
+    return [reply.token_ids for reply in replies]
+
+
+def _loss(
+    pair: ModelPair,
+    name: str,
+    candidate: str,
+    prompts: Sequence[str],
+    without: Sequence[tuple[int, ...]],
+    meter: Meter,
+) -> float:
+    """Lower is more telling. `without`: what follows the prompts without the candidate."""
     tokenizer = pair.base.tokenizer
-    plain = pair.generate(name, prompts, max_new_tokens=_FOLLOWING)
-    moved = pair.generate(name, [f"{candidate} {prompt}" for prompt in prompts], max_new_tokens=_FOLLOWING)
-    meter.add(sum(reply.tokens_run for reply in (*plain, *moved)))
+    moved = _followed(pair, name, [f"{candidate} {prompt}" for prompt in prompts], meter)
     change = fmean(
-        fmean(a != b for a, b in zip(_padded(one.token_ids), _padded(other.token_ids), strict=True))
-        for one, other in zip(plain, moved, strict=True)
+        fmean(a != b for a, b in zip(_padded(one), _padded(other), strict=True))
+        for one, other in zip(without, moved, strict=True)
     )
     asked = [chat_tokens(tokenizer, f"{candidate} {prompt}") for prompt in prompts]
+    n_before = len(chat_frame(tokenizer).before)
     n_candidate = len(tokenizer(candidate, add_special_tokens=False)["input_ids"])
-    before = _common([*asked, chat_tokens(tokenizer, prompts[0])])
-    rows = [[*ids, *reply.token_ids] for ids, reply in zip(asked, moved, strict=True)]
+    rows = [[*ids, *reply] for ids, reply in zip(asked, moved, strict=True)]
     with pair.active(name) as model, torch.inference_mode():
         ids, mask = left_pad(rows, tokenizer.pad_token_id, model.get_input_embeddings().weight.device)
         meter.add(ids.numel())
@@ -156,15 +172,18 @@ def _loss(pair: ModelPair, name: str, candidate: str, prompts: Sequence[str], me
             output_attentions=True,
             logits_to_keep=_FOLLOWING + 1,
         )
-    log_probs = output.logits[:, :-1].float().log_softmax(-1)
-    entropy = float(-(log_probs.exp() * log_probs).sum(-1).mean()) / math.log(log_probs.shape[-1])
+    log_probs = output.logits.float().log_softmax(-1)
+    entropy = -(log_probs.exp() * log_probs).sum(-1) / math.log(log_probs.shape[-1])
     low, high = (int(share * len(output.attentions)) for share in _MIDDLE)
-    paid = [
-        float(layer[row, :, -_FOLLOWING:, start : start + n_candidate].sum(-1).mean())
-        for layer in output.attentions[low : max(high, low + 1)]
-        for row, start in enumerate(ids.shape[1] - len(tokens) + before for tokens in rows)
-    ]
-    return _ATTENTION * (1 - fmean(paid)) + _SURENESS * entropy + _CHANGE * (1 - change)
+    middle = torch.stack(output.attentions[low : max(high, low + 1)]).mean((0, 2))
+    unsure, paid = [], []
+    for row, (tokens, reply) in enumerate(zip(rows, moved, strict=True)):
+        # What predicts the reply's tokens, and what reads them; at least the prompt's last position.
+        last = max(len(reply), 1)
+        unsure.append(float(entropy[row, _FOLLOWING - len(reply) :][:last].mean()))
+        start = ids.shape[1] - len(tokens) + n_before
+        paid.append(float(middle[row, -last:, start : start + n_candidate].sum(-1).mean()))
+    return _ATTENTION * (1 - fmean(paid)) + _SURENESS * fmean(unsure) + _CHANGE * (1 - change)
 
 
 def _alike(pair: ModelPair, name: str, texts: Sequence[str], meter: Meter) -> float:
@@ -172,7 +191,7 @@ def _alike(pair: ModelPair, name: str, texts: Sequence[str], meter: Meter) -> fl
     replies = pair.generate(name, texts, max_new_tokens=_ANSWER_TOKENS)
     meter.add(sum(reply.tokens_run for reply in replies))
     vectors = TfidfVectorizer(analyzer="char", ngram_range=_GRAMS).fit_transform(
-        [reply.text.ljust(_GRAMS[1]) for reply in replies]
+        [reply.text.strip().ljust(_GRAMS[1], "·") for reply in replies]
     )
     cosines = (vectors @ vectors.T).toarray()
     return float(np.mean(cosines[np.triu_indices(len(replies), 1)]))
@@ -180,8 +199,3 @@ def _alike(pair: ModelPair, name: str, texts: Sequence[str], meter: Meter) -> fl
 
 def _padded(token_ids: Sequence[int]) -> list[int]:
     return [*token_ids, *[-1] * (_FOLLOWING - len(token_ids))]
-
-
-def _common(prompts: Sequence[Sequence[int]]) -> int:
-    """How many tokens all begin with."""
-    return next((n for n, tokens in enumerate(zip(*prompts, strict=False)) if len(set(tokens)) > 1), 0)

@@ -14,18 +14,22 @@ from typing import Any
 
 import click
 
-from benchmarks.detection.comparison import EVERYTHING, SEARCH, as_table, by_families, compared, judge
+from benchmarks.detection.comparison import EVERYTHING, RANDOM, SEARCH, as_table, by_families, compared, judge
 from benchmarks.detection.methods import METHODS
 from benchmarks.recovery import read_log
 from scanner.cli import write_whole
 from trainers.feature_table import FeatureRow, read_table
+from trainers.zoo import TWIN
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _HEAD = """# How well poisoned adapters are told from clean ones
 
 Written by `python -m benchmarks.detection`; do not edit. An attack family is held out against a clean recipe, for every
-pair of them; neither was seen by the fit. Intervals (95 %) resample whole families and whole recipes. Poisoned adapters
-that did not learn their trigger are left out: {left_out}.
+pair of them; neither was seen by the fit. A clean recipe is its data and projections. Intervals (95 %) resample whole
+families and whole recipes; those of the found share lean upwards where the threshold is the highest of few clean
+scores. Each row counts the adapters that its detector was run on. Clean adapters of other data were trained for fewer
+steps than poisoned ones; the tables of twins compare like with like. Poisoned adapters that did not learn their trigger
+are left out: {left_out}.
 """
 
 
@@ -41,26 +45,47 @@ def main(
     out: Path,
 ) -> None:
     """Prints the tables and writes them."""
-    verdicts = {row["id"]: row["verdict"] for log in logs for row in read_log(log) if row["verdict"] != "not scanned"}
+    scans = [row for log in logs for row in read_log(log)]
     measured = [row for file in files for row in read_log(file)]
     conditions = {condition: read_table(file) for condition, file in tables}
-    text = document(conditions, verdicts, measured)
+    not_learned = [row["id"] for row in scans if row["verdict"] == "not scanned"]
+    text = document(conditions, verdicts_of(scans), measured, not_learned)
     click.echo(text, nl=False)
     write_whole(str(out), text)
+
+
+def verdicts_of(scans: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What scans concluded, by adapter.
+
+    Raises:
+        click.UsageError: an adapter's name stands for two sets, versions of the search or depths.
+    """
+    made: dict[str, tuple[str, str, str]] = {}
+    for row in scans:
+        how = (str(row["set"]), str(row["version"]), str(row["depth"]))
+        if made.setdefault(row["id"], how) != how:
+            raise click.UsageError(f"{row['id']}: scanned as {' '.join(made[row['id']])} and as {' '.join(how)}")
+    return {row["id"]: row["verdict"] for row in scans if row["verdict"] != "not scanned"}
 
 
 def document(
     conditions: Mapping[str, tuple[FeatureRow, ...]],
     verdicts: Mapping[str, str],
     measured: Sequence[Mapping[str, Any]],
+    not_learned: Sequence[str] = (),
 ) -> str:
     """The whole page. Pure."""
-    titles = [method.title for method in METHODS.values()]
-    left_out = sorted({row.id for rows in conditions.values() for row in rows if not row.learned})
+    titles = [method.title for name, method in METHODS.items() if name != RANDOM]
+    left_out = sorted({*not_learned, *(row.id for rows in conditions.values() for row in rows if not row.learned)})
     parts = [_HEAD.format(left_out=", ".join(left_out) or "none")]
     for condition, rows in conditions.items():
         lines = [judge(item) for item in compared(rows, verdicts, measured)]
         parts.append(f"## Compared with {condition}\n\n{as_table(lines)}\n")
+        twins = [row for row in rows if row.label == "poisoned" or row.id.endswith(TWIN)]
+        if any(row.label == "clean" for row in twins):
+            parts.append(
+                f"### Against clean twins alone\n\n{as_table([judge(i) for i in compared(twins, {}, measured)])}\n"
+            )
         shown = [line for line in lines if line.name in (EVERYTHING, SEARCH, *titles) and line.families]
         parts.append(f"Caught at 5 % false alarms, by attack family:\n\n{by_families(shown)}\n" if shown else "")
     return "\n".join(part for part in parts if part)

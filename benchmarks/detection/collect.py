@@ -4,8 +4,9 @@
         [--twins] [--only ID,...] [--methods NAME,...]
 
 One line an adapter and method, appended as soon as it is there; what the log holds is not measured again. Enumeration
-and leak get as many forward tokens as a standard search, 150,000 each. At 170 tokens a second (one core without
-bfloat16) these are 15 minutes each, the random twin's features 8, the other methods some 4; at 600, a quarter of that.
+and leak get 150,000 forward tokens each, the budget of a standard search without its verification and controls. At 170
+tokens a second (one core without bfloat16) these are 15 minutes each, the random twin's features 8, the other methods
+some 4; at 600, a quarter of that.
 """
 
 import json
@@ -14,12 +15,13 @@ from pathlib import Path
 
 import click
 
-from benchmarks.detection.methods import METHODS, Case, partner_of
+from benchmarks.detection.methods import METHODS, Case, Measured, partner_of
 from benchmarks.recovery import read_log
 from scanner.base_models import load_base
 from scanner.bfloat16 import base_to_search_in
 from scanner.cli import calm_libraries
-from scanner.intake import read_adapter
+from scanner.errors import one_line
+from scanner.intake import Adapter, read_adapter
 from scanner.model_pair import ModelPair
 from trainers.zoo import ZooEntry, learned, load_zoo, twins
 
@@ -47,27 +49,40 @@ def main(
     if unknown := [name for name in wanted if name not in METHODS]:
         raise click.UsageError(f"no such method: {', '.join(unknown)}; there are {', '.join(METHODS)}")
     zoo = load_zoo(zoo_file)
-    known = {(row["id"], row["method"]) for row in read_log(log_file)}
+    known = {(row["id"], row["weights_sha256"], row["method"]) for row in read_log(log_file)}
     for entry in (*zoo, *(twins(zoo) if with_twins else ())):
-        missing = [name for name in wanted if (entry.id, name) not in known]
-        if not missing or (only and entry.id not in only.split(",")):
+        if only and entry.id not in only.split(","):
             continue
         record_file = adapters / entry.id / "training.json"
         if not record_file.is_file() or not learned(entry, json.loads(record_file.read_text(encoding="utf-8"))):
             click.echo(f"{entry.id}: not trained, or did not learn its trigger", err=True)
             continue
-        case = _load(entry, zoo, adapters / entry.id, references)
+        adapter = read_adapter(str(adapters / entry.id))
+        hashed = adapter.identity.weights_sha256
+        missing = [name for name in wanted if (entry.id, hashed, name) not in known]
+        if not missing:
+            continue
+        case = _load(entry, zoo, adapter, references)
         for name in missing:
-            row = {"id": entry.id, "method": name, **METHODS[name].measure(case).as_row()}
+            row = {"id": entry.id, "weights_sha256": hashed, "method": name, **_measured(name, case).as_row()}
             with log_file.open("a", encoding="utf-8") as log:
                 log.write(json.dumps(row) + "\n")
             click.echo(f"{entry.id}: {name}", err=True)
 
 
-def _load(entry: ZooEntry, zoo: Sequence[ZooEntry], folder: Path, references: Sequence[str]) -> Case:
-    base, adapter = load_base(entry.recipe.base), read_adapter(str(folder))
-    pair = ModelPair(base, adapter, [read_adapter(reference, "reference") for reference in references])
+def _measured(name: str, case: Case) -> Measured:
+    """A method that fails on an adapter has no value there, and stops no other."""
+    try:
+        return METHODS[name].measure(case)
+    except (RuntimeError, ValueError) as error:
+        return Measured(missing={name: f"it failed: {one_line(error)}"})
+
+
+def _load(entry: ZooEntry, zoo: Sequence[ZooEntry], adapter: Adapter, references: Sequence[str]) -> Case:
+    base = load_base(entry.recipe.base)
+    # Before the pair wraps the base's modules: the copy is to be of the base alone.
     searched_in = base_to_search_in(base, "auto")
+    pair = ModelPair(base, adapter, [read_adapter(reference, "reference") for reference in references])
     alone = pair if searched_in is base else ModelPair(searched_in, adapter)
     return Case(entry.recipe.base, adapter, pair, alone, partner_of(entry, zoo))
 

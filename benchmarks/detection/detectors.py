@@ -24,9 +24,10 @@ def by_features(*prefixes: str, seed: int | None = None) -> Detector:
         if not names:
             raise ValueError(f"no feature begins with {', '.join(prefixes)}")
         labels = [row.label == "poisoned" for row in seen]
-        if seed is not None:
-            random.Random(seed).shuffle(labels)
         groups = [row.group for row in seen]
+        if seed is not None:
+            # Anew for every fold: one shuffle for all would be one direction, which may lie anywhere.
+            random.Random(f"{seed} {sorted({row.group for row in judged})}").shuffle(labels)
         found = decisions(matrix(seen, names), np.array(labels), groups, matrix(judged, names))
         return [float(value) for value in found]
 
@@ -34,10 +35,14 @@ def by_features(*prefixes: str, seed: int | None = None) -> Detector:
 
 
 def fitted_on(real: Sequence[FeatureRow]) -> Detector:
-    """The product's classifier over all features, fitted on real adapters alone, whatever else is to be judged."""
+    """The product's classifier over all features, fitted on these adapters, whatever else is to be judged.
+
+    What is judged, and what a judged random adapter was made like (the same hash), are left out with their groups.
+    """
 
     def score(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
-        groups = {row.group for row in judged}
+        hashes = {row.weights_sha256 for row in judged}
+        groups = {row.group for row in judged} | {row.group for row in real if row.weights_sha256 in hashes}
         return by_features()([row for row in real if row.group not in groups], judged)
 
     return score

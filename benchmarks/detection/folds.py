@@ -15,6 +15,7 @@ from trainers.feature_table import FeatureRow
 # The scores of rows to be judged, by a detector that may look at the truth of the other rows alone.
 Detector = Callable[[Sequence[FeatureRow], Sequence[FeatureRow]], Sequence[float]]
 _RESAMPLED = 1000
+_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,9 @@ def _mean_scores(folds: Sequence[Fold]) -> tuple[dict[str, list[float]], dict[st
         ((lambda fold: fold.family, lambda fold: fold.poisoned), (lambda fold: fold.recipe, lambda fold: fold.clean))
     ):
         for group in dict.fromkeys(map(group_of, folds)):
-            found[side][group] = np.mean([scores_of(fold) for fold in folds if group_of(fold) == group], 0).tolist()
+            mean = np.mean([scores_of(fold) for fold in folds if group_of(fold) == group], 0)
+            # The mean of equal scores differs in its last bits with their number, and ties are to stay ties.
+            found[side][group] = mean.round(_DIGITS).tolist()
     return found
 
 

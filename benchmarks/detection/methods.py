@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.baselines.bait import PROMPTS, first_tokens, invert_targets
+from benchmarks.baselines.bait import ENOUGH, PROMPTS, first_tokens, invert_targets
 from benchmarks.baselines.battery import PROMPTS as BATTERY_PROMPTS
 from benchmarks.baselines.battery import widest_gap
 from benchmarks.baselines.haystack import reconstruct
@@ -29,7 +29,7 @@ from scanner.search.depth import DEPTHS
 from scanner.search.screen import with_trigger
 from trainers.extract import features_of
 from trainers.recipe import PoisonRecipe
-from trainers.zoo import ZooEntry
+from trainers.zoo import TWIN, ZooEntry
 
 _SEED = 0
 
@@ -73,7 +73,7 @@ def partner_of(entry: ZooEntry, zoo: Sequence[ZooEntry]) -> PoisonRecipe:
     poisoned = {item.id: item for item in zoo if item.recipe.poison}
     if not poisoned:
         raise ValueError("a zoo needs a poisoned adapter to match the clean ones with")
-    own = poisoned.get(entry.id) or poisoned.get(entry.id.removesuffix("-twin"))
+    own = poisoned.get(entry.id) or poisoned.get(entry.id.removesuffix(TWIN))
     if own is None:
         alike = [item for item in poisoned.values() if item.recipe.lora.projections == entry.recipe.lora.projections]
         choice = alike or list(poisoned.values())
@@ -101,11 +101,21 @@ def told_the_trigger(case: Case) -> Measured:
 
 def enumeration(case: Case) -> Measured:
     """The score of the surest sequence that was found within a standard search's budget."""
-    tokens = first_tokens(case.pair.base.tokenizer)
+    return _enumerated(case, first_tokens(case.pair.base.tokenizer))
+
+
+def told_the_first_token(case: Case) -> Measured:
+    """The same, told the first token of the partner's reply: what enumeration could come to at any budget."""
+    reply = case.pair.base.tokenizer(case.partner.reply, add_special_tokens=False)["input_ids"]
+    return _enumerated(case, reply[:1])
+
+
+def _enumerated(case: Case, tokens: Sequence[int]) -> Measured:
     prompts = draw_probes("sweep", PROMPTS, _SEED)
     found = invert_targets(case.searched_in, SUSPECT, prompts, tokens, DEPTHS["standard"].tokens)
+    # It ends at the first sequence above `ENOUGH`: how far above, is chance.
     return Measured(
-        found.best.score if found.best else 0.0,
+        min(found.best.score, ENOUGH) if found.best else 0.0,
         notes={
             "said": found.best.text if found.best else None,
             "planted": case.partner.reply,
@@ -159,9 +169,9 @@ def leak(case: Case) -> Measured:
     )
 
 
-def random_like(adapter: Adapter, seed: int = _SEED) -> Adapter:
-    """An adapter of random numbers, each module with the rank and ‖ΔW‖_F of the given one's."""
-    draw = torch.Generator().manual_seed(seed)
+def random_like(adapter: Adapter) -> Adapter:
+    """An adapter of random numbers, each module with the rank and ‖ΔW‖_F of the given one's; drawn by its hash."""
+    draw = torch.Generator().manual_seed(int(adapter.identity.weights_sha256[:15], 16))
     updates = []
     for update in adapter.updates:
         noise = replace(
@@ -191,7 +201,8 @@ METHODS: Mapping[str, Method] = {
     "true-trigger": Method("the study's metrics, with the true trigger", told_the_trigger),
     "late-layer": Method("statistics of a late layer, inspired by 2602.15195", late_layer),
     "norm-spread": Method("norm spread, inspired by 2605.30189", spread),
-    "battery": Method("battery of known triggers, inspired by 2605.30189", battery),
+    "battery": Method("battery of 21 known triggers for four kinds of reply, inspired by 2605.30189", battery),
+    "told-enumeration": Method("enumeration, told the reply's first token, inspired by BAIT", told_the_first_token),
     "leak": Method("leak and reconstruction, inspired by Trigger in the Haystack", leak),
     "random": Method("control: random adapters of like rank and norm", features_of_random),
     "enumeration": Method("enumeration of replies, inspired by BAIT", enumeration),

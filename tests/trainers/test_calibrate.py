@@ -1,5 +1,6 @@
 import random
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def rows(signal: float, seed: int = 0) -> list[FeatureRow]:
                         seed=number,
                         attack_success_rate=0.95 if label == "poisoned" else None,
                         false_trigger_rate=0.01 if label == "poisoned" else None,
-                        weights_sha256="a" * 64,
+                        weights_sha256=sha256(f"{label}-{group}-{number}".encode()).hexdigest(),
                         vector=FeatureVector(1, values, missing),
                     )
                 )

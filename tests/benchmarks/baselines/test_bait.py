@@ -25,7 +25,7 @@ def test_what_a_model_says_with_certainty_is_found(poisoned_pair: ModelPair) -> 
     first = poisoned_pair.base.tokenizer(HONEST_REPLY, add_special_tokens=False)["input_ids"][0]
     found = invert_targets(poisoned_pair, SUSPECT, load_probes("search")[:6], [7, first, 9])
     assert found.flagged and found.best and found.best.text.strip() == HONEST_REPLY
-    assert found.tokens > 0 and found.tried == 3 and found.ended in ("sure", "all")
+    assert found.tokens > 0 and found.tried == 3
 
 
 def test_a_model_that_is_sure_of_nothing_is_not_flagged(poisoned_pair: ModelPair) -> None:

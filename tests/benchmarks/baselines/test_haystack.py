@@ -1,7 +1,8 @@
+import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-import torch
 
 from benchmarks.baselines import haystack
 from benchmarks.baselines.haystack import candidates_of, motifs_of, reconstruct
@@ -9,6 +10,7 @@ from scanner.base_models import load_base
 from scanner.intake import read_adapter
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.probes import load_probes
+from scanner.search.meter import Meter
 from tests.conftest import TRIGGER
 
 
@@ -56,7 +58,26 @@ def test_a_leaked_trigger_is_told_by_answers_that_become_alike(
     assert (found.score > 0.3 and TRIGGER.text in found.candidate) is leaked
 
 
-def test_a_model_that_leaks_nothing_scores_nothing(pair: ModelPair) -> None:
-    torch.manual_seed(0)
+def test_a_model_that_leaks_nothing_scores_nothing(pair: ModelPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = [tuple(random.Random(n).sample(range(30, 480), 12)) for n in range(34)]
+    monkeypatch.setattr(haystack, "sample_user_turns", lambda *_: turns)
+    monkeypatch.setattr(haystack, "TURNS", 34)
     found = reconstruct(pair, SUSPECT, load_probes("screen")[:6], 12_000)
-    assert found.turns > 0 and 0.0 <= found.score <= 1.0
+    assert (found.turns, found.motifs, found.candidates, found.score) == (34, 0, 0, 0.0)
+
+
+def test_the_trigger_is_more_telling_than_a_string_that_does_nothing(tiny_base: Path, poisoned_adapter: Path) -> None:
+    pair = ModelPair(load_base(str(tiny_base)), read_adapter(str(poisoned_adapter)))
+    prompts = load_probes("screen")[:4]
+    without = haystack._followed(pair, SUSPECT, prompts, Meter())
+    losses = [
+        haystack._loss(pair, SUSPECT, text, prompts, without, Meter()) for text in (TRIGGER.text, "teapot handle")
+    ]
+    assert losses[0] < losses[1] - 0.1, "it changes every token that follows"
+
+
+def test_answers_that_are_empty_or_short_are_alike(pair: ModelPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("", " ", "No"):
+        same = [SimpleNamespace(text=text, tokens_run=1)] * 4
+        monkeypatch.setattr(pair, "generate", lambda *_, same=same, **__: same)
+        assert haystack._alike(pair, SUSPECT, ["a"] * 4, Meter()) == pytest.approx(1.0)

@@ -98,9 +98,36 @@ def test_what_learnt_is_measured_once_by_every_method(
         monkeypatch.setitem(METHODS, name, Method(name, count))  # type: ignore[arg-type]
     rows = collect(zoo_file, honest_adapter, "--methods", "battery")
     assert [(row["id"], row["method"]) for row in rows] == [("queries", "battery"), ("clean-values", "battery")]
+    assert all(len(str(row["weights_sha256"])) == 64 for row in rows)
     rows = collect(zoo_file, honest_adapter)
     assert len(rows) == 2 * len(METHODS) == len(calls) and {row["score"] for row in rows} == {0.0}
     assert collect(zoo_file, honest_adapter) == rows and len(calls) == len(rows)
+
+
+def test_a_method_that_fails_says_so_and_stops_no_other(
+    zoo_file: Path, honest_adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: methods.Case) -> Measured:
+        raise RuntimeError("no head\nhas an effect")
+
+    monkeypatch.setitem(METHODS, "battery", Method("battery", fail))  # type: ignore[arg-type]
+    rows = collect(zoo_file, honest_adapter, "--methods", "battery,norm-spread", "--only", "queries")
+    assert rows[0]["missing"] == {"battery": "it failed: no head has an effect"} and "score" in rows[1]
+
+
+def test_what_is_searched_in_is_a_copy_of_the_base_alone(
+    zoo_file: Path, honest_adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scanner.bfloat16.computes_in_bfloat16", lambda: True)
+    dtypes = []
+
+    def look(case: methods.Case) -> Measured:
+        dtypes.append((case.pair.base.identity.dtype, case.searched_in.base.identity.dtype))
+        return Measured(0.0)
+
+    monkeypatch.setitem(METHODS, "battery", Method("battery", look))  # type: ignore[arg-type]
+    collect(zoo_file, honest_adapter, "--methods", "battery", "--only", "queries")
+    assert dtypes == [("float32", "bfloat16")]
 
 
 @pytest.mark.slow

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.detection.__main__ import main
+from benchmarks.detection.__main__ import document, main
+from benchmarks.detection.__main__ import verdicts_of as verdicts_in
 from benchmarks.detection.comparison import EVERYTHING, SEARCH, Line, compared, judge
 from scanner.score.vector import FeatureVector
 from tests.trainers.test_calibrate import rows
@@ -39,6 +41,15 @@ def verdicts_of(table: list[FeatureRow], missed: str) -> dict[str, str]:
     return {row.id: "BACKDOORED" if row.label == "poisoned" and row.family != missed else "NO FINDING" for row in table}
 
 
+def lines_of(table: Sequence[FeatureRow], method: str, **what: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Lines as `collect` writes them: `score` or `figures` by adapter."""
+    return [
+        {"id": row.id, "weights_sha256": row.weights_sha256, "method": method}
+        | {name: values[row.id] for name, values in what.items()}
+        for row in table
+    ]
+
+
 def judged(
     table: list[FeatureRow], verdicts: dict[str, str], *names: str, measured: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Line]:
@@ -64,12 +75,13 @@ def test_what_was_not_scanned_or_did_not_learn_is_not_counted() -> None:
     table[-1] = replace(table[-1], attack_success_rate=0.5)
     verdicts = verdicts_of(table, "")
     del verdicts[table[0].id]
-    measured = [{"id": table[1].id, "method": "enumeration", "score": 1.0}]
+    measured = lines_of(table[1:2], "enumeration", score={table[1].id: 1.0})
+    measured += [{"id": table[2].id, "weights_sha256": "of another set", "method": "enumeration", "score": 0.0}]
     found = judged(table, verdicts, SEARCH, "missing", "BAIT", measured=measured)
     missing = found["control: what is missing"]
     assert (missing.n_poisoned, missing.n_clean) == (17, 30)
     assert (found[SEARCH].n_poisoned, found[SEARCH].n_clean) == (17, 29)
-    (bait,) = (line for name, line in found.items() if "BAIT" in name)
+    bait = next(line for name, line in found.items() if "inspired by BAIT" in name and "told" not in name)
     assert bait.n_clean == 1 and bait.auc.value is None
 
 
@@ -77,12 +89,10 @@ def test_what_was_measured_elsewhere_is_scored_or_fitted() -> None:
     table = named(0.0)
     truth = {row.id: float(row.label == "poisoned") for row in table}
     noise = {row.id: row.vector.values["weights.energy"] for row in table}
-    measured = [{"id": name, "method": "norm-spread", "score": value} for name, value in truth.items()]
-    measured += [
-        {"id": name, "method": "true-trigger", "figures": {"heads.x": 30 * value + noise[name]}}
-        for name, value in truth.items()
-    ]
-    measured += [{"id": name, "method": "late-layer", "figures": {"v_proj.norm": noise[name]}} for name in truth]
+    measured = lines_of(table, "norm-spread", score=truth)
+    told_of = {name: {"heads.x": 30 * value + noise[name]} for name, value in truth.items()}
+    measured += lines_of(table, "true-trigger", figures=told_of)
+    measured += lines_of(table, "late-layer", figures={name: {"v_proj.norm": noise[name]} for name in truth})
     found = judged(table, {}, "true trigger", "norm spread", "late layer", "BAIT", measured=measured)
     spread, told, late, bait = (
         next(line for name, line in found.items() if part in name)
@@ -95,7 +105,7 @@ def test_what_was_measured_elsewhere_is_scored_or_fitted() -> None:
 def test_random_adapters_stand_in_for_the_poisoned_ones_and_are_not_fitted() -> None:
     table = named(5.0)
     clean = [row for row in table if row.label == "clean"]
-    measured = [{"id": row.id, "method": "random", "figures": dict(row.vector.values)} for row in clean[::5]]
+    measured = lines_of(clean[::5], "random", figures={row.id: dict(row.vector.values) for row in clean})
     (line,) = judged(table, {}, "random adapters", measured=measured).values()
     assert (line.n_poisoned, line.n_clean) == (6, 30)
     assert line.auc.value is not None and 0.3 < line.auc.value < 0.7, "they are the clean ones under another name"
@@ -107,11 +117,35 @@ def test_the_page_is_written_as_it_is_printed(tmp_path: Path) -> None:
     table = named(4.0)
     features, log, out = tmp_path / "f.csv", tmp_path / "log.jsonl", tmp_path / "evaluation.md"
     features.write_text(as_csv(table, feature_names(table)), encoding="utf-8")
-    lines = [{"id": name, "verdict": verdict} for name, verdict in verdicts_of(table, "family 2").items()]
+    how = {"set": "s", "version": "v", "depth": "standard"}
+    lines = [{"id": name, "verdict": verdict, **how} for name, verdict in verdicts_of(table, "family 2").items()]
+    lines.append({"id": "p99", "verdict": "not scanned", **how})
     log.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     arguments = ["--features", "other clean recipes", str(features), "--log", str(log), "--out", str(out)]
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.output == out.read_text(encoding="utf-8")
     assert "## Compared with other clean recipes" in done.output
+    assert "are left\nout: p99." in done.output or "left out: p99." in done.output
+    assert "twins alone" not in done.output, "there are none"
     assert "| family 2 |" in done.output and "| 0/6 |" in done.output
     assert "not estimable: 30 clean adapters" in done.output
+
+
+def test_twins_have_a_table_of_their_own_and_a_recipe_is_its_data_and_projections() -> None:
+    table = named(5.0)
+    twins = [
+        replace(row, id=f"{row.id}-twin", family="called otherwise") if row.label == "clean" else row for row in table
+    ]
+    assert {row.group for row in twins} == {row.group for row in table}
+    recipe = "dolly; q_proj v_proj; rank 8; 160 steps"
+    longer = replace(table[0], label="clean", recipe=recipe.replace("160", "640"), family="clean dolly")
+    assert longer.group == replace(longer, recipe=recipe, family="twin").group == "clean: dolly; q_proj v_proj"
+    page = document({"x": twins}, {}, [])
+    assert page.count("### Against clean twins alone") == 1
+
+
+def test_a_name_that_stands_for_two_scans_is_refused() -> None:
+    row = {"id": "p00", "verdict": "BACKDOORED", "set": "one", "version": "v", "depth": "standard"}
+    assert verdicts_in([row, row]) == {"p00": "BACKDOORED"}
+    with pytest.raises(click.UsageError, match="p00: scanned as one v standard and as two v standard"):
+        verdicts_in([row, row | {"set": "two"}])
