@@ -5,11 +5,13 @@ the strength of regularisation is chosen on the other groups (nested cross-valid
 scores calibrate the final fit (Platt 1999) and are the clean ones that p-values are counted among.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from statistics import fmean
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
@@ -137,12 +139,15 @@ def _logistic(strength: float) -> LogisticRegression:
 
 
 def _fitted(values: np.ndarray, labels: np.ndarray, strength: float) -> LogisticRegression:
-    return _logistic(strength).fit(values, labels)
+    with warnings.catch_warnings():
+        # Where nothing tells the labels apart, its first step finds nothing to gain, and another solver is asked.
+        warnings.filterwarnings("ignore", "Line search of Newton solver", ConvergenceWarning)
+        return _logistic(strength).fit(values, labels)
 
 
 def _platt(decisions: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Slope and offset that make log-odds of held-out rows probabilities. A slope is never negative."""
-    model = _logistic(1.0).fit(decisions[:, None], labels)
+    model = _fitted(decisions[:, None], labels, 1.0)
     return max(0.0, float(model.coef_[0, 0])), float(model.intercept_[0])
 
 
