@@ -6,8 +6,8 @@
 Each adapter in turn: `scan-train zoo`, then `benchmarks/recovery.py` with `--features` (a twin is measured and not
 scanned: nobody asks whether a search finds a trigger in it), then `benchmarks/detection/collect.py`. Poisoned and clean
 ones take turns, so that a run that is broken off has some of both. Beside SET.toml it appends to SET.jsonl (scans),
-SET.features.csv and SET.methods.jsonl; a folder's logs say what went wrong. One thread a process. Run it from a work
-tree of the tag under which the search was frozen, with SET.toml where its rows are to be kept.
+SET.features.csv and SET.methods.jsonl; a folder's logs say what went wrong. One thread a process. Rows are
+those of a frozen search as long as the version that `recovery.py` logs is that search's.
 """
 
 import os
@@ -24,7 +24,7 @@ import click
 
 from benchmarks.detection.methods import METHODS
 from trainers.feature_table import add_row, read_table
-from trainers.zoo import ZooEntry, load_zoo, twins
+from trainers.zoo import ZooEntry, chosen_entries, load_zoo, twins
 
 _CHEAP = ("true-trigger", "late-layer", "norm-spread", "battery")
 
@@ -66,11 +66,8 @@ def main(
     """Runs what is missing; ends with 1 where a step of some adapter failed."""
     run = Run(zoo_file, out, references, data, methods)
     zoo = load_zoo(zoo_file)
-    entries = [
-        entry
-        for entry in in_turn((*zoo, *(twins(zoo) if with_twins else ())))
-        if not only or entry.id in only.split(",")
-    ]
+    everything = (*zoo, *(twins(zoo) if with_twins else ()))
+    entries = list(in_turn(chosen_entries(everything, only.split(",") if only else ())))
     (out / "logs").mkdir(parents=True, exist_ok=True)
     table_lock = Lock()
     scanned = {entry.id for entry in zoo}

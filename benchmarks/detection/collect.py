@@ -23,7 +23,7 @@ from scanner.cli import calm_libraries
 from scanner.errors import one_line
 from scanner.intake import Adapter, read_adapter
 from scanner.model_pair import ModelPair
-from trainers.zoo import ZooEntry, learned, load_zoo, twins
+from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo, twins
 
 
 @click.command(help=__doc__)
@@ -50,9 +50,8 @@ def main(
         raise click.UsageError(f"no such method: {', '.join(unknown)}; there are {', '.join(METHODS)}")
     zoo = load_zoo(zoo_file)
     known = {(row["id"], row["weights_sha256"], row["method"]) for row in read_log(log_file)}
-    for entry in (*zoo, *(twins(zoo) if with_twins else ())):
-        if only and entry.id not in only.split(","):
-            continue
+    everything = (*zoo, *(twins(zoo) if with_twins else ()))
+    for entry in chosen_entries(everything, only.split(",") if only else ()):
         record_file = adapters / entry.id / "training.json"
         if not record_file.is_file() or not learned(entry, json.loads(record_file.read_text(encoding="utf-8"))):
             click.echo(f"{entry.id}: not trained, or did not learn its trigger", err=True)
