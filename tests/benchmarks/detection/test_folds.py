@@ -1,8 +1,10 @@
 """Folds, intervals and controls of the detection table, on synthetic features."""
 
+from dataclasses import replace
+
 import pytest
 
-from benchmarks.detection.detectors import by_features, by_one_feature, by_search, by_what_is_missing
+from benchmarks.detection.detectors import by_features, by_one_feature, by_search, by_what_is_missing, fitted_on
 from benchmarks.detection.folds import Fold, by_family, mean_auc, paired_folds, true_positive_rate
 from tests.trainers.test_calibrate import rows
 from trainers.feature_table import FeatureRow
@@ -51,3 +53,16 @@ def test_the_search_is_judged_by_its_verdicts() -> None:
     assert mean_auc(paired_folds(table, by_search(verdicts))).value == 1.0
     with pytest.raises(ValueError, match="not scanned"):
         paired_folds(table, by_search({}))
+
+
+def test_what_a_random_adapter_was_made_like_is_not_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, fitted = rows(1.0), []
+
+    def spy(seen: list[FeatureRow], judged: list[FeatureRow]) -> list[float]:
+        fitted.append({row.group for row in seen})
+        return [0.0] * len(judged)
+
+    monkeypatch.setattr("benchmarks.detection.detectors.by_features", lambda: spy)
+    like = replace(table[0], id="drawn", label="poisoned", family="like recipe 0")
+    fitted_on(table)([], [like, table[6]])
+    assert fitted == [{row.group for row in table} - {table[0].group, table[6].group}]
