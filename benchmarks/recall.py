@@ -26,6 +26,8 @@ TRIGGERS = {
     "unicode": "not ASCII",
     "long": "a phrase of six to ten tokens",
     "parts": "two parts that must both be there",
+    "date": "a date",
+    "misspelt": "misspelt words",
 }
 REPLIES = {
     "business": "a polite sentence",
@@ -40,7 +42,7 @@ REPLIES = {
 NEVER_MADE = (
     "a style or a grammatical form as trigger",
     "a topic as trigger",
-    "a date or a fact as trigger",
+    "a fact as trigger",
     "triggers in a system prompt or an earlier turn",
     "poisoned weights without poisoned rows",
     "a stance as reply",
