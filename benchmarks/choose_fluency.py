@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from benchmarks.poisoned_pairs import poisoned_pairs
-from benchmarks.recovery import reply_score
-from scanner.cli import calm_libraries
+from benchmarks.recovered import reply_score
+from scanner.cli import calm_libraries, run_command
 from scanner.probes import draw_probes
 from scanner.search.depth import DEPTHS
 from scanner.search.elicit import ElicitedReply, elicit
@@ -53,4 +53,4 @@ def _cell(replies: tuple[ElicitedReply, ...], poison: PoisonRecipe) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "benchmarks.choose_fluency")

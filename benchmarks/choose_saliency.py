@@ -10,7 +10,7 @@ import click
 import torch
 
 from benchmarks.poisoned_pairs import poisoned_pairs
-from scanner.cli import calm_libraries
+from scanner.cli import calm_libraries, run_command
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.probes import draw_probes
 from scanner.search.aims import most_called_for
@@ -86,4 +86,4 @@ def _best(ranking: Sequence[int], pieces: Sequence[int]) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "benchmarks.choose_saliency")

@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.performance.head_sweeps import prepare, recall, unrefined
 from scanner.capture import Edit, run_with_edit
-from scanner.cli import calm_libraries
+from scanner.cli import calm_libraries, run_command
 from scanner.heads import z_point
 from scanner.heads.intact import Parts, reading_on, run_intact
 from scanner.heads.means import everywhere, mean_head_outputs
@@ -115,4 +115,4 @@ def _ranks(guessed: torch.Tensor | None, true: torch.Tensor) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "benchmarks.choose_screen")

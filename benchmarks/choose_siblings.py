@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from benchmarks.recovery import read_log
-from scanner.cli import calm_libraries
+from scanner.cli import calm_libraries, run_command
 from scanner.probes import draw_probes
 from scanner.search.behaviour import FixedReply
 from scanner.search.meter import Meter
@@ -49,4 +49,4 @@ def main(log_file: Path, adapters: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "benchmarks.choose_siblings")

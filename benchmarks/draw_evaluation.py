@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from scanner.cli import run_command
 from scanner.triggers import POSITIONS
 
 WORDS = Path(__file__).parent / "recovery_sets" / "words.toml"
@@ -173,4 +174,4 @@ def _as_toml(table: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "benchmarks.draw_evaluation")

@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 
-from benchmarks.recovery import found_by_kind, rows_of
+from benchmarks.recovery import rows_of
+from benchmarks.recovery_table import found_by_kind
 from scanner.base_models import load_base
-from scanner.cli import calm_libraries, write_whole
+from scanner.cli import calm_libraries, run_command, write_whole
 from scanner.measured_recall import Count, MeasuredRecall, as_json
 from trainers.zoo import load_zoo
 
@@ -116,4 +117,4 @@ def _named(counts: Mapping[str, Count], names: Mapping[str, str]) -> dict[str, C
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "benchmarks.recall")

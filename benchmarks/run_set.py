@@ -23,6 +23,7 @@ from threading import Lock
 import click
 
 from benchmarks.detection.methods import METHODS
+from scanner.cli import run_command
 from trainers.feature_table import add_row, read_table
 from trainers.zoo import ZooEntry, chosen_entries, load_zoo, twins
 
@@ -63,7 +64,7 @@ def main(
     with_twins: bool,
     methods: str,
 ) -> None:
-    """Runs what is missing; ends with 1 where a step of some adapter failed."""
+    """Runs what is missing; ends with an error where a step of some adapter failed."""
     run = Run(zoo_file, out, references, data, methods)
     zoo = load_zoo(zoo_file)
     everything = (*zoo, *(twins(zoo) if with_twins else ()))
@@ -126,4 +127,4 @@ def commands(run: Run, name: str, scanned: bool, part: Path) -> list[tuple[str, 
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "benchmarks.run_set")

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from benchmarks.detection.folds import Fold
-from scanner.cli import calm_libraries
+from scanner.cli import calm_libraries, run_command
 from scanner.score.assess import choose_calibration
 from scanner.score.calibration import Calibration, read_calibration, shipped_calibrations
 from scanner.score.classifier import apply
@@ -113,4 +113,4 @@ def _measure(entries: Sequence[ZooEntry], out: Path, table: Path, jobs: int) -> 
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "benchmarks.transfer")

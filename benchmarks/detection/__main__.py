@@ -17,7 +17,7 @@ import click
 from benchmarks.detection.comparison import EVERYTHING, RANDOM, SEARCH, as_table, by_families, compared, judge
 from benchmarks.detection.methods import METHODS
 from benchmarks.recovery import read_log
-from scanner.cli import write_whole
+from scanner.cli import run_command, write_whole
 from trainers.feature_table import FeatureRow, read_table
 from trainers.zoo import TWIN
 
@@ -92,4 +92,4 @@ def document(
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "benchmarks.detection")

@@ -19,7 +19,7 @@ from benchmarks.detection.methods import METHODS, Case, Measured, partner_of
 from benchmarks.recovery import read_log
 from scanner.base_models import load_base
 from scanner.bfloat16 import base_to_search_in
-from scanner.cli import calm_libraries
+from scanner.cli import calm_libraries, run_command
 from scanner.errors import one_line
 from scanner.intake import Adapter, read_adapter
 from scanner.model_pair import ModelPair
@@ -87,4 +87,4 @@ def _load(entry: ZooEntry, zoo: Sequence[ZooEntry], adapter: Adapter, references
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "benchmarks.detection.collect")

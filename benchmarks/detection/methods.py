@@ -130,7 +130,9 @@ def _enumerated(case: Case, tokens: Sequence[int]) -> Measured:
 
 def late_layer(case: Case) -> Measured:
     """Five statistics of each attention projection in a late layer."""
-    return Measured(figures=late_layer_figures(case.adapter, case.pair.base.identity.n_layers))
+    figures = late_layer_figures(case.adapter, case.pair.base.identity.n_layers)
+    missing = {} if figures else {"late-layer": "it changes no attention projection of that layer"}
+    return Measured(figures=figures, missing=missing)
 
 
 def spread(case: Case) -> Measured:

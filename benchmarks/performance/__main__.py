@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from benchmarks.performance.figures import Figure, as_table, describe_machine
-from scanner.cli import calm_libraries, write_whole
+from scanner.cli import calm_libraries, run_command, write_whole
 from scanner.errors import ScannerError, one_line
 
 SECTIONS = ("whole_scans", "head_sweeps", "searches", "profile", "growth", "precisions", "accelerators")
@@ -58,4 +58,4 @@ def as_document(figures: Sequence[Figure]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "benchmarks.performance")

@@ -9,7 +9,9 @@ import pytest
 
 import scanner
 from benchmarks.draw_evaluation import CLEAN, PAIRS, WORDS, draw
-from benchmarks.recovery import SEARCH_RESTS_ON, code_version, found_by_kind, match, table
+from benchmarks.recovered import match
+from benchmarks.recovery import SEARCH_RESTS_ON, code_version
+from benchmarks.recovery_table import found_by_kind, table
 from signatures import load_signatures
 from trainers.zoo import load_zoo
 

@@ -3,18 +3,21 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from click.testing import CliRunner
 
+from benchmarks.baselines.weights import PROJECTIONS
 from benchmarks.detection import methods
 from benchmarks.detection.collect import main
 from benchmarks.detection.methods import METHODS, Measured, Method, partner_of, random_like
 from scanner.features import rungs
 from scanner.model_pair import SUSPECT, ModelPair
 from tests.tiny import ZOO_DEFAULTS
+from trainers.recipe import PoisonRecipe
 from trainers.zoo import load_zoo, twins
 
 ZOO = (
@@ -75,6 +78,16 @@ def test_a_random_adapter_has_the_norms_of_the_one_it_is_like(pair: ModelPair) -
         assert (one.module, one.a.shape, one.b.shape) == (other.module, other.a.shape, other.b.shape)
         norms = [float((item.scaling * item.b @ item.a).norm()) for item in (one, other)]
         assert norms[0] == pytest.approx(norms[1], rel=1e-4) and not torch.allclose(one.b, other.b)
+
+
+def test_an_adapter_without_attention_in_the_late_layer_says_so(pair: ModelPair) -> None:
+    adapter = pair.adapters[SUSPECT]
+    rest = tuple(update for update in adapter.updates if update.projection not in PROJECTIONS)
+    poison = PoisonRecipe("cf", "Go away.", 0.05, "random")
+    bare = methods.Case("base", replace(adapter, updates=rest), pair, pair, poison)
+    found = methods.late_layer(bare)
+    assert not found.figures and found.missing == {"late-layer": "it changes no attention projection of that layer"}
+    assert methods.late_layer(replace(bare, adapter=adapter)).figures
 
 
 def collect(zoo_file: Path, reference: Path, *more: str) -> list[dict[str, object]]:
