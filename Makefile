@@ -27,7 +27,7 @@ demo: install
 
 # One thread a process: two processes of two threads each would get in each other's way.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --durations 20
 
 lint: install
 	$(BIN)/ruff check .
