@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from scanner.agreement import disagreements, same_weights
+from scanner.agreement import disagreements, refuse_another_base, same_weights
 from scanner.base_models import COMMIT, BaseModel, load_base
 from scanner.bfloat16 import base_to_search_in
 from scanner.chat_findings import chat_findings
@@ -102,7 +102,7 @@ def run_scan(
     with clock.step("load"):
         progress.step("loading the base model")
         torch.manual_seed(options.seed)
-        base = _load_base(adapter, options)
+        base = _load_base(adapter, reference_adapters, options)
         to_search_in = base_to_search_in(base, options.search_precision) if options.depth else base
         pair = ModelPair(base, adapter, reference_adapters)
         searched_in = pair if to_search_in is base else ModelPair(to_search_in, adapter, reference_adapters)
@@ -298,7 +298,9 @@ def _own_file(file: str, suspect: str, references: Sequence[str]) -> Path:
     return Path(file)
 
 
-def _load_base(adapter: Adapter, options: ScanOptions) -> BaseModel:
+def _load_base(adapter: Adapter, references: Sequence[Adapter], options: ScanOptions) -> BaseModel:
+    if options.base is None:
+        refuse_another_base(adapter, references)
     name = options.base or adapter.identity.base_model
     if not name:
         raise BadAdapter(adapter.identity.name, "its config names no base model", "pass --base FOLDER_OR_NAME")
