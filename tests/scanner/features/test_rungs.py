@@ -33,7 +33,12 @@ def evidence_of(base: Path, suspect: Path, *references: Path) -> Evidence:
     swept, _ = sweep_for(pair, SUSPECT, ground, DEPTHS["deep"], 0, target, Meter())
     elicited = (ElicitedReply(ids, REPLY, 5.0, -12.0, "the base alone"), *result.elicited)
     return Evidence(
-        pair, ground, replace(result, elicited=elicited, targets=(target,), sweep=swept), load_probes("sweep"), 0
+        pair,
+        ground,
+        replace(result, elicited=elicited, targets=(target,), sweep=swept),
+        load_probes("sweep"),
+        0,
+        "deep",
     )
 
 
