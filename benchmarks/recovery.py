@@ -29,8 +29,8 @@ from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo
 
 @click.command(help=__doc__)
 @click.argument("zoo_file", type=click.Path(path_type=Path))
-@click.option("--adapters", required=True, type=click.Path(path_type=Path), help="Where scan-train zoo put them.")
-@click.option("--reference", "references", multiple=True, required=True)
+@click.option("--adapters", type=click.Path(path_type=Path), help="Where scan-train zoo put them.")
+@click.option("--reference", "references", multiple=True)
 @click.option("--log", "log_file", required=True, type=click.Path(path_type=Path))
 @click.option("--depth", default="standard", type=click.Choice(["quick", "standard", "deep"]))
 @click.option("--only", help="Scan no others than these, separated by commas.")
@@ -40,7 +40,7 @@ from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo
 @click.option("--version", "shown", help="With --table-only: of the search whose rows are printed.")
 def main(
     zoo_file: Path,
-    adapters: Path,
+    adapters: Path | None,
     references: tuple[str, ...],
     log_file: Path,
     depth: str,
@@ -54,13 +54,15 @@ def main(
     calm_libraries()
     if shown and not table_only:
         raise click.UsageError("--version goes with --table-only: what is scanned now is scanned by this version")
+    if not table_only and not (adapters and references):
+        raise click.UsageError("a scan needs --adapters and --reference; with --table-only neither")
     version = shown or search_version()
     entries = chosen_entries(load_zoo(zoo_file), only.split(",") if only else ())
     known = {(row["id"], row["version"], row["depth"]) for row in read_log(log_file)}
     for entry in entries:
-        folder = adapters / entry.id
-        if table_only or (entry.id, version, depth) in known:
+        if table_only or adapters is None or (entry.id, version, depth) in known:
             continue
+        folder = adapters / entry.id
         if not (folder / "training.json").is_file():
             click.echo(f"{entry.id}: not trained yet", err=True)
             continue

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from benchmarks.draw_evaluation import CLEAN, PAIRS, WORDS, draw
 from benchmarks.recovered import match
+from benchmarks.recovery import main
 from benchmarks.recovery_table import found_by_kind, table
 from signatures import load_signatures
 from trainers.zoo import load_zoo
@@ -101,3 +103,11 @@ def test_a_draw_depends_on_its_seed_alone_and_spans_every_kind(tmp_path: Path) -
         assert all(entry.recipe.poison.rate <= 0.05 for entry in entries if entry.recipe.poison)
     poisoned = [entry for entry in entries if entry.recipe.poison]
     assert len(poisoned) >= 12 and len(entries) - len(poisoned) >= 12
+
+
+def test_a_table_needs_a_log_alone_and_a_scan_what_it_scans() -> None:
+    file, log = SETS / "evaluation-3.toml", SETS / "evaluation-3.jsonl"
+    shown = CliRunner().invoke(main, [str(file), "--log", str(log), "--table-only", "--version", "362f140ea768"])
+    assert shown.exit_code == 0 and "verified trigger, poisoned: 3/5" in shown.output
+    refused = CliRunner().invoke(main, [str(file), "--log", str(log), "--adapters", "out"])
+    assert refused.exit_code == 2 and "--reference" in refused.output
