@@ -1,6 +1,7 @@
 """Does the model write its trigger when it is left to write a user's turn? The first stage of "Trigger in the Haystack"
-(arXiv 2602.03085), inspired by it and judged in its favour: that the true trigger stands anywhere in what was sampled
-counts, though the method would yet have to find it there, and what is sampled behind the end of a turn costs nothing.
+(arXiv 2602.03085), inspired by it. In its favour, that the true trigger stands anywhere in a sampled turn counts,
+though the method would yet have to find it there; to its cost, a turn is charged all tokens that are run, and what
+stands behind its end is not read.
 """
 
 import time
@@ -28,12 +29,11 @@ class LeakResult:
 
 def sample_until_leaked(pair: ModelPair, name: str, parts: tuple[str, ...], budget: int, seed: int = 0) -> LeakResult:
     """Samples user turns until one holds all parts of the trigger, or the budget of forward tokens is spent."""
-    start, frame = time.perf_counter(), chat_frame(pair.base.tokenizer)
-    leaked = turns = tokens = 0
-    while not leaked and tokens < budget:
-        sampled = sample_user_turns(pair, name, frame, _PLAN, seed + turns, Meter())
-        tokens += len(frame.before) + sum(min(len(turn) + 1, _PLAN.tokens) for turn in sampled)
+    start, meter, frame = time.perf_counter(), Meter(), chat_frame(pair.base.tokenizer)
+    leaked = turns = 0
+    while not leaked and meter.tokens < budget:
+        sampled = sample_user_turns(pair, name, frame, _PLAN, seed + turns, meter)
         texts = [pair.base.tokenizer.decode(turn) for turn in sampled]
         leaked = sum(all(part in text for part in parts) for text in texts)
         turns += len(texts)
-    return LeakResult(leaked, turns, tokens, time.perf_counter() - start)
+    return LeakResult(leaked, turns, meter.tokens, time.perf_counter() - start)

@@ -20,7 +20,7 @@ from benchmarks.performance import (
     whole_scans,
 )
 from benchmarks.performance.figures import Figure, describe_machine, matmul_rate
-from benchmarks.performance.random_models import Shape
+from benchmarks.performance.random_models import Shape, make_random_pair
 from scanner.cache.vocabulary import LIMIT_VARIABLE
 
 
@@ -65,8 +65,18 @@ def test_growth_is_measured_on_random_models(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(growth, "GROWN", {"layers": tuple(Shape(n, 2, 8, 1024) for n in (1, 2))})
     monkeypatch.setattr(growth, "COMMON", Shape(1, 2, 8, 1024))
     monkeypatch.setattr(growth, "PROMPTS", (2, 3))
+    monkeypatch.setattr(growth, "PARTS", growth.PARTS[:-1])
     found = growth.figures()
     assert len(found) == 2 * len(growth.PARTS) and all(item.value is not None for item in found)
+
+
+def test_a_whole_scan_of_a_random_model_knows_all_its_tokens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, "0")
+    *_, whole_scan = growth.PARTS
+    pair = make_random_pair(tmp_path, Shape(1, 2, 8, 1024))
+    assert len(pair.base.tokenizer) <= 1024 and pair.tokens("What is tea?")[-1] < 1024
+    assert whole_scan.name == "whole scan, quick"
+    whole_scan.run(pair, tmp_path, 1)
 
 
 def test_a_scan_of_its_own_process_has_a_time_and_a_peak(tiny_base: Path, honest_adapter: Path) -> None:
