@@ -146,7 +146,7 @@ def test_searches_are_compared_on_one_adapter(
 
 def test_the_gpu_section_runs_on_any_device_in_small() -> None:
     small = accelerators.qwen_shape(
-        vocab_size=49152, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4
+        vocab_size=1024, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4
     )
     found = accelerators.scan_shape(small, "cpu")
     assert [item.what for item in found] == ["bfloat16: whole scan", "nf4: whole scan"]
