@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from scanner.errors import ScannerError
 from scanner.score.calibration import Calibration, Condition, KnownAdapter
-from scanner.score.circumstances import unlike
+from scanner.score.circumstances import searched_unlike, unlike
 from scanner.score.classifier import Score, apply
 from scanner.score.conformal import p_value, threshold
 from scanner.score.vector import FeatureVector
@@ -123,7 +123,7 @@ def assess(
         recipes=_distinct(item.recipe for item in calibration.adapters if item.label == "clean"),
         families=_distinct(item.family for item in calibration.adapters if item.label == "poisoned"),
         foreign=foreign,
-        doubts=tuple(_doubts(score, own)),
+        doubts=(*_doubts(score, own), *searched_unlike(vector.circumstances, calibration.circumstances)),
     )
 
 

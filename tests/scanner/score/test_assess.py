@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scanner.errors import ScannerError
 from scanner.score.assess import POOLED, assess, check_rate, choose_calibration
 from scanner.score.calibration import KnownAdapter
-from scanner.score.circumstances import Circumstances, unlike
+from scanner.score.circumstances import Circumstances, searched_unlike, unlike
 from scanner.score.vector import FeatureVector
 from tests.scanner.score.test_calibration import CALIBRATION
 
@@ -78,7 +78,6 @@ HERE = Circumstances(OWN, "float32", "none", "float32", "standard", ("1" * 64,))
         ({"depth": "quick"}, "by a search at depth quick, and those that the score was fitted on by a search at"),
         ({"dtype": "bfloat16"}, "in bfloat16, and those"),
         ({"quantization": "nf4"}, "with quantization nf4"),
-        ({"search_dtype": "bfloat16"}, "by a search in bfloat16"),
         ({"references": ("2" * 64,)}, "other references"),
         ({"references": ("1" * 64, "2" * 64)}, "other references"),
     ],
@@ -91,10 +90,18 @@ def test_what_was_measured_otherwise_raises_no_alarm(change: dict[str, Any], sai
     assert other.unusual and not other.alarm and len(other.foreign) == 1 and said in other.foreign[0]
 
 
+def test_other_numbers_of_a_search_are_a_doubt_and_no_more() -> None:
+    known = replace(FOUR_CLEAN, circumstances=(HERE,))
+    found = assess(known, OWN, replace(vector(3.0), circumstances=replace(HERE, search_dtype="bfloat16")), 0.2)
+    assert found.alarm and found.doubts == (
+        "it was measured by a search in bfloat16, and those that the score was fitted on by a search in float32",
+    )
+
+
 def test_any_of_the_known_circumstances_will_do() -> None:
     known = (HERE, replace(HERE, search_dtype="bfloat16", references=("3" * 64,)))
     mixed = replace(HERE, search_dtype="bfloat16", references=("1" * 64, "3" * 64))
-    assert unlike(mixed, known) == ()
+    assert unlike(mixed, known) == searched_unlike(mixed, known) == ()
 
 
 def test_a_known_adapter_gets_its_score_out_of_fold_and_is_not_among_the_others() -> None:
