@@ -12,16 +12,16 @@ import torch
 
 from scanner.agreement import disagreements, refuse_another_base, same_weights
 from scanner.base_models import COMMIT, BaseModel, load_base
+from scanner.beforehand.honest_variation import beside_honest, load_honest_variation, not_comparable
+from scanner.beforehand.measured_recall import recall_in_words
 from scanner.bfloat16 import base_to_search_in
 from scanner.chat_findings import chat_findings
 from scanner.coverage import describe_coverage
 from scanner.demonstrate import demonstrate
 from scanner.errors import BadAdapter
 from scanner.exhibit import choose_exhibit
-from scanner.honest_variation import beside_honest, load_honest_variation, not_comparable
 from scanner.intake import Adapter, read_adapter
 from scanner.judgement import judge_findings
-from scanner.measured_recall import recall_in_words
 from scanner.metrics import notes
 from scanner.model_pair import ModelPair
 from scanner.options import ScanOptions, command_line

@@ -18,8 +18,8 @@ from benchmarks.performance.figures import Figure, ceiling
 from benchmarks.performance.scans import EXAMPLES
 from scanner.base_models import load_base
 from scanner.exhibit import Exhibit, sweep_cases
-from scanner.head_grids import screen_heads
 from scanner.heads import pattern_point, z_point
+from scanner.heads.grids import screen_heads
 from scanner.heads.intact import reading_on, run_intact
 from scanner.heads.means import mean_head_outputs
 from scanner.heads.prompts import PromptGroup

@@ -5,7 +5,7 @@ import pytest
 from reports.console import render_console
 from reports.html import render_html
 from reports.safe_text import REASON_LENGTH
-from scanner.measured_recall import (
+from scanner.beforehand.measured_recall import (
     NOT_MEASURED,
     NOT_SEARCHED,
     MeasuredRecall,
