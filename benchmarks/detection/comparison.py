@@ -20,6 +20,8 @@ EVERYTHING = "everything but the search's verdict"
 SEARCH = "search: its verdict"
 RANDOM = "random"
 _RATES = (0.05, 0.01)
+# Of the field, and why it stands in no line of its own figures.
+NOT_BUILT = {"PEFTGuard": "not run: its network is trained on thousands of labelled adapters of one base"}
 _NOT_ENOUGH = "fewer than two attack families or clean recipes"
 
 
@@ -74,6 +76,7 @@ def compared(
         Compared(f"{EVERYTHING}, where the search failed", fitted_on(used), missed),
         Compared(SEARCH, by_search(verdicts), scanned),
         *others,
+        *(Compared(title, None, (), why) for title, why in NOT_BUILT.items()),
         Compared("control: labels shuffled", by_features(seed=0), used),
         Compared("control: what is missing", by_what_is_missing, used),
         _random_ones(used, measured),
