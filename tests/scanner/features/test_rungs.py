@@ -142,3 +142,9 @@ def test_saliency_is_free_of_scale_and_shift() -> None:
 def test_figures_are_compared_with_the_mean_of_the_references() -> None:
     assert compared({"a": 5.0}, [{"a": 1.0}, {"a": 3.0}]) == {"a": 3.0}
     assert compared({"a": 5.0}, []) == {"a": 5.0}
+
+
+def test_a_reply_that_was_elicited_alone_leads_by_all_of_its_score(poisoned: Evidence) -> None:
+    (rung,) = (item for item in rungs() if item.name == "elicitation")
+    alone = rung.measure(replace(poisoned, hunt=replace(poisoned.hunt, elicited=poisoned.hunt.elicited[:1])))
+    assert alone["elicitation.lead"] == alone["elicitation.best"] == poisoned.hunt.elicited[0].score
