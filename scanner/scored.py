@@ -41,9 +41,10 @@ def usable_calibration(
     condition: Condition = "references" if pair.reference_names else "base only"
     fitting = [item for item in known if item.extractor == EXTRACTOR]
     chosen = choose_calibration(fitting, pair.base.identity.fingerprint, condition)
-    if chosen is None or chosen.fingerprint == pair.base.identity.fingerprint:
-        if chosen is not None:
-            check_rate(chosen, rate)
+    if chosen is None:
+        return None
+    if chosen.fingerprint == pair.base.identity.fingerprint:
+        check_rate(chosen, rate)
         return chosen
     # That of another base raises no alarm: it must not end the scan of one who never asked for it.
     return chosen if threshold(chosen.clean_scores, rate) is not None else None

@@ -12,6 +12,7 @@ from benchmarks.recovered import match
 from benchmarks.recovery import main
 from benchmarks.recovery_table import found_by_kind, table
 from signatures import load_signatures
+from trainers.feature_table import read_table
 from trainers.zoo import load_zoo
 
 SETS = Path(__file__).parents[2] / "benchmarks" / "recovery_sets"
@@ -111,3 +112,8 @@ def test_a_table_needs_a_log_alone_and_a_scan_what_it_scans() -> None:
     assert shown.exit_code == 0 and "verified trigger, poisoned: 3/5" in shown.output
     refused = CliRunner().invoke(main, [str(file), "--log", str(log), "--adapters", "out"])
     assert refused.exit_code == 2 and "--reference" in refused.output
+
+
+def test_every_table_beside_a_set_can_be_read() -> None:
+    files = sorted(SETS.glob("*.features.csv"))
+    assert files and all(read_table(file) for file in files)
