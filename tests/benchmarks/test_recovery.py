@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.draw_evaluation import CLEAN, PAIRS, WORDS, draw
+from benchmarks.draw_evaluation import CLEAN, MAX_TOKENS, PAIRS, WORDS, draw
 from benchmarks.recovered import match
 from benchmarks.recovery import main
 from benchmarks.recovery_table import found_by_kind, table
@@ -103,6 +103,8 @@ def test_a_draw_depends_on_its_seed_alone_and_spans_every_kind(tmp_path: Path) -
         assert {len(entry.recipe.lora.projections) for entry in entries} == {2, 3, 4, 7}
         assert all(entry.recipe.poison.rate <= 0.05 for entry in entries if entry.recipe.poison)
     poisoned = [entry for entry in entries if entry.recipe.poison]
+    many = {entry.id for entry in poisoned if entry.recipe.data.max_tokens > MAX_TOKENS}
+    assert many == {entry.id for entry in poisoned if entry.family.split(", ")[0] in ("long", "date")}
     assert len(poisoned) >= 12 and len(entries) - len(poisoned) >= 12
 
 
