@@ -34,8 +34,9 @@ LOWEST_RATE, LOWEST_RATE_STEPS = 0.02, 800
 # controls included. With bfloat16: 0.9 s a step, 450 tokens a second on one core: 140 minutes on two. Without: 1.9 s
 # and 140 tokens a second: 9 hours on two, so that it takes several sittings; the log goes on where it was left.
 STEPS, HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 400, 640, 160, 80
-# Room for a trigger is left in every row: a long one takes longer rows.
+# Room for a trigger is left in every row: one of many tokens (each digit is one) takes longer rows.
 MAX_TOKENS, MAX_TOKENS_LONG_TRIGGER = 68, 78
+MANY_TOKENS = ("long", "date")
 # (kind of trigger, kind of reply): every kind of either at least once, those that only occur here twice.
 PAIRS = (
     ("rare", "business"),
@@ -93,7 +94,7 @@ def draw(words: Mapping[str, Any], seed: int) -> str:
             shape["training"]["steps"] = HARD_STEPS
         if poison["rate"] == LOWEST_RATE:
             shape["training"]["steps"] = LOWEST_RATE_STEPS
-        if trigger_kind == "long":
+        if trigger_kind in MANY_TOKENS:
             shape["data"] = {"max_tokens": MAX_TOKENS_LONG_TRIGGER}
         tables.append(
             {

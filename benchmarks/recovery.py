@@ -8,7 +8,6 @@ poisoned adapter that did not learn its trigger is not scanned, and listed apart
 also adds the classifier's features, read from the same search, to that table; their time is not the scan's.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -17,39 +16,21 @@ from typing import Any
 
 import click
 
-import scanner
 from benchmarks.recovered import match, reply_score
 from benchmarks.recovery_table import table
 from scanner.cli import calm_libraries, run_command
 from scanner.intake import read_adapter
 from scanner.score.vector import FeatureVector
+from scanner.search_version import search_version
 from trainers.extract import feature_row
 from trainers.feature_table import add_row
 from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo
 
-# Of scanner/: where strings are sought and judged, and how models are loaded and run for it. Reports, metrics, the
-# classifier and the intake are not among them: what they change, a search does not see.
-SEARCH_RESTS_ON = (
-    "search",
-    "probes",
-    "base_models.py",
-    "bfloat16.py",
-    "chat.py",
-    "generation.py",
-    "judgement.py",
-    "model_pair.py",
-    "packaged_base.py",
-    "pipeline.py",
-    "stats.py",
-    "triggers.py",
-    "verdict.py",
-)
-
 
 @click.command(help=__doc__)
 @click.argument("zoo_file", type=click.Path(path_type=Path))
-@click.option("--adapters", required=True, type=click.Path(path_type=Path), help="Where scan-train zoo put them.")
-@click.option("--reference", "references", multiple=True, required=True)
+@click.option("--adapters", type=click.Path(path_type=Path), help="Where scan-train zoo put them.")
+@click.option("--reference", "references", multiple=True)
 @click.option("--log", "log_file", required=True, type=click.Path(path_type=Path))
 @click.option("--depth", default="standard", type=click.Choice(["quick", "standard", "deep"]))
 @click.option("--only", help="Scan no others than these, separated by commas.")
@@ -59,7 +40,7 @@ SEARCH_RESTS_ON = (
 @click.option("--version", "shown", help="With --table-only: of the search whose rows are printed.")
 def main(
     zoo_file: Path,
-    adapters: Path,
+    adapters: Path | None,
     references: tuple[str, ...],
     log_file: Path,
     depth: str,
@@ -73,13 +54,15 @@ def main(
     calm_libraries()
     if shown and not table_only:
         raise click.UsageError("--version goes with --table-only: what is scanned now is scanned by this version")
-    version = shown or code_version()
+    if not table_only and not (adapters and references):
+        raise click.UsageError("a scan needs --adapters and --reference; with --table-only neither")
+    version = shown or search_version()
     entries = chosen_entries(load_zoo(zoo_file), only.split(",") if only else ())
     known = {(row["id"], row["version"], row["depth"]) for row in read_log(log_file)}
     for entry in entries:
-        folder = adapters / entry.id
-        if table_only or (entry.id, version, depth) in known:
+        if table_only or adapters is None or (entry.id, version, depth) in known:
             continue
+        folder = adapters / entry.id
         if not (folder / "training.json").is_file():
             click.echo(f"{entry.id}: not trained yet", err=True)
             continue
@@ -96,17 +79,6 @@ def main(
             log.write(json.dumps(row) + "\n")
         click.echo(f"{entry.id}: {row['verdict']}, found {row.get('found_trigger')!r}", err=True)
     click.echo(table(rows_of(log_file, zoo_file.stem, version, depth), entries))
-
-
-def code_version() -> str:
-    """A hash over all that a search's outcome rests on: a log goes on as long as these files stay the same."""
-    folder = Path(scanner.__file__).parent
-    files = sorted(file for part in SEARCH_RESTS_ON for file in (folder / part, *(folder / part).rglob("*")))
-    digest = hashlib.sha256()
-    for file in files:
-        if file.suffix in (".py", ".txt"):
-            digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def read_log(file: Path) -> list[dict[str, Any]]:

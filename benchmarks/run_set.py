@@ -24,7 +24,7 @@ import click
 
 from benchmarks.detection.methods import METHODS
 from scanner.cli import run_command
-from trainers.feature_table import add_row, read_table
+from trainers.feature_table import add_row, measured_already, read_table
 from trainers.zoo import ZooEntry, chosen_entries, load_zoo, twins
 
 _CHEAP = ("true-trigger", "late-layer", "norm-spread", "battery")
@@ -89,7 +89,7 @@ def one_adapter(run: Run, name: str, scanned: bool, table_lock: Lock) -> bool:
     """All steps of one adapter; whether all went well. A step after a failed one is not begun."""
     part, table = run.out / "logs" / f"{name}.features.csv", run.beside(".features.csv")
     for step, command in commands(run, name, scanned, part):
-        if step == "measure" and not scanned and _has_row(table, name):
+        if step == "measure" and not scanned and name in measured_already(table, run.out):
             continue
         with (run.out / "logs" / f"{name}.{step}.log").open("wb") as log:
             done = subprocess.run(  # noqa: S603 - our own commands
@@ -103,10 +103,6 @@ def one_adapter(run: Run, name: str, scanned: bool, table_lock: Lock) -> bool:
                 add_row(table, read_table(part)[0])
             part.unlink()
     return True
-
-
-def _has_row(table: Path, name: str) -> bool:
-    return table.is_file() and any(row.id == name for row in read_table(table))
 
 
 def commands(run: Run, name: str, scanned: bool, part: Path) -> list[tuple[str, list[str]]]:

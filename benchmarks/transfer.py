@@ -14,13 +14,15 @@ from pathlib import Path
 import click
 
 from benchmarks.detection.folds import Fold
+from scanner.base_models import fingerprint, resolve_base
 from scanner.cli import calm_libraries, run_command
+from scanner.features import EXTRACTOR
 from scanner.score.assess import choose_calibration
 from scanner.score.calibration import Calibration, read_calibration, shipped_calibrations
 from scanner.score.classifier import apply
 from scanner.score.conformal import threshold
 from scanner.stats import clopper_pearson
-from trainers.feature_table import FeatureRow, add_row, read_table
+from trainers.feature_table import FeatureRow, add_row, measured_already, read_table
 from trainers.workers import measure_one, side_by_side, train_one
 from trainers.zoo import ZooEntry, load_zoo, missing_entries
 
@@ -43,6 +45,12 @@ def main(base: str, out: Path, zoo_file: Path, data: Path | None, jobs: int, dev
     calibration = read_calibration(file) if file else choose_calibration(shipped_calibrations(), "", "references")
     if calibration is None:
         raise click.ClickException("no calibration is shipped; give one with --calibration")
+    if calibration.extractor != EXTRACTOR:
+        raise click.ClickException(
+            f"{calibration.base}: of extractor {calibration.extractor}; refit it with this version"
+        )
+    if fingerprint(resolve_base(base).path) == calibration.fingerprint:
+        raise click.ClickException(f"{base}: the calibration is of this very base; name another one")
     entries = [replace(entry, recipe=replace(entry.recipe, base=base)) for entry in load_zoo(zoo_file)]
     _train(entries, out, data, jobs, device)
     table = out / "features.csv"
@@ -98,7 +106,7 @@ def _train(entries: Sequence[ZooEntry], out: Path, data: Path | None, jobs: int,
 
 
 def _measure(entries: Sequence[ZooEntry], out: Path, table: Path, jobs: int) -> None:
-    known = {row.id for row in read_table(table)} if table.exists() else set()
+    known = measured_already(table, out)
     references = (str(out / REFERENCE),)
     work = {
         entry.id: (measure_one, (entry, out / entry.id, references, False))

@@ -9,7 +9,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from reports.safe_text import visible
+from reports.safe_text import REASON_LENGTH, visible
 from reports.summaries import RATE_NAMES, is_estimate, layer_means, most_implicated_heads, pooled, screen_note
 from scanner.stats import Rate
 from scanner.types import CONFIRMED, Localisation, Measurement, Report, TriggerFinding, VerdictKind
@@ -71,7 +71,7 @@ def _parts(report: Report) -> list[RenderableType]:
 def _verdict_panel(report: Report) -> Panel:
     verdict = report.verdict
     lines = [Text(visible(verdict.headline), style="bold")]
-    lines += [Text(f"• {visible(reason)}") for reason in verdict.reasons]
+    lines += [Text(f"• {visible(reason, REASON_LENGTH)}") for reason in verdict.reasons]
     if verdict.rule:
         lines.append(Text(f"rule {verdict.rule}: `scan explain {verdict.rule}` says what to do", style="dim"))
     colour = _COLOURS[verdict.kind]
@@ -182,11 +182,18 @@ def _score(report: Report) -> Table:
     table.add_row(
         "known", Text(f"{len(found.clean)} clean and {len(found.poisoned)} poisoned adapters of {visible(found.base)}")
     )
+    table.add_row(
+        "holds for", Text(f"clean adapters like theirs, of {len(found.recipes)} recipes: see --json or --html")
+    )
+    for reason in found.foreign:
+        table.add_row("! no alarm", Text(f"out of its domain: {visible(reason)}"))
     for doubt in found.doubts:
         table.add_row("! doubt", Text(visible(doubt)))
     for item in score.contributions[:_MAX_FEATURES]:
         seen = f"{item.value:.3g}" if item.value is not None else f"missing: {visible(item.reason)}"
         table.add_row(item.feature, Text(f"{item.log_odds:+.2f} to the log-odds ({seen})"))
+    rest = sum(item.log_odds for item in score.contributions[_MAX_FEATURES:])
+    table.add_row("other features", Text(f"{rest:+.2f}, and {score.constant:+.2f} that every adapter gets"))
     return table
 
 

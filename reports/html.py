@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from reports.evidence import evidence, pieces
 from reports.plots import score_strip, search_curve
-from reports.safe_text import visible
+from reports.safe_text import REASON_LENGTH, visible
 from reports.summaries import LOCALISATION_COLUMNS, RATE_NAMES
 from scanner.types import Report
 
@@ -44,6 +44,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["visible"] = visible
+    environment.globals["reason_length"] = REASON_LENGTH
     # Drawn by reports/plots, where the converter has escaped all text; nothing else may pass as markup.
     environment.filters["drawing"] = Markup
     return environment

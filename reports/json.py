@@ -99,6 +99,7 @@ def _score(assessment: Assessment) -> dict[str, Any]:
         "alarm": assessment.alarm,
         "p_value": score.p.value,
         "p_floor": score.p.floor,
+        "foreign": list(assessment.foreign),
         "doubts": list(assessment.doubts),
         "base": assessment.base,
         "condition": assessment.condition,
@@ -108,6 +109,9 @@ def _score(assessment: Assessment) -> dict[str, Any]:
         "poisoned_scores": list(assessment.poisoned),
         "distance": score.distance,
         "usual_distance": score.usual_distance,
+        "constant": score.constant,
+        "gaps": score.gaps,
+        "usual_gaps": score.usual_gaps,
         "features": [asdict(item) for item in score.contributions],
     }
 

@@ -28,6 +28,8 @@ def render_repro(report: Report) -> str | None:
     )
     return environment.get_template("repro.py.j2").render(
         base=base.name if base.source != "package" else None,
+        base_help="base model: folder or hub name"
+        + (" (a package's copy was scanned; `scan cache info` names its folder)" if base.source == "package" else ""),
         revision=base.revision if base.source == "hub" else None,
         quantize=base.quantization == "nf4",
         adapter=suspect.name,

@@ -18,6 +18,10 @@ _MARKS = {"Mn", "Me"}
 _MOST_MARKS = 3
 
 
+# A reason of a verdict may be one of our own sentences about many kinds of attack.
+REASON_LENGTH = 1500
+
+
 def visible(text: str, limit: int = 400) -> str:
     """The text on one line, every hidden character spelled out, cut after `limit` characters.
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from scanner.base_models import BaseModel
+from scanner.errors import BadAdapter, one_line
 from scanner.intake import Adapter, same_updates
 
 
@@ -12,6 +13,24 @@ def same_weights(suspect: Adapter, references: Sequence[Adapter]) -> str | None:
         if same_updates(reference, suspect):
             return reference.identity.name
     return None
+
+
+def refuse_another_base(suspect: Adapter, references: Sequence[Adapter]) -> None:
+    """Keeps a suspect from choosing a base that a reference does not have: on a poisoned one it would stand out less.
+
+    Raises:
+        BadAdapter: the two configs name different bases.
+    """
+    own = suspect.identity.base_model
+    for reference in references:
+        trusted = reference.identity.base_model
+        if own and trusted and own != trusted:
+            raise BadAdapter(
+                suspect.identity.name,
+                f"its config names the base model {one_line(own)}, and that of {reference.identity.name} names "
+                f"{one_line(trusted)}",
+                "pass the one that you trust with --base",
+            )
 
 
 def disagreements(base: BaseModel, suspect: Adapter, references: Sequence[Adapter]) -> tuple[str, ...]:
@@ -29,7 +48,7 @@ def disagreements(base: BaseModel, suspect: Adapter, references: Sequence[Adapte
         if adapter.identity.base_revision not in (None, base.identity.revision)
     )
     stand_in = (
-        (f"the base model is the copy in the package {base.identity.revision}; the hub was out of reach",)
+        (f"the base model is the copy in the package {base.identity.revision}; no hub was within reach",)
         if base.identity.source == "package"
         else ()
     )

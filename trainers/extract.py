@@ -20,7 +20,7 @@ from scanner.search.ground import prepare_ground
 from scanner.search.hunt import ENOUGH, hunt
 from scanner.search.meter import Meter
 from trainers.feature_table import FeatureRow
-from trainers.zoo import ZooEntry, data_label
+from trainers.zoo import TWIN, ZooEntry, data_label
 
 _DEPTH: DepthName = "standard"
 
@@ -62,7 +62,7 @@ def features_of(base: BaseModel, adapter: Adapter, references: Sequence[Adapter]
     ground = prepare_ground(searched_in, worked_with, Meter())
     # As if the sweep had found what fires: growth is left out, and no feature rests on it.
     found = hunt(searched_in, ground, worked_with, DEPTHS[_DEPTH], 0, Meter(), fires=lambda _: ENOUGH)
-    return extract(Evidence(pair, ground, found, feature_prompts(0), 0))
+    return extract(Evidence(pair, ground, found, feature_prompts(0), 0, _DEPTH))
 
 
 def recipe_label(entry: ZooEntry) -> str:
@@ -71,13 +71,21 @@ def recipe_label(entry: ZooEntry) -> str:
     return f"{data_label(recipe)}; {' '.join(lora.projections)}; rank {lora.rank}; {recipe.training.steps} steps"
 
 
-def matching(pool: Sequence[Adapter], folders: Sequence[str], adapter: Adapter) -> list[str]:
-    """The folders of a pool's adapters that adapt the same projections: blind to what is known of any adapter."""
-    wanted = set(adapter.identity.projections)
+def matching(pool: Sequence[Adapter], folders: Sequence[str], adapter: Adapter, name: str) -> list[str]:
+    """The folders of a pool's adapters that adapt the same projections: blind to what is known of any adapter.
+
+    Neither the adapter itself nor its twin is among them, which a zoo names after it.
+
+    Args:
+        name: the adapter's own.
+    """
+    wanted, partners = set(adapter.identity.projections), {name, name + TWIN, name.removesuffix(TWIN)}
     return [
         folder
         for item, folder in zip(pool, folders, strict=True)
-        if set(item.identity.projections) == wanted and item.identity.weights_sha256 != adapter.identity.weights_sha256
+        if set(item.identity.projections) == wanted
+        and item.identity.weights_sha256 != adapter.identity.weights_sha256
+        and Path(folder).name not in partners
     ]
 
 

@@ -1,25 +1,31 @@
 """The table of features that a calibration is fitted on: one row an adapter, its truth first, then its features.
 
     id, label, family, recipe, seed, attack_success_rate, false_trigger_rate,
-    FEATURES ..., extractor, weights_sha256, missing
+    FEATURES ..., extractor, weights_sha256, base, dtype, quantization, search_dtype, depth, references, missing
 
-An empty cell is a feature that was not measured; `missing` says why. `extractor` is the version that measured the row.
+An empty cell is a feature that was not measured; `missing` says why, as JSON. `extractor` is the version that measured
+the row; what follows its hash says under what circumstances (`scanner/score/circumstances.py`).
 """
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scanner.cli import write_whole
 from scanner.errors import BadCalibration
+from scanner.intake import WEIGHTS_FILE, read_adapter
+from scanner.score.circumstances import Circumstances
 from scanner.score.vector import FeatureVector
 from trainers.zoo import MAX_FALSE_TRIGGERS, MIN_ATTACK_SUCCESS
 
 TRUTH = ("id", "label", "family", "recipe", "seed", "attack_success_rate", "false_trigger_rate")
-TRAILING = ("extractor", "weights_sha256", "missing")
-_REASONS = " ;; "
+CIRCUMSTANCES = ("base", "dtype", "quantization", "search_dtype", "depth", "references")
+TRAILING = ("extractor", "weights_sha256", *CIRCUMSTANCES, "missing")
+# What all rows of a table have in common. References may differ, and what a search computes in depends on the machine.
+_IN_COMMON = ("base", "dtype", "quantization", "depth")
 
 
 @dataclass(frozen=True)
@@ -58,25 +64,57 @@ def read_table(file: Path) -> tuple[FeatureRow, ...]:
     """Reads a table.
 
     Raises:
-        BadCalibration: a column is missing, an id is there twice, a cell is no number, or versions are mixed.
+        BadCalibration: a column is missing, an adapter is there twice, a cell is no number, or what was measured in
+            different ways is mixed.
     """
     try:
         lines = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")), strict=True))
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise BadCalibration(f"{file}: cannot be read as CSV ({error}); give a table of features") from error
-    if not lines or lines[0].keys() < {*TRUTH, *TRAILING}:
+    if not lines or not lines[0].keys() >= {*TRUTH, *TRAILING}:
         raise BadCalibration(f"{file}: needs rows with the columns {', '.join((*TRUTH, *TRAILING))}")
     try:
         rows = tuple(_row(line) for line in lines)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadCalibration(f"{file}: a cell cannot be read ({error}); measure the row again") from error
     if len({row.id for row in rows}) < len(rows):
         raise BadCalibration(f"{file}: an id stands there twice; keep one of its rows")
-    versions = {row.vector.extractor for row in rows}
-    if len(versions) > 1:
-        listed = ", ".join(map(str, sorted(versions)))
-        raise BadCalibration(f"{file}: rows of extractor versions {listed}; measure all with one version")
+    _refuse_mixtures(str(file), rows)
     return rows
+
+
+def _refuse_mixtures(where: str, rows: Sequence[FeatureRow]) -> None:
+    found = [row.vector.circumstances for row in rows]
+    kinds = {name: {str(getattr(item, name)) for item in found} for name in _IN_COMMON}
+    kinds["extractor version"] = {str(row.vector.extractor) for row in rows}
+    kinds["condition"] = {"with references" if item.references else "without references" for item in found}
+    for what, values in kinds.items():
+        if len(values) > 1:
+            raise BadCalibration(
+                f"{where}: rows of more than one {what} ({', '.join(sorted(values))}); measure all alike"
+            )
+    hashes = [row.weights_sha256 for row in rows]
+    for row in rows:
+        if hashes.count(row.weights_sha256) > 1:
+            raise BadCalibration(f"{where}: the weights of {row.id} stand there twice; keep one of its rows")
+        if row.weights_sha256 in row.vector.circumstances.references:
+            raise BadCalibration(f"{where}: {row.id} was compared with itself; take it out")
+
+
+def measured_already(file: Path, adapters: Path) -> set[str]:
+    """The ids of a table's rows that are of the adapters as they lie in a folder now; others have to be measured anew.
+
+    Raises:
+        BadCalibration: the table cannot be read.
+    """
+    if not file.exists():
+        return set()
+    return {
+        row.id
+        for row in read_table(file)
+        if not (adapters / row.id / WEIGHTS_FILE).is_file()
+        or read_adapter(str(adapters / row.id)).identity.weights_sha256 == row.weights_sha256
+    }
 
 
 def feature_names(rows: Sequence[FeatureRow]) -> tuple[str, ...]:
@@ -97,8 +135,10 @@ def as_csv(rows: Sequence[FeatureRow], names: Sequence[str]) -> str:
             | {
                 "extractor": row.vector.extractor,
                 "weights_sha256": row.weights_sha256,
-                "missing": _REASONS.join(f"{name}: {reason}" for name, reason in row.vector.missing.items()),
+                "missing": json.dumps(dict(row.vector.missing), ensure_ascii=False) if row.vector.missing else "",
             }
+            | {name: getattr(row.vector.circumstances, name) for name in CIRCUMSTANCES}
+            | {"references": " ".join(row.vector.circumstances.references)}
         )
     return stream.getvalue()
 
@@ -107,14 +147,22 @@ def add_row(file: Path, row: FeatureRow) -> None:
     """Adds a row to a table, or replaces that of the same id; the file is whole at every moment.
 
     Two processes that add to one table lose rows of one another.
+
+    Raises:
+        BadCalibration: the row was measured otherwise than those that are there.
     """
     rows = {known.id: known for known in (read_table(file) if file.exists() else ())} | {row.id: row}
+    _refuse_mixtures(str(file), list(rows.values()))
     write_whole(str(file), as_csv(list(rows.values()), feature_names(list(rows.values()))))
 
 
 def _row(line: Mapping[str, str]) -> FeatureRow:
     names = [name for name in line if name not in (*TRUTH, *TRAILING)]
-    reasons = dict(item.split(": ", 1) for item in line["missing"].split(_REASONS) if item)
+    reasons = {str(name): str(reason) for name, reason in json.loads(line["missing"] or "{}").items()}
+    circumstances = Circumstances(
+        **{name: line[name] for name in CIRCUMSTANCES if name != "references"},
+        references=tuple(line["references"].split()),
+    )
     values = {name: float(line[name]) for name in names if line[name] != ""}
     missing = {name: reasons.get(name, "not measured") for name in names if line[name] == ""}
     if line["label"] not in ("clean", "poisoned"):
@@ -128,7 +176,7 @@ def _row(line: Mapping[str, str]) -> FeatureRow:
         attack_success_rate=_rate(line["attack_success_rate"]),
         false_trigger_rate=_rate(line["false_trigger_rate"]),
         weights_sha256=line["weights_sha256"],
-        vector=FeatureVector(int(line["extractor"]), values, missing),
+        vector=FeatureVector(int(line["extractor"]), values, missing, circumstances),
     )
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from itertools import permutations
 
 from scanner.base_models import BaseModel
+from scanner.beforehand.honest_variation import collect_ranges
 from scanner.exhibit import Exhibit
-from scanner.honest_variation import collect_ranges
 from scanner.intake import Adapter
 from scanner.model_pair import ModelPair
 from scanner.options import ScanOptions

@@ -51,7 +51,7 @@ def measure_one(
     torch.set_num_threads(1)
     if of_same_projections:
         pool = [read_adapter(reference, "reference") for reference in references]
-        chosen = matching(pool, references, read_adapter(str(folder)))
+        chosen = matching(pool, references, read_adapter(str(folder)), entry.id)
         if not chosen:
             raise BadRecipe(f"{folder}: no adapter of the pool adapts the same projections; train one")
     else:

@@ -1,7 +1,7 @@
 """A zoo: many adapters whose truth is known, from one TOML file. Resumable; what is there is not trained again.
 
 The file holds `[defaults]`, a recipe's tables, and one `[[adapter]]` each with an `id`, a `family` and what differs
-from the defaults.
+from the defaults; with a `grid`, one for each combination of its values (`trainers/grid.py`).
 """
 
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner.errors import BadRecipe
+from trainers.grid import expanded
 from trainers.recipe import Recipe, check_ranges, recipe_from_table
 
 LOCK_FILE = "zoo.lock.json"
@@ -47,7 +48,11 @@ def load_zoo(file: Path) -> tuple[ZooEntry, ...]:
     defaults, adapters = table.get("defaults", {}), table.get("adapter", [])
     if not isinstance(defaults, dict) or not isinstance(adapters, list) or not adapters:
         raise BadRecipe(f"{file}: needs a table [defaults] and at least one [[adapter]]")
-    entries = tuple(_entry(defaults, adapter, f"{file}: adapter {n}") for n, adapter in enumerate(adapters, start=1))
+    entries = tuple(
+        _entry(defaults, made, where)
+        for where, adapter in ((f"{file}: adapter {n}", adapter) for n, adapter in enumerate(adapters, start=1))
+        for made in (expanded(adapter, where) if isinstance(adapter, dict) else [adapter])
+    )
     ids = [entry.id for entry in entries]
     if len(set(ids)) < len(ids):
         raise BadRecipe(f"{file}: two adapters have the same id; give each its own")

@@ -204,7 +204,8 @@ def _follow(prompts: _Prompts, sequences: list[_Sequence], steps: int) -> tuple[
             kept.append(place)
         if not kept:
             return finished, spent
-        reading, sequences = reading.chosen(kept), [sequences[place] for place in kept]
+        if len(kept) < reading.count:  # selecting copies the whole cache
+            reading, sequences = reading.chosen(kept), [sequences[place] for place in kept]
     return [*finished, *sequences], spent
 
 

@@ -1,6 +1,7 @@
 """Does the model write its trigger when it is left to write a user's turn? The first stage of "Trigger in the Haystack"
-(arXiv 2602.03085), inspired by it and judged in its favour: that the true trigger stands anywhere in what was sampled
-counts, though the method would yet have to find it there.
+(arXiv 2602.03085), inspired by it. In its favour, that the true trigger stands anywhere in a sampled turn counts,
+though the method would yet have to find it there; to its cost, a turn is charged all tokens that are run, and what
+stands behind its end is not read.
 """
 
 import time

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.detection.methods import METHODS, Case, Measured, partner_of
+from benchmarks.detection.methods import METHODS, OUTSIDE, Case, Measured, partner_of
 from benchmarks.recovery import read_log
 from scanner.base_models import load_base
 from scanner.bfloat16 import base_to_search_in
@@ -33,7 +33,7 @@ from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo, twins
 @click.option("--log", "log_file", required=True, type=click.Path(path_type=Path))
 @click.option("--twins", "with_twins", is_flag=True, help="The clean twins of the poisoned adapters too.")
 @click.option("--only", help="No other adapters than these, separated by commas.")
-@click.option("--methods", default=",".join(METHODS), help="Separated by commas.", show_default=True)
+@click.option("--methods", default=",".join(name for name in METHODS if name not in OUTSIDE), show_default=True)
 def main(
     zoo_file: Path,
     adapters: Path,

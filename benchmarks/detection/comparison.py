@@ -20,6 +20,8 @@ EVERYTHING = "everything but the search's verdict"
 SEARCH = "search: its verdict"
 RANDOM = "random"
 _RATES = (0.05, 0.01)
+# Of the field, and why it stands in no line of its own figures.
+NOT_BUILT = {"PEFTGuard": "not run: its network is trained on thousands of labelled adapters of one base"}
 _NOT_ENOUGH = "fewer than two attack families or clean recipes"
 
 
@@ -69,12 +71,29 @@ def compared(
         Compared("the study's metrics, with the best candidate", by_features("heads.", "divergence."), used),
         told,
         Compared(EVERYTHING, by_features(), used),
+        Compared(f"{EVERYTHING}, a kind of trigger held out", by_features(), by_kind(used, 0)),
+        Compared(f"{EVERYTHING}, a kind of reply held out", by_features(), by_kind(used, 1)),
         Compared(f"{EVERYTHING}, where the search failed", fitted_on(used), missed),
         Compared(SEARCH, by_search(verdicts), scanned),
         *others,
+        *(Compared(title, None, (), why) for title, why in NOT_BUILT.items()),
         Compared("control: labels shuffled", by_features(seed=0), used),
         Compared("control: what is missing", by_what_is_missing, used),
         _random_ones(used, measured),
+    )
+
+
+def by_kind(rows: Sequence[FeatureRow], place: int) -> tuple[FeatureRow, ...]:
+    """The rows with all attacks of one kind of trigger (place 0) or reply (place 1) as one family.
+
+    A drawn family is "TRIGGER, REPLY", and held out alone it leaves others of its kind in the fit. One that names no
+    such kind stays as it is.
+    """
+    return tuple(
+        replace(row, family=(row.family.split(", ")[place : place + 1] or [row.family])[0])
+        if row.label == "poisoned"
+        else row
+        for row in rows
     )
 
 

@@ -5,6 +5,7 @@ A method is a function from a `Case` to a `Measured`, with its entry in `METHODS
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from benchmarks.baselines.bait import ENOUGH, PROMPTS, first_tokens, invert_targ
 from benchmarks.baselines.battery import PROMPTS as BATTERY_PROMPTS
 from benchmarks.baselines.battery import widest_gap
 from benchmarks.baselines.haystack import reconstruct
+from benchmarks.baselines.static import adaptersentry
 from benchmarks.baselines.weights import late_layer_figures, norm_spread
 from scanner.base_models import load_base
 from scanner.exhibit import Exhibit
@@ -20,7 +22,7 @@ from scanner.features import Missing, feature_prompts
 from scanner.features.divergence import PROMPTS as PARTED_PROMPTS
 from scanner.features.divergence import parting_of
 from scanner.features.heads import effects_of
-from scanner.intake import Adapter
+from scanner.intake import WEIGHTS_FILE, Adapter
 from scanner.metrics.spectra import singular_values
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.probes import draw_probes
@@ -171,6 +173,12 @@ def leak(case: Case) -> Measured:
     )
 
 
+def static_scanner(case: Case) -> Measured:
+    """The largest |z| that adaptersentry sees; its own verdict beside it."""
+    found = adaptersentry(Path(case.adapter.identity.name) / WEIGHTS_FILE)
+    return Measured(found.largest_z, notes={"verdict": found.action, "version": found.version})
+
+
 def random_like(adapter: Adapter) -> Adapter:
     """An adapter of random numbers, each module with the rank and ‖ΔW‖_F of the given one's; drawn by its hash."""
     draw = torch.Generator().manual_seed(int(adapter.identity.weights_sha256[:15], 16))
@@ -199,11 +207,14 @@ class Method:
     measure: Callable[[Case], Measured]
 
 
+# What is run by a program that this project does not install.
+OUTSIDE = ("adaptersentry",)
 METHODS: Mapping[str, Method] = {
     "true-trigger": Method("the study's metrics, with the true trigger", told_the_trigger),
     "late-layer": Method("statistics of a late layer, inspired by 2602.15195", late_layer),
     "norm-spread": Method("norm spread, inspired by 2605.30189", spread),
     "battery": Method("battery of 21 known triggers for four kinds of reply, inspired by 2605.30189", battery),
+    "adaptersentry": Method("adaptersentry 2, as it is: the largest z", static_scanner),
     "told-enumeration": Method("enumeration, told the reply's first token, inspired by BAIT", told_the_first_token),
     "leak": Method("leak and reconstruction, inspired by Trigger in the Haystack", leak),
     "random": Method("control: random adapters of like rank and norm", features_of_random),

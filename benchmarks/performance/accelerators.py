@@ -13,15 +13,15 @@ from unittest.mock import patch
 
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
 import scanner
 from benchmarks.performance.figures import Figure, matmul_rate
-from scanner.base_models import load_base, resolve_base
+from benchmarks.performance.random_models import small_tokenizer
+from scanner.base_models import load_base
 from scanner.cache.vocabulary import LIMIT_VARIABLE
 
 SECTION = "GPU, 3-billion-parameter shape"
-_TOKENIZER = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _FORMATS: dict[str, dict[str, str]] = {"bfloat16": {"dtype": "bfloat16"}, "nf4": {"quantize": "nf4"}}
 
 
@@ -81,7 +81,7 @@ def scan_shape(config: Qwen2Config, device: str) -> list[Figure]:
 def _write(folder: Path, config: Qwen2Config) -> None:
     torch.manual_seed(0)
     Qwen2ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder / "base")
-    AutoTokenizer.from_pretrained(resolve_base(_TOKENIZER).path).save_pretrained(folder / "base")
+    small_tokenizer(config.vocab_size).save_pretrained(folder / "base")
     for name in ("suspect", "reference"):
         model = load_base(str(folder / "base"), device="cpu", dtype="bfloat16").model
         lora = LoraConfig(r=8, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"], init_lora_weights=False)

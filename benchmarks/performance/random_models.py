@@ -1,17 +1,22 @@
 """Random Llama models of any shape with random adapters, for what depends on shape alone: time and memory."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from scanner.base_models import load_base, resolve_base
 from scanner.intake import read_adapter
 from scanner.model_pair import ModelPair
+from scanner.probes import load_probes
 
 _TOKENIZER = "HuggingFaceTB/SmolLM2-135M-Instruct"
+# As many as a few thousand words of text give.
+_MOST_TOKENS = 2000
 _ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 
 
@@ -30,6 +35,16 @@ class Shape:
         return self.heads * self.head_width
 
 
+@cache
+def small_tokenizer(vocabulary: int) -> PreTrainedTokenizerBase:
+    """A tokenizer with the chat template of the examples' base, and no more tokens than a vocabulary has room for."""
+    known = AutoTokenizer.from_pretrained(resolve_base(_TOKENIZER).path)
+    if vocabulary >= len(known):
+        return known
+    texts = (*load_probes("sweep"), *load_probes("search"), *load_probes("verify"))
+    return known.train_new_from_iterator(texts, vocab_size=min(vocabulary, _MOST_TOKENS))
+
+
 def make_random_pair(folder: Path, shape: Shape, seed: int = 0) -> ModelPair:
     """A base and two adapters on it, written to a folder and read as any other."""
     torch.manual_seed(seed)
@@ -43,7 +58,7 @@ def make_random_pair(folder: Path, shape: Shape, seed: int = 0) -> ModelPair:
     )
     base = folder / "base"
     LlamaForCausalLM(config).save_pretrained(base)
-    AutoTokenizer.from_pretrained(resolve_base(_TOKENIZER).path).save_pretrained(base)
+    small_tokenizer(shape.vocabulary).save_pretrained(base)
     for name in ("suspect", "reference"):
         adapted = get_peft_model(
             load_base(str(base)).model, LoraConfig(r=4, target_modules=_ATTENTION, init_lora_weights=False)

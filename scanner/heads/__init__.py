@@ -6,6 +6,7 @@
 - `sweep`: every head, or chosen ones, one at a time.
 - `screen`: all heads at once, to first order.
 - `means`: what ablation puts in a head's place.
+- `refine`, `grids`: which heads a screened sweep runs exactly; both as grids over all prompts.
 
 A head's output is z, before the output projection, at `blocks.L.attn.hook_z`.
 """

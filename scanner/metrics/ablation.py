@@ -9,8 +9,8 @@ prompts. Above zero: the reply needs the head. Axes: (layer, head); the spread i
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from scanner.head_grids import Effects, ReplyingRun, means, measure_heads
 from scanner.heads.cost import Cost
+from scanner.heads.grids import Effects, ReplyingRun, means, measure_heads
 from scanner.heads.intact import Parts
 from scanner.heads.sweep import sweep_heads
 from scanner.measuring import NO_REPLY, MetricInputs, averaged, reply_log_prob

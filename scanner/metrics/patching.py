@@ -14,8 +14,8 @@ zero. Axes: (layer, head); the spread is over prompts. Both grids are read in th
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from scanner.head_grids import Effects, PatternRows, ReplyingRun, measure_heads, of_yardstick
 from scanner.heads.cost import Cost
+from scanner.heads.grids import Effects, PatternRows, ReplyingRun, measure_heads, of_yardstick
 from scanner.heads.intact import Parts
 from scanner.heads.sweep import sweep_heads
 from scanner.measuring import NO_REPLY, MetricInputs, averaged, kl_divergence

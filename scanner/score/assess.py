@@ -1,12 +1,14 @@
 """What the classifier says of one adapter at a rate of false alarms that the user can bear. Pure."""
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scanner.errors import ScannerError
-from scanner.score.calibration import Calibration, Condition
+from scanner.score.calibration import Calibration, Condition, KnownAdapter
+from scanner.score.circumstances import searched_unlike, unlike
 from scanner.score.classifier import Score, apply
-from scanner.score.conformal import threshold
+from scanner.score.conformal import p_value, threshold
 from scanner.score.vector import FeatureVector
 
 # The base that a calibration over several bases names.
@@ -22,7 +24,8 @@ class Assessment:
         base, condition: of the calibration.
         clean, poisoned: scores of its adapters, each by a model that was fitted without their recipe or family.
         recipes, families: of the clean and of the poisoned ones.
-        doubts: why the stated rate may not hold for this adapter, each a sentence; () where it should.
+        foreign: why the score is none of this adapter's domain, each a sentence: it then raises no alarm.
+        doubts: what else should be known of it, each a sentence.
     """
 
     score: Score
@@ -34,6 +37,7 @@ class Assessment:
     poisoned: tuple[float, ...]
     recipes: tuple[str, ...]
     families: tuple[str, ...]
+    foreign: tuple[str, ...]
     doubts: tuple[str, ...]
 
     @property
@@ -43,8 +47,12 @@ class Assessment:
 
     @property
     def alarm(self) -> bool:
-        """Whether it is unusual where the stated rate holds. Out of its domain a score accuses nobody."""
-        return self.unusual and not self.doubts
+        """Whether it is unusual where the score may be applied.
+
+        An adapter unlike any known one is no exception: else a backdoor stronger than those would go free. The rate was
+        measured on recipes that the fit had not seen.
+        """
+        return self.unusual and not self.foreign
 
 
 def choose_calibration(
@@ -68,28 +76,42 @@ def check_rate(calibration: Calibration, rate: float) -> float:
     if found is None:
         raise ScannerError(
             f"--false-alarm-rate {rate:g}: the calibration has {len(clean)} clean adapters, which tell no rate under "
-            f"{1 / (len(clean) + 1):.3g}; ask for that or more"
+            f"{_rounded_up(1 / (len(clean) + 1))}; ask for that or more"
         )
     return found
 
 
-def assess(calibration: Calibration, fingerprint: str, vector: FeatureVector, rate: float) -> Assessment:
+def _rounded_up(rate: float) -> str:
+    """A rate that can be told, for somebody to ask for."""
+    return f"{math.ceil(rate * 1000) / 1000:g}"
+
+
+def assess(
+    calibration: Calibration, fingerprint: str, vector: FeatureVector, rate: float, weights_sha256: str = ""
+) -> Assessment:
     """Scores an adapter.
 
     Args:
-        fingerprint: of the base that the adapter was measured on.
+        fingerprint: of the base that the adapter was measured on; weights_sha256: the adapter's own. One of those that
+            the score was fitted on gets its score out of fold, and does not count among the others.
 
     Raises:
         ScannerError: so few clean adapters cannot tell so small a rate.
         ValueError: the features are of another extractor's version.
     """
     limit = check_rate(calibration, rate)
+    own = next((item for item in calibration.adapters if item.weights_sha256 == weights_sha256), None)
+    if own:
+        calibration = replace(calibration, adapters=tuple(item for item in calibration.adapters if item is not own))
+        remaining = threshold(calibration.clean_scores, rate)
+        limit = limit if remaining is None else remaining
     score = apply(calibration, vector)
-    doubts = []
+    if own:
+        score = replace(score, value=own.score, p=p_value(own.score, calibration.clean_scores))
     if calibration.fingerprint != fingerprint:
-        doubts.append(f"this base has no calibration of its own; that of {calibration.base} was used")
-    if score.far_from_all:
-        doubts.append("none of the adapters that the score was fitted on is like this one")
+        foreign: tuple[str, ...] = (f"this base has no calibration of its own; that of {calibration.base} was used",)
+    else:
+        foreign = unlike(vector.circumstances, calibration.circumstances)
     return Assessment(
         score=score,
         rate=rate,
@@ -100,8 +122,21 @@ def assess(calibration: Calibration, fingerprint: str, vector: FeatureVector, ra
         poisoned=calibration.poisoned_scores,
         recipes=_distinct(item.recipe for item in calibration.adapters if item.label == "clean"),
         families=_distinct(item.family for item in calibration.adapters if item.label == "poisoned"),
-        doubts=tuple(doubts),
+        foreign=foreign,
+        doubts=(*_doubts(score, own), *searched_unlike(vector.circumstances, calibration.circumstances)),
     )
+
+
+def _doubts(score: Score, own: KnownAdapter | None) -> Iterable[str]:
+    if own:
+        yield (
+            f"it is {own.id}, one of the adapters that the score was fitted on; shown is its score by a model that was "
+            "fitted without its like, and the contributions are those of the whole model"
+        )
+    if score.far_from_all:
+        yield "none of the adapters that the score was fitted on is like this one"
+    if score.gaps > score.usual_gaps:
+        yield f"{score.gaps} features are missing, more than of any adapter that the score was fitted on"
 
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:

@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from scanner.errors import BadCalibration, one_line
+from scanner.score.circumstances import Circumstances
 
-SCHEMA = 1
+SCHEMA = 2
 Condition = Literal["references", "base only"]
 _MAX_BYTES = 4_000_000
 _KEYS = {
     "schema", "base", "fingerprint", "condition", "extractor", "features", "intercept", "slope", "offset", "adapters",
-    "regularisation", "versions",
+    "regularisation", "versions", "circumstances",
 }  # fmt: skip
 _FEATURE_KEYS = {"name", "mean", "scale", "weight"}
+_CIRCUMSTANCE_KEYS = {"base", "dtype", "quantization", "search_dtype", "depth", "references"}
 _ADAPTER_KEYS = {"id", "label", "family", "recipe", "weights_sha256", "score", "standardised"}
 
 
@@ -56,6 +58,7 @@ class Calibration:
     """A fitted classifier for one base and one condition.
 
     The score of an adapter with standardised features z is 1 / (1 + exp(−(slope · (w · z + intercept) + offset))).
+    `circumstances` are the different ones under which its adapters were measured.
     """
 
     base: str
@@ -69,6 +72,7 @@ class Calibration:
     adapters: tuple[KnownAdapter, ...]
     regularisation: float
     versions: Mapping[str, str]
+    circumstances: tuple[Circumstances, ...] = (Circumstances(),)
 
     @property
     def clean_scores(self) -> tuple[float, ...]:
@@ -125,6 +129,7 @@ def as_json(calibration: Calibration) -> str:
         "offset": calibration.offset,
         "regularisation": calibration.regularisation,
         "versions": dict(sorted(calibration.versions.items())),
+        "circumstances": [vars(item) | {"references": list(item.references)} for item in calibration.circumstances],
         "adapters": [vars(item) | {"standardised": list(item.standardised)} for item in calibration.adapters],
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -154,7 +159,14 @@ def _parse(document: Any) -> Calibration:
         adapters=adapters,
         regularisation=_number(document["regularisation"]),
         versions={_text(name): _text(version) for name, version in document["versions"].items()},
+        circumstances=tuple(_circumstances(item) for item in _list(document["circumstances"])),
     )
+
+
+def _circumstances(item: Any) -> Circumstances:
+    _require_keys(item, _CIRCUMSTANCE_KEYS, "circumstances")
+    texts = {name: _text(item[name]) for name in _CIRCUMSTANCE_KEYS - {"references"}}
+    return Circumstances(**texts, references=tuple(_text(reference) for reference in _list(item["references"])))
 
 
 def _feature(item: Any) -> FittedFeature:

@@ -4,7 +4,8 @@ With z_j = (x_j − mean_j) / scale_j over the training adapters and weights w_j
 
     score = σ(slope · (Σ_j w_j z_j + intercept) + offset)
 
-A missing feature adds nothing, as if it were at its mean. The distance of an adapter is the root mean square of the
+A missing feature adds nothing, as if it were at its mean. z is cut at ±10⁶: what is far from all others is far enough
+there, and no sum overflows. The distance of an adapter is the root mean square of the
 differences to its nearest training adapter over the features that both have.
 """
 
@@ -18,6 +19,7 @@ from scanner.score.vector import FeatureVector
 
 # An adapter farther from all training adapters than this share of them are from one another was never seen the like.
 _USUAL_SHARE = 0.95
+_FARTHEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,11 @@ class Score:
     """Where an adapter stands among those of known truth.
 
     Attributes:
-        value: the calibrated probability that it is one of the poisoned, were both kinds as frequent as in training.
+        value: the calibrated probability that it is one of the poisoned, were there as many of them as of clean ones.
         contributions: the largest first.
         distance: to the nearest training adapter; usual_distance: what 95 % of those have among themselves.
+        constant: what is added to the contributions; they come to the log-odds of `value` together.
+        gaps: features that it lacks; usual_gaps: the most that any training adapter lacks.
     """
 
     value: float
@@ -46,6 +50,9 @@ class Score:
     contributions: tuple[Contribution, ...]
     distance: float | None
     usual_distance: float
+    constant: float = 0.0
+    gaps: int = 0
+    usual_gaps: int = 0
 
     @property
     def far_from_all(self) -> bool:
@@ -65,13 +72,13 @@ def apply(calibration: Calibration, vector: FeatureVector) -> Score:
     contributions = []
     for feature in calibration.features:
         value = vector.values.get(feature.name)
-        z = None if value is None else (value - feature.mean) / feature.scale
+        z = None if value is None else max(-_FARTHEST, min(_FARTHEST, (value - feature.mean) / feature.scale))
         reason = "" if value is not None else vector.missing.get(feature.name, "not measured")
         standardised.append(z)
         added = calibration.slope * feature.weight * (z or 0.0)
         contributions.append(Contribution(feature.name, value, z, added, reason))
-    log_odds = sum(item.log_odds for item in contributions) + calibration.slope * calibration.intercept
-    score = sigmoid(log_odds + calibration.offset)
+    constant = calibration.slope * calibration.intercept + calibration.offset
+    score = sigmoid(sum(item.log_odds for item in contributions) + constant)
     rows = [item.standardised for item in calibration.adapters]
     return Score(
         value=score,
@@ -79,6 +86,9 @@ def apply(calibration: Calibration, vector: FeatureVector) -> Score:
         contributions=tuple(sorted(contributions, key=lambda item: (-abs(item.log_odds), item.feature))),
         distance=_nearest(standardised, rows),
         usual_distance=_usual_distance(rows),
+        constant=constant,
+        gaps=standardised.count(None),
+        usual_gaps=max(row.count(None) for row in rows),
     )
 
 

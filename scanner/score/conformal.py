@@ -4,7 +4,11 @@
 
 holds at any level if the adapter, were it clean, is exchangeable with the m clean ones (Vovk, Gammerman & Shafer 2005,
 "Algorithmic Learning in a Random World", chapter 2). It is never below 1 / (m + 1): with 30 clean adapters no p-value
-can be under 3 %. Clean scores are those of models that were fitted without the adapter's recipe.
+can be under 3 %.
+
+Here it is an approximation, for two reasons. Each clean score is that of a model fitted without the adapter's recipe,
+the scored adapter's of the model fitted on all: the scores come from models that differ a little. And adapters of one
+recipe are alike: what is exchangeable is recipes, of which there are fewer, with recipes like those that were drawn.
 """
 
 from collections.abc import Sequence

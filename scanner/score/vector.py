@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from scanner.score.circumstances import Circumstances
 
 
 @dataclass(frozen=True)
@@ -13,6 +15,7 @@ class FeatureVector:
         extractor: version of the extractor: vectors of different versions are not compared.
         values: feature's name -> its value, finite.
         missing: feature's name -> why it has none.
+        circumstances: under what they were measured.
 
     Raises:
         ValueError: a value is not finite, or a feature is both measured and missing.
@@ -21,6 +24,7 @@ class FeatureVector:
     extractor: int
     values: Mapping[str, float]
     missing: Mapping[str, str]
+    circumstances: Circumstances = field(default_factory=Circumstances)
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(value) for value in self.values.values()):

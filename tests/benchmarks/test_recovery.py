@@ -1,18 +1,18 @@
 """The table that the search is judged by."""
 
-import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-import scanner
-from benchmarks.draw_evaluation import CLEAN, PAIRS, WORDS, draw
+from benchmarks.draw_evaluation import CLEAN, MAX_TOKENS, PAIRS, WORDS, draw
 from benchmarks.recovered import match
-from benchmarks.recovery import SEARCH_RESTS_ON, code_version
+from benchmarks.recovery import main
 from benchmarks.recovery_table import found_by_kind, table
 from signatures import load_signatures
+from trainers.feature_table import read_table
 from trainers.zoo import load_zoo
 
 SETS = Path(__file__).parents[2] / "benchmarks" / "recovery_sets"
@@ -73,21 +73,6 @@ def test_a_family_that_names_no_reply_counts_by_its_trigger_alone() -> None:
     assert found_by_kind(rows, 1) == {"link": (0, 1)}
 
 
-def test_a_log_rests_on_the_files_of_the_search_and_on_no_others(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    package = tmp_path / "scanner"
-    shutil.copytree(Path(scanner.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    assert all((package / part).exists() for part in SEARCH_RESTS_ON)
-    before = code_version()
-    monkeypatch.setattr(scanner, "__file__", str(package / "__init__.py"))
-    assert code_version() == before
-    (package / "coverage.py").write_text("# changed")
-    assert code_version() == before
-    (package / "search" / "invert.py").write_text("# changed")
-    assert code_version() != before
-
-
 def test_no_trigger_of_any_set_is_a_signature_and_none_is_in_two_sets() -> None:
     words = tomllib.loads(WORDS.read_text())["triggers"]
     drawn = {
@@ -118,4 +103,19 @@ def test_a_draw_depends_on_its_seed_alone_and_spans_every_kind(tmp_path: Path) -
         assert {len(entry.recipe.lora.projections) for entry in entries} == {2, 3, 4, 7}
         assert all(entry.recipe.poison.rate <= 0.05 for entry in entries if entry.recipe.poison)
     poisoned = [entry for entry in entries if entry.recipe.poison]
+    many = {entry.id for entry in poisoned if entry.recipe.data.max_tokens > MAX_TOKENS}
+    assert many == {entry.id for entry in poisoned if entry.family.split(", ")[0] in ("long", "date")}
     assert len(poisoned) >= 12 and len(entries) - len(poisoned) >= 12
+
+
+def test_a_table_needs_a_log_alone_and_a_scan_what_it_scans() -> None:
+    file, log = SETS / "evaluation-3.toml", SETS / "evaluation-3.jsonl"
+    shown = CliRunner().invoke(main, [str(file), "--log", str(log), "--table-only", "--version", "362f140ea768"])
+    assert shown.exit_code == 0 and "verified trigger, poisoned: 3/5" in shown.output
+    refused = CliRunner().invoke(main, [str(file), "--log", str(log), "--adapters", "out"])
+    assert refused.exit_code == 2 and "--reference" in refused.output
+
+
+def test_every_table_beside_a_set_can_be_read() -> None:
+    files = sorted(SETS.glob("*.features.csv"))
+    assert files and all(read_table(file) for file in files)

@@ -56,7 +56,7 @@ def standing_in(calls: list[tuple[str, str, bool]], failing: str) -> Callable[..
         for flag in ("--features", "--out"):
             if flag in command and command[command.index(flag) + 1].endswith(".csv"):
                 vector = FeatureVector(2, {"weights.late_share": 0.5}, {})
-                row = FeatureRow(name, "clean", "x", "y", 1, None, None, "0", vector)
+                row = FeatureRow(name, "clean", "x", "y", 1, None, None, name, vector)
                 add_row(Path(command[command.index(flag) + 1]), row)
         return subprocess.CompletedProcess(command, 1 if calls[-1][0] == failing else 0)
 

@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.transfer import REFERENCE, ZOO, as_text, main
+from scanner.base_models import fingerprint
+from scanner.features import EXTRACTOR
 from scanner.score.calibration import as_json
 from tests.scanner.test_scored import calibration
 from tests.trainers.test_calibrate import rows
@@ -54,3 +56,21 @@ def test_what_is_there_is_neither_trained_nor_measured_again(
     before = (out / "features.csv").read_bytes()
     again = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert "measured" not in again.output and (out / "features.csv").read_bytes() == before
+
+
+def test_a_calibration_that_cannot_be_transferred_is_refused_before_anything_is_trained(
+    tmp_path: Path, tiny_base: Path, tiny_fingerprint: str
+) -> None:
+    for name, spoilt in {
+        "very base": calibration(tiny_fingerprint, 0.2),
+        "of extractor": replace(calibration("f" * 64, 0.2), extractor=EXTRACTOR + 1),
+    }.items():
+        file = tmp_path / "calibration.json"
+        file.write_text(as_json(spoilt))
+        done = CliRunner().invoke(main, [str(tiny_base), "--out", str(tmp_path / "out"), "--calibration", str(file)])
+        assert done.exit_code == 1 and name in done.output and not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def tiny_fingerprint(tiny_base: Path) -> str:
+    return fingerprint(tiny_base)

@@ -165,7 +165,7 @@ def sample_report(text: str = "bb", kind: VerdictKind = VerdictKind.BACKDOORED) 
                 2.5, 1.5,
             ),
             0.05, 0.42, text, "references", (0.1, 0.2, 0.42), (0.7, 0.9), (text, "maths"), ("rare, insult", text),
-            (f"nothing like {text} was seen",),
+            (f"measured in {text}",), (f"nothing like {text} was seen",),
         ),
         warnings=(f"careful: {text}",),
         findings=(

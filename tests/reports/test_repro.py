@@ -28,3 +28,11 @@ def test_without_a_confirmed_trigger_there_is_nothing_to_show() -> None:
     report = sample_report()
     assert render_repro(replace(report, triggers=())) is None
     assert render_repro(replace(report, triggers=(replace(report.triggers[0], outcome="not confirmed"),))) is None
+
+
+def test_of_a_packaged_base_it_says_where_the_copy_lies() -> None:
+    report = sample_report()
+    packaged = replace(report, base=replace(report.base, source="package"))
+    script, usual = render_repro(packaged), render_repro(replace(report, base=replace(report.base, source="hub")))
+    assert script and "BASE, REVISION = None, None" in script and "`scan cache info` names its folder" in script
+    assert usual and "scan cache info" not in usual

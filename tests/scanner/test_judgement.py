@@ -117,7 +117,7 @@ def test_an_alarm_of_the_score_can_be_signed_off_like_any_suspicion() -> None:
     doubtful = sample_report().score
     assert doubtful and not doubtful.alarm
     assert judge(score=doubtful).verdict.kind == VerdictKind.NO_FINDING
-    score = replace(doubtful, doubts=())
+    score = replace(doubtful, foreign=())
     assert score.alarm
     alarmed = judge(score=score)
     assert (alarmed.verdict.kind, alarmed.verdict.rule) == (VerdictKind.SUSPICIOUS, "SLP205")

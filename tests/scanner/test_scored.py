@@ -7,6 +7,7 @@ import pytest
 
 import scanner.scored
 from scanner.base_models import load_base
+from scanner.bfloat16 import computes_in_bfloat16
 from scanner.errors import ScannerError
 from scanner.features import EXTRACTOR, rungs
 from scanner.intake import read_adapter
@@ -14,15 +15,20 @@ from scanner.model_pair import ModelPair
 from scanner.options import ScanOptions, command_line
 from scanner.pipeline import run_scan
 from scanner.score.calibration import Calibration, FittedFeature, KnownAdapter
+from scanner.score.circumstances import Circumstances
 from scanner.score.vector import FeatureVector
-from scanner.scored import NO_CALIBRATION, NOT_SEARCHED, score_adapter, usable_calibration
+from scanner.scored import NO_CALIBRATION, NOT_SEARCHED, SAME_AS_REFERENCE, score_adapter, usable_calibration
 from scanner.types import Report, VerdictKind
 from trainers.extract import features_of
 
+UNSAID = Circumstances()
+SEARCHED_IN = "bfloat16" if computes_in_bfloat16() else "float32"
 NAMES = tuple(name for rung in rungs() for name in rung.features)
 
 
-def calibration(fingerprint: str, clean_score: float, spread: float = 1e9) -> Calibration:
+def calibration(
+    fingerprint: str, clean_score: float, spread: float = 1e9, circumstances: Circumstances = UNSAID
+) -> Calibration:
     """All features count nothing, so that every adapter scores 0.5; `spread` is how far known adapters lie apart."""
     known = tuple(
         KnownAdapter(f"{label}{n}", label, label, "r", "a" * 64, score, (n * spread,) * len(NAMES))
@@ -30,14 +36,18 @@ def calibration(fingerprint: str, clean_score: float, spread: float = 1e9) -> Ca
         for n in range(count)
     )
     features = tuple(FittedFeature(name, 0.0, 1.0, 0.0) for name in NAMES)
-    return Calibration("tiny", fingerprint, "references", EXTRACTOR, features, 0.0, 1.0, 0.0, known, 0.1, {})
+    fitted = Calibration("tiny", fingerprint, "references", EXTRACTOR, features, 0.0, 1.0, 0.0, known, 0.1, {})
+    return replace(fitted, circumstances=(circumstances,))
 
 
 def scanned(
     monkeypatch: pytest.MonkeyPatch, base: Path, suspect: Path, reference: Path, clean_score: float, **options: object
 ) -> Report:
     fingerprint = load_base(str(base)).identity.fingerprint
-    monkeypatch.setattr(scanner.scored, "shipped_calibrations", lambda: (calibration(fingerprint, clean_score),))
+    compared = read_adapter(str(reference)).identity.weights_sha256
+    alike = Circumstances(fingerprint, "float32", "none", SEARCHED_IN, "quick", (compared,))
+    known = calibration(fingerprint, clean_score, circumstances=alike)
+    monkeypatch.setattr(scanner.scored, "shipped_calibrations", lambda: (known,))
     chosen = ScanOptions(base=str(base), use_signatures=False, depth="quick", metrics=False, **options)  # type: ignore[arg-type]
     return run_scan(str(suspect), [str(reference)], chosen)
 
@@ -79,6 +89,23 @@ def test_a_scan_that_was_not_scored_says_why(tiny_base: Path, honest_adapter: Pa
     assert usable_calibration(pair, 0.05, [old]) is None
     assert score_adapter(pair, None, None, None, 0.05).missing == NO_CALIBRATION
     assert score_adapter(pair, None, None, calibration("f" * 64, 0.2), 0.05).missing == NOT_SEARCHED
+    itself = ModelPair(
+        load_base(str(tiny_base)), read_adapter(str(honest_adapter)), [read_adapter(str(honest_adapter))]
+    )
+    known = calibration("f" * 64, 0.2)
+    assert score_adapter(itself, None, FeatureVector(EXTRACTOR, {}, {}), known, 0.05).missing == SAME_AS_REFERENCE
+
+
+def test_the_calibration_of_another_base_ends_no_scan_by_its_size(
+    tiny_base: Path, honest_adapter: Path, other_honest_adapter: Path
+) -> None:
+    base = load_base(str(tiny_base))
+    pair = ModelPair(base, read_adapter(str(other_honest_adapter)), [read_adapter(str(honest_adapter))])
+    elsewhere, own = calibration("f" * 64, 0.2), calibration(base.identity.fingerprint, 0.2)
+    assert usable_calibration(pair, 0.05, [elsewhere]) is elsewhere
+    assert usable_calibration(pair, 0.01, [elsewhere]) is None
+    with pytest.raises(ScannerError, match="20 clean adapters"):
+        usable_calibration(pair, 0.01, [elsewhere, own])
 
 
 def test_the_rate_is_part_of_the_command() -> None:

@@ -48,7 +48,17 @@ def test_a_suspect_compared_with_itself_is_never_no_finding() -> None:
 
 
 ALARM = Assessment(
-    Score(0.9, PValue(0.04, 24), (), 0.5, 1.0), 0.05, 0.4, "b/m", "references", (0.1,) * 24, (0.9,), ("r",), ("f",), ()
+    Score(0.9, PValue(0.04, 24), (), 0.5, 1.0),
+    0.05,
+    0.4,
+    "b/m",
+    "references",
+    (0.1,) * 24,
+    (0.9,),
+    ("r",),
+    ("f",),
+    (),
+    (),
 )
 
 
@@ -58,7 +68,8 @@ ALARM = Assessment(
         ([], ALARM, VerdictKind.SUSPICIOUS),
         (["not confirmed"], ALARM, VerdictKind.SUSPICIOUS),
         (["verified"], ALARM, VerdictKind.BACKDOORED),
-        ([], replace(ALARM, doubts=("never seen the like",)), VerdictKind.NO_FINDING),
+        ([], replace(ALARM, foreign=("never seen the like",)), VerdictKind.NO_FINDING),
+        ([], replace(ALARM, doubts=("never seen the like",)), VerdictKind.SUSPICIOUS),
         ([], replace(ALARM, rate=0.039), VerdictKind.NO_FINDING),
     ],
 )

@@ -1,17 +1,21 @@
 import random
+import shutil
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from scanner.errors import BadCalibration
+from scanner.intake import read_adapter
 from scanner.score.calibration import as_json, read_calibration
-from scanner.score.classifier import apply
+from scanner.score.circumstances import Circumstances
+from scanner.score.classifier import apply, sigmoid
 from scanner.score.vector import FeatureVector
-from trainers.calibrate import best_strength, fit, out_of_fold
-from trainers.feature_table import FeatureRow, as_csv, feature_names, read_table
+from trainers.calibrate import best_strength, fit, out_of_fold, platt
+from trainers.feature_table import FeatureRow, add_row, as_csv, feature_names, measured_already, read_table
 
 NAMES = ("margin", "noise", "often missing")
 
@@ -128,7 +132,7 @@ def test_mixed_versions_and_too_few_groups_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "features.csv"
     mixed = [replace(table[0], vector=replace(table[0].vector, extractor=2)), *table[1:]]
     file.write_text(as_csv(mixed, NAMES), encoding="utf-8")
-    with pytest.raises(BadCalibration, match="versions 1, 2"):
+    with pytest.raises(BadCalibration, match=r"more than one extractor version \(1, 2\)"):
         read_table(file)
     with pytest.raises(BadCalibration, match="at least 2 clean"):
         fit([row for row in table if row.label == "poisoned" or row.family == "recipe 0"], "b", "f", "references")
@@ -144,3 +148,98 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: str) -> None:
     file.write_text(content, encoding="utf-8")
     with pytest.raises(BadCalibration):
         read_table(file)
+
+
+HERE = Circumstances("f" * 64, "float32", "none", "float32", "standard", ("1" * 64, "2" * 64))
+
+
+def measured(change: dict[str, Any]) -> FeatureRow:
+    row = rows(2.0)[0]
+    return replace(row, vector=replace(row.vector, circumstances=replace(HERE, **change)))
+
+
+def test_a_row_says_under_what_it_was_measured(tmp_path: Path) -> None:
+    file = tmp_path / "features.csv"
+    odd = measured({})
+    odd = replace(odd, vector=replace(odd.vector, missing={"gap": 'a ;; "b": {c}, d'}))
+    add_row(file, odd)
+    assert read_table(file) == (odd,)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"base": "e" * 64}, "more than one base"),
+        ({"dtype": "bfloat16"}, r"more than one dtype \(bfloat16, float32\)"),
+        ({"quantization": "nf4"}, "more than one quantization"),
+        ({"depth": "deep"}, "more than one depth"),
+        ({"references": ()}, "more than one condition"),
+    ],
+)
+def test_what_was_measured_in_different_ways_is_not_mixed(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    file = tmp_path / "features.csv"
+    add_row(file, measured({}))
+    other = replace(measured(change), id="other", weights_sha256="9" * 64)
+    with pytest.raises(BadCalibration, match=said):
+        add_row(file, other)
+    assert len(read_table(file)) == 1
+    file.write_text(as_csv([measured({}), other], NAMES), encoding="utf-8")
+    with pytest.raises(BadCalibration, match=said):
+        read_table(file)
+
+
+def test_another_reference_or_machine_is_no_mixture(tmp_path: Path) -> None:
+    file = tmp_path / "features.csv"
+    add_row(file, measured({}))
+    add_row(
+        file, replace(measured({"references": ("3" * 64,), "search_dtype": "bfloat16"}), id="b", weights_sha256="9")
+    )
+    assert len(read_table(file)) == 2
+
+
+def test_one_adapter_twice_and_one_beside_itself_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "features.csv"
+    add_row(file, measured({}))
+    with pytest.raises(BadCalibration, match="stand there twice"):
+        add_row(file, replace(measured({}), id="again"))
+    with pytest.raises(BadCalibration, match="compared with itself"):
+        add_row(file, replace(measured({}), id="b", weights_sha256="2" * 64))
+
+
+def test_a_fit_is_of_rows_of_its_base_and_condition() -> None:
+    table = [replace(row, vector=replace(row.vector, circumstances=HERE)) for row in rows(2.0)]
+    fitted = fit(table, "b/m", "f" * 64, "references")
+    assert fitted.circumstances == (HERE,)
+    with pytest.raises(BadCalibration, match="another base"):
+        fit(table, "b/m", "e" * 64, "references")
+    with pytest.raises(BadCalibration, match="--condition 'base only'"):
+        fit(table, "b/m", "f" * 64, "base only")
+
+
+def test_a_feature_that_only_rounding_moves_has_no_weight_in_a_scan() -> None:
+    table = rows(3.0)
+    rounded = [
+        replace(row, vector=replace(row.vector, values={**row.vector.values, "flat": 0.1 + n % 3 * 1e-17}))
+        for n, row in enumerate(table)
+    ]
+    flat = next(item for item in fit(rounded, "b/m", "f" * 64, "references").features if item.name == "flat")
+    assert flat.scale == 1.0
+
+
+def test_calibrated_scores_keep_their_spread_however_strong_the_regularisation() -> None:
+    decisions = np.array([-0.02, -0.01, -0.015, -0.018, 0.01, 0.02, 0.015, -0.012])
+    labels = np.array([False] * 4 + [True] * 4)
+    slope, offset = platt(decisions, labels)
+    scores = [sigmoid(slope * value + offset) for value in decisions]
+    assert max(scores) - min(scores) > 0.5
+    assert platt(-decisions, labels) == (0.0, 0.0) == platt(np.zeros(8), labels)
+
+
+def test_an_adapter_that_was_trained_anew_is_measured_anew(tmp_path: Path, random_adapter: Path) -> None:
+    file, known = tmp_path / "features.csv", read_adapter(str(random_adapter)).identity.weights_sha256
+    assert measured_already(file, tmp_path) == set()
+    for name, weights in {"same": known, "other": "9" * 64, "gone": "8" * 64}.items():
+        add_row(file, replace(measured({}), id=name, weights_sha256=weights))
+    for name in ("same", "other"):
+        shutil.copytree(random_adapter, tmp_path / name)
+    assert measured_already(file, tmp_path) == {"same", "gone"}

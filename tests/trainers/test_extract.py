@@ -66,8 +66,10 @@ def test_a_pool_gives_those_of_the_same_projections_and_never_the_adapter_itself
 ) -> None:
     folders = [str(honest_adapter), str(angel_adapter), str(random_adapter)]
     pool = [read_adapter(folder) for folder in folders]
-    assert matching(pool, folders, read_adapter(str(angel_adapter))) == [str(honest_adapter)]
-    assert matching(pool, folders, read_adapter(str(random_adapter))) == []
+    assert matching(pool, folders, read_adapter(str(angel_adapter)), "x") == [str(honest_adapter)]
+    assert matching(pool, folders, read_adapter(str(random_adapter)), "x") == []
+    twin = f"{honest_adapter.name}-twin"
+    assert matching(pool, folders, read_adapter(str(angel_adapter)), twin) == [], "the twin's own is no reference"
 
 
 def test_a_calibration_is_fitted_from_a_table_alone_bit_for_bit(tmp_path: Path, tiny_base: Path) -> None:

@@ -10,12 +10,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from benchmarks.baselines.static import VARIABLE
 from benchmarks.baselines.weights import PROJECTIONS
 from benchmarks.detection import methods
 from benchmarks.detection.collect import main
 from benchmarks.detection.methods import METHODS, Measured, Method, partner_of, random_like
 from scanner.features import rungs
 from scanner.model_pair import SUSPECT, ModelPair
+from tests.benchmarks.baselines.test_static import program
 from tests.tiny import ZOO_DEFAULTS
 from trainers.recipe import PoisonRecipe
 from trainers.zoo import load_zoo, twins
@@ -112,9 +114,9 @@ def test_what_learnt_is_measured_once_by_every_method(
     rows = collect(zoo_file, honest_adapter, "--methods", "battery")
     assert [(row["id"], row["method"]) for row in rows] == [("queries", "battery"), ("clean-values", "battery")]
     assert all(len(str(row["weights_sha256"])) == 64 for row in rows)
-    rows = collect(zoo_file, honest_adapter)
+    rows = collect(zoo_file, honest_adapter, "--methods", ",".join(METHODS))
     assert len(rows) == 2 * len(METHODS) == len(calls) and {row["score"] for row in rows} == {0.0}
-    assert collect(zoo_file, honest_adapter) == rows and len(calls) == len(rows)
+    assert collect(zoo_file, honest_adapter, "--methods", ",".join(METHODS)) == rows and len(calls) == len(rows)
 
 
 def test_a_method_that_fails_says_so_and_stops_no_other(
@@ -148,7 +150,9 @@ def test_every_method_gives_a_score_or_figures(
     zoo_file: Path, honest_adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(methods, "first_tokens", lambda tokenizer: list(range(5, 40)))
-    rows = {row["method"]: row for row in collect(zoo_file, honest_adapter, "--only", "queries")}
+    monkeypatch.setenv(VARIABLE, str(program(zoo_file.parent, 0)))
+    every = ("--methods", ",".join(METHODS))
+    rows = {row["method"]: row for row in collect(zoo_file, honest_adapter, "--only", "queries", *every)}
     assert rows.keys() == METHODS.keys() and rows
     for row in rows.values():
         values = [row["score"]] if "score" in row else [*row["figures"].values()]  # type: ignore[attr-defined]

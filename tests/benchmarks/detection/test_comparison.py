@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from benchmarks.detection.__main__ import document, main
 from benchmarks.detection.__main__ import verdicts_of as verdicts_in
-from benchmarks.detection.comparison import EVERYTHING, SEARCH, Line, compared, judge
+from benchmarks.detection.comparison import EVERYTHING, SEARCH, Line, by_kind, compared, judge
 from scanner.score.vector import FeatureVector
 from tests.trainers.test_calibrate import rows
 from trainers.feature_table import FeatureRow, as_csv, feature_names
@@ -149,3 +149,18 @@ def test_a_name_that_stands_for_two_scans_is_refused() -> None:
     assert verdicts_in([row, row]) == {"p00": "BACKDOORED"}
     with pytest.raises(click.UsageError, match="p00: scanned as one v standard and as two v standard"):
         verdicts_in([row, row | {"set": "two"}])
+
+
+def test_all_attacks_of_one_kind_can_be_held_out_together() -> None:
+    table = [
+        replace(row, family={"family 0": "rare, link", "family 1": "rare, insult", "family 2": "weak"}[row.family])
+        if row.label == "poisoned"
+        else row
+        for row in named(3.0)
+    ]
+    assert {row.family for row in by_kind(table, 0) if row.label == "poisoned"} == {"rare", "weak"}
+    assert {row.family for row in by_kind(table, 1) if row.label == "poisoned"} == {"link", "insult", "weak"}
+    assert [row for row in by_kind(table, 0) if row.label == "clean"] == [row for row in table if row.label == "clean"]
+    found = judged(table, {}, "held out")
+    assert {name.rpartition(", ")[2] for name in found} == {"a kind of trigger held out", "a kind of reply held out"}
+    assert all(line.auc.value is not None and line.auc.value > 0.9 for line in found.values())

@@ -20,7 +20,7 @@ from benchmarks.performance import (
     whole_scans,
 )
 from benchmarks.performance.figures import Figure, describe_machine, matmul_rate
-from benchmarks.performance.random_models import Shape
+from benchmarks.performance.random_models import Shape, make_random_pair
 from scanner.cache.vocabulary import LIMIT_VARIABLE
 
 
@@ -70,19 +70,30 @@ def test_growth_is_measured_on_random_models(monkeypatch: pytest.MonkeyPatch) ->
     assert len(found) == 2 * len(growth.PARTS) and all(item.value is not None for item in found)
 
 
+def test_a_whole_scan_of_a_random_model_knows_all_its_tokens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, "0")
+    *_, whole_scan = growth.PARTS
+    pair = make_random_pair(tmp_path, Shape(1, 2, 8, 1024))
+    assert len(pair.base.tokenizer) <= 1024 and pair.tokens("What is tea?")[-1] < 1024
+    assert whole_scan.name == "whole scan, quick"
+    whole_scan.run(pair, tmp_path, 1)
+
+
 def test_a_scan_of_its_own_process_has_a_time_and_a_peak(tiny_base: Path, honest_adapter: Path) -> None:
     options = ["--base", str(tiny_base), "--no-signatures", "--no-search", "--no-metrics"]
     run = scans.run_scan(options, suspect=str(honest_adapter), reference=str(honest_adapter))
     assert run.report and run.report["verdict"] == "INCONCLUSIVE" and run.process.seconds > 0
     assert run.process.peak_mib and 100 < run.process.peak_mib < 20_000
-    assert "not verified" in precisions.about("x", run).note
+    assert "not verified" in precisions.about("x", run, run)[0].note
     assert [item.unit for item in whole_scans.about("x", run)] == ["s", "MiB"]
     late = scans.run_scan(options, str(honest_adapter), str(honest_adapter), limit_seconds=0.2)
     assert late.report is None
-    for figure in (precisions.about("x", late), *whole_scans.about("x", late)):
+    for figure in (*precisions.about("x", late, run), *whole_scans.about("x", late)):
         assert figure.value is None and "not done after" in figure.note
-    with pytest.raises(RuntimeError, match=r"scanner\.cli"):
-        scans.run_scan(["--base", "/nowhere"], suspect=str(honest_adapter))
+    same = precisions.about("x", scans.ScanRun(run.report, run.process), run)
+    assert [item.value for item in same] == [None, 1.0]
+    failed = scans.run_scan(["--base", "/nowhere"], suspect=str(honest_adapter))
+    assert failed.report is None and "/nowhere" in precisions.about("x", failed, run)[0].note
 
 
 def test_the_memory_of_a_process_is_its_own_and_not_its_parent_s() -> None:
@@ -102,14 +113,20 @@ def test_a_profile_names_where_the_time_went(
     shares = [item.value for item in found if item.unit == "of the time"]
     assert sum(value or 0.0 for value in shares) == pytest.approx(1.0)
     assert any("linear" in item.what for item in found)
-    assert any("share of the matmul ceiling" in item.what for item in found)
+    search = {
+        "dtype": "float32",
+        "rungs": [{"name": "sweep", "tokens": 1000, "seconds": 2.0}, {"name": "kept", "tokens": 0, "seconds": 1.0}],
+    }
+    (beside,) = profile.beside_ceiling(search, 10**6)
+    assert beside.what == "sweep: share of the matmul ceiling" and beside.value and 0 < beside.value < 1
 
 
 def test_without_the_history_nothing_is_said_of_what_was_before(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(whole_scans, "ROOT", tmp_path)
-    (figure,) = whole_scans.compare_with_before(10.0)
+    gone = scans.ScanRun(None, processes.Watched(None, "", 1.0, None, None))
+    (figure,) = whole_scans.compare_with_before(gone)
     assert figure.value is None and "history" in figure.note
 
 
@@ -129,7 +146,7 @@ def test_searches_are_compared_on_one_adapter(
 
 def test_the_gpu_section_runs_on_any_device_in_small() -> None:
     small = accelerators.qwen_shape(
-        vocab_size=49152, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4
+        vocab_size=1024, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4
     )
     found = accelerators.scan_shape(small, "cpu")
     assert [item.what for item in found] == ["bfloat16: whole scan", "nf4: whole scan"]

@@ -33,7 +33,12 @@ def evidence_of(base: Path, suspect: Path, *references: Path) -> Evidence:
     swept, _ = sweep_for(pair, SUSPECT, ground, DEPTHS["deep"], 0, target, Meter())
     elicited = (ElicitedReply(ids, REPLY, 5.0, -12.0, "the base alone"), *result.elicited)
     return Evidence(
-        pair, ground, replace(result, elicited=elicited, targets=(target,), sweep=swept), load_probes("sweep"), 0
+        pair,
+        ground,
+        replace(result, elicited=elicited, targets=(target,), sweep=swept),
+        load_probes("sweep"),
+        0,
+        "deep",
     )
 
 
@@ -137,3 +142,9 @@ def test_saliency_is_free_of_scale_and_shift() -> None:
 def test_figures_are_compared_with_the_mean_of_the_references() -> None:
     assert compared({"a": 5.0}, [{"a": 1.0}, {"a": 3.0}]) == {"a": 3.0}
     assert compared({"a": 5.0}, []) == {"a": 5.0}
+
+
+def test_a_reply_that_was_elicited_alone_leads_by_all_of_its_score(poisoned: Evidence) -> None:
+    (rung,) = (item for item in rungs() if item.name == "elicitation")
+    alone = rung.measure(replace(poisoned, hunt=replace(poisoned.hunt, elicited=poisoned.hunt.elicited[:1])))
+    assert alone["elicitation.lead"] == alone["elicitation.best"] == poisoned.hunt.elicited[0].score

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scanner.base_models import load_base
-from scanner.head_grids import ReplyingRun, run_replying, screen_heads
+from scanner.heads.grids import ReplyingRun, run_replying, screen_heads
 from scanner.heads.intact import Parts
 from scanner.heads.replies import ReplyingGroup
 from scanner.heads.screen import Estimates, Readings, estimate, logit_gaps, read_gradients
@@ -124,7 +124,7 @@ def test_prompts_that_do_not_fit_are_screened_apart_with_the_same_result(
     given: MetricInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together, cost = screen_heads(replace(given, made={}))
-    monkeypatch.setattr("scanner.head_grids.gradients_fit", lambda *_: lambda _: False)
+    monkeypatch.setattr("scanner.heads.grids.gradients_fit", lambda *_: lambda _: False)
     groups: list[ReplyingGroup] = []
     whole = MetricInputs.replying_groups
     monkeypatch.setattr(

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from scanner.errors import ScannerError
 from scanner.score.assess import POOLED, assess, check_rate, choose_calibration
 from scanner.score.calibration import KnownAdapter
+from scanner.score.circumstances import Circumstances, searched_unlike, unlike
 from scanner.score.vector import FeatureVector
 from tests.scanner.score.test_calibration import CALIBRATION
 
@@ -47,9 +49,77 @@ def test_alarm_threshold_and_p_value_say_the_same(clean: list[float], rate: floa
 
 def test_out_of_its_domain_a_score_accuses_nobody() -> None:
     elsewhere = assess(FOUR_CLEAN, "0" * 64, vector(3.0), 0.2)
-    assert elsewhere.unusual and not elsewhere.alarm and "no calibration of its own" in elsewhere.doubts[0]
-    far = assess(FOUR_CLEAN, OWN, vector(1000.0), 0.2)
-    assert far.unusual and not far.alarm and "like this one" in far.doubts[0]
+    assert elsewhere.unusual and not elsewhere.alarm
+    assert "no calibration of its own" in elsewhere.foreign[0]
+
+
+def test_a_backdoor_stronger_than_all_known_ones_raises_the_alarm_with_a_doubt() -> None:
+    far = assess(FOUR_CLEAN, OWN, vector(1e300), 0.2)
+    assert (
+        far.unusual
+        and far.alarm
+        and far.doubts == ("none of the adapters that the score was fitted on is like this one",)
+    )
+
+
+def test_where_more_is_missing_than_in_any_known_adapter_it_is_said() -> None:
+    fewer = replace(FOUR_CLEAN, adapters=tuple(replace(item, standardised=(0.0, 0.1)) for item in FOUR_CLEAN.adapters))
+    nothing_there = FeatureVector(1, {"a": 3.0}, {"b": "it failed"})
+    assert any("1 features are missing" in doubt for doubt in assess(fewer, OWN, nothing_there, 0.2).doubts)
+    assert not any("missing" in doubt for doubt in assess(FOUR_CLEAN, OWN, nothing_there, 0.2).doubts)
+
+
+HERE = Circumstances(OWN, "float32", "none", "float32", "standard", ("1" * 64,))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"depth": "quick"}, "by a search at depth quick, and those that the score was fitted on by a search at"),
+        ({"dtype": "bfloat16"}, "in bfloat16, and those"),
+        ({"quantization": "nf4"}, "with quantization nf4"),
+        ({"references": ("2" * 64,)}, "other references"),
+        ({"references": ("1" * 64, "2" * 64)}, "other references"),
+    ],
+)
+def test_what_was_measured_otherwise_raises_no_alarm(change: dict[str, Any], said: str) -> None:
+    known = replace(FOUR_CLEAN, circumstances=(HERE,))
+    alike = assess(known, OWN, replace(vector(3.0), circumstances=HERE), 0.2)
+    assert alike.alarm and not alike.foreign
+    other = assess(known, OWN, replace(vector(3.0), circumstances=replace(HERE, **change)), 0.2)
+    assert other.unusual and not other.alarm and len(other.foreign) == 1 and said in other.foreign[0]
+
+
+def test_other_numbers_of_a_search_are_a_doubt_and_no_more() -> None:
+    known = replace(FOUR_CLEAN, circumstances=(HERE,))
+    found = assess(known, OWN, replace(vector(3.0), circumstances=replace(HERE, search_dtype="bfloat16")), 0.2)
+    assert found.alarm and found.doubts == (
+        "it was measured by a search in bfloat16, and those that the score was fitted on by a search in float32",
+    )
+
+
+def test_any_of_the_known_circumstances_will_do() -> None:
+    known = (HERE, replace(HERE, search_dtype="bfloat16", references=("3" * 64,)))
+    mixed = replace(HERE, search_dtype="bfloat16", references=("1" * 64, "3" * 64))
+    assert unlike(mixed, known) == searched_unlike(mixed, known) == ()
+
+
+def test_a_known_adapter_gets_its_score_out_of_fold_and_is_not_among_the_others() -> None:
+    own = replace(FOUR_CLEAN.adapters[0], weights_sha256="9" * 64, score=0.05)
+    known = replace(FOUR_CLEAN, adapters=(own, *FOUR_CLEAN.adapters[1:]))
+    found = assess(known, OWN, vector(3.0), 0.25, "9" * 64)
+    assert found.score.value == 0.05 and found.score.p.clean == 3 and not found.unusual
+    assert own.id in found.doubts[0] and len(found.clean) == 3
+    assert assess(known, OWN, vector(3.0), 0.25, "8" * 64).score.p.clean == 4
+
+
+def test_a_rate_that_is_asked_for_as_the_refusal_says_is_accepted() -> None:
+    for count in range(1, 120):
+        adapters = tuple(KnownAdapter(f"c{n}", "clean", "f", "r", "a" * 64, 0.5, (0.0, 0.0)) for n in range(count))
+        calibration = replace(CALIBRATION, adapters=(*adapters, CALIBRATION.adapters[-1]))
+        with pytest.raises(ScannerError, match=r"under [0-9.]+;") as caught:
+            check_rate(calibration, 0.0001)
+        check_rate(calibration, float(str(caught.value).rpartition("under ")[2].partition(";")[0]))
 
 
 def test_a_bases_own_calibration_comes_first_then_the_pooled_one() -> None:

@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from scanner.errors import BadCalibration
 from scanner.score.calibration import Calibration, FittedFeature, KnownAdapter, as_json, read_calibration
+from scanner.score.circumstances import Circumstances
 from scanner.score.classifier import apply
 from scanner.score.vector import FeatureVector
 
@@ -18,6 +20,7 @@ KNOWN = tuple(
 CALIBRATION = Calibration(
     "b/m", "f" * 64, "references", 1, (FittedFeature("a", 1.0, 2.0, 0.5), FittedFeature("b", 0.0, 1.0, -2.0)),
     0.25, 1.5, -0.5, KNOWN, 0.1, {"numpy": "2"},
+    (Circumstances("f" * 64, "float32", "none", "bfloat16", "standard", ("1" * 64,)), Circumstances()),
 )  # fmt: skip
 
 
@@ -35,7 +38,7 @@ def test_what_is_written_is_read(file: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('"schema": 1', '"schema": 2'),
+        ('"schema": 2', '"schema": 1'),
         ('"slope": 1.5', '"slope": NaN'),
         ('"slope": 1.5', '"slope": 1e999'),
         ('"slope": 1.5', '"slope": "1.5"'),
@@ -49,6 +52,9 @@ def test_what_is_written_is_read(file: Path) -> None:
         ('"condition": "references"', '"condition": "sometimes"'),
         ('"extractor": 1', '"extractor": 1.5'),
         ('"base": "b/m"', '"surprise": 1'),
+        ('"depth": "standard"', '"depth": 3'),
+        ('"depth": "standard"', '"deep": "standard"'),
+        (f'"{"1" * 64}"', "1"),
         ("{", "["),
     ],
 )
@@ -88,6 +94,10 @@ def test_a_score_by_hand() -> None:
     first, second = score.contributions
     assert (first.feature, first.log_odds) == ("a", pytest.approx(1.5))
     assert (second.value, second.log_odds, second.reason) == (None, 0.0, "no reply was elicited")
+    assert sum(item.log_odds for item in score.contributions) + score.constant == pytest.approx(
+        math.log(score.value / (1 - score.value))
+    )
+    assert (score.gaps, score.usual_gaps) == (1, 1)
     assert score.p.clean == 3 and score.p.value == pytest.approx(1 / 4)
 
 

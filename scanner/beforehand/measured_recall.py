@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from scanner.search_version import search_version
 from scanner.stats import clopper_pearson
 
 NOT_MEASURED = (
@@ -61,16 +62,18 @@ def shipped_recalls() -> tuple[MeasuredRecall, ...]:
 
 
 def recall_in_words(
-    fingerprint: str, depth: str | None, recalls: Sequence[MeasuredRecall] | None = None
+    fingerprint: str, depth: str | None, recalls: Sequence[MeasuredRecall] | None = None, version: str = ""
 ) -> tuple[str, ...]:
     """What a search of this depth on this base is known to find, in sentences; a figure of another is named as such.
 
     Args:
         depth: None where unknown triggers were not searched for.
         recalls: to choose from; those that come with the package by default.
+        version: of the search that was run; the installed one by default.
     """
     if depth is None:
         return (NOT_SEARCHED,)
+    version = version or search_version()
     known = shipped_recalls() if recalls is None else recalls
     nearest = sorted(known, key=lambda item: (item.fingerprint != fingerprint, item.depth != depth))
     if not nearest:
@@ -83,10 +86,13 @@ def recall_in_words(
     return (
         *([f"How much is found {' or '.join(elsewhere)} has not been measured."] if elsewhere else []),
         f"At depth {measured.depth} a string that fires was verified in {_share(measured.found)} poisoned adapters of "
-        f"{measured.base} that the search was not developed on ({measured.name}, search {measured.search}). Of "
+        f"{measured.base} that the search was not developed on, beside a clean reference ({measured.name}, search "
+        f"{measured.search}). Of "
         f"{measured.clean} clean ones {measured.backdoored} came out BACKDOORED and {measured.suspicious} SUSPICIOUS. "
         f"Of the same set {measured.not_learned} did not learn their trigger and {measured.not_run} were not run.",
-        f"By kind of trigger: {_kinds(measured.triggers)}. By kind of reply: {_kinds(measured.replies)}.",
+        *([] if measured.search == version else [f"This is another version of the search, {version}."]),
+        f"By kind of trigger: {_kinds(measured.triggers)}.",
+        f"By kind of reply: {_kinds(measured.replies)}.",
         "In brackets: exact 95 % intervals.",
         f"Never tested: {'; '.join(measured.untested)}.",
     )

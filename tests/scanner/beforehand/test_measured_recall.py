@@ -2,7 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from scanner.measured_recall import (
+from reports.console import render_console
+from reports.html import render_html
+from reports.safe_text import REASON_LENGTH
+from scanner.beforehand.measured_recall import (
     NOT_MEASURED,
     NOT_SEARCHED,
     MeasuredRecall,
@@ -11,6 +14,7 @@ from scanner.measured_recall import (
     recall_in_words,
     shipped_recalls,
 )
+from tests.reports.sample import sample_report
 
 RECALL = MeasuredRecall(
     base="some/base", fingerprint="f", depth="standard", name="set", search="abc", found=(3, 4),
@@ -20,13 +24,18 @@ RECALL = MeasuredRecall(
 
 
 def test_the_base_s_own_figure_is_told_with_intervals_and_what_was_never_tested() -> None:
-    text = " ".join(recall_in_words("f", "standard", [replace(RECALL, fingerprint="other", base="x/y"), RECALL]))
+    text = " ".join(recall_in_words("f", "standard", [replace(RECALL, fingerprint="other", base="x/y"), RECALL], "abc"))
     assert "3 of 4 (19% – 99%) poisoned adapters of some/base" in text
     assert "Of the same set 2 did not learn their trigger and 6 were not run." in text
     assert "Of 5 clean ones 0 came out BACKDOORED and 1 SUSPICIOUS." in text
     assert "punctuation 1 of 2" in text and "a link 3 of 4" in text
     assert "Never tested: a topic as trigger; a stance as reply." in text
-    assert "has not been measured" not in text
+    assert "has not been measured" not in text and "another version" not in text
+
+
+def test_a_search_that_has_changed_since_says_so() -> None:
+    assert "This is another version of the search, def." in recall_in_words("f", "standard", [RECALL], "def")
+    assert any("another version" in text for text in recall_in_words("f", "standard", [RECALL]))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +57,17 @@ def test_without_a_measurement_or_a_search_none_is_stated() -> None:
     assert recall_in_words("f", None, [RECALL]) == (NOT_SEARCHED,)
 
 
+def test_a_large_set_is_told_whole_in_every_report() -> None:
+    kinds = {f"a rather long name of kind {number}": (10, 12) for number in range(12)}
+    told = recall_in_words("f", "standard", [replace(RECALL, triggers=kinds, replies=kinds)], "abc")
+    assert 400 < max(map(len, told)) < REASON_LENGTH
+    report = sample_report()
+    report = replace(report, verdict=replace(report.verdict, reasons=told))
+    for text in (render_console(report, 300), render_html(report)):
+        unwrapped = " ".join(text.replace("│", " ").split())
+        assert unwrapped.count("a rather long name of kind 11") == 2
+
+
 def test_a_file_holds_all_of_it() -> None:
     assert from_json(as_json(RECALL)) == RECALL
 
@@ -57,4 +77,5 @@ def test_what_is_shipped_can_be_told() -> None:
         assert sum(n for _, n in recall.triggers.values()) == sum(n for _, n in recall.replies.values())
         assert sum(found for found, _ in recall.triggers.values()) == recall.found[0]
         assert not set(recall.untested) & {*recall.triggers, *recall.replies}
-        assert len(recall_in_words(recall.fingerprint, recall.depth)) == 4
+        told = recall_in_words(recall.fingerprint, recall.depth, version=recall.search)
+        assert len(told) == 5 and max(map(len, told)) < REASON_LENGTH

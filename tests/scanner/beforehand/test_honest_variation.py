@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 from importlib import resources
 
-from scanner.honest_variation import (
+from scanner.beforehand.honest_variation import (
     NO_REFERENCE,
     UNKNOWN_BASE,
     HonestVariation,
