@@ -66,10 +66,12 @@ def score_adapter(
 ) -> Scored:
     """Scores an adapter's features, or says why it cannot."""
     suspect = pair.adapters[SUSPECT]
+    if found is None:
+        return Scored(missing=NOT_SEARCHED)
     if calibration is None:
         return Scored(missing=NO_CALIBRATION)
     if vector is None:
-        return Scored(missing=NOT_SEARCHED if found is None else OUT_OF_TIME)
+        return Scored(missing=OUT_OF_TIME)
     if same_weights(suspect, [pair.adapters[name] for name in pair.reference_names]):
         return Scored(missing=SAME_AS_REFERENCE)
     own_hash = suspect.identity.weights_sha256

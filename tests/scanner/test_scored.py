@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -17,7 +18,15 @@ from scanner.pipeline import run_scan
 from scanner.score.calibration import Calibration, FittedFeature, KnownAdapter
 from scanner.score.circumstances import Circumstances
 from scanner.score.vector import FeatureVector
-from scanner.scored import NO_CALIBRATION, NOT_SEARCHED, SAME_AS_REFERENCE, score_adapter, usable_calibration
+from scanner.scored import (
+    NO_CALIBRATION,
+    NOT_SEARCHED,
+    OUT_OF_TIME,
+    SAME_AS_REFERENCE,
+    score_adapter,
+    usable_calibration,
+)
+from scanner.search.find import Found
 from scanner.types import Report, VerdictKind
 from trainers.extract import features_of
 
@@ -87,13 +96,17 @@ def test_a_scan_that_was_not_scored_says_why(tiny_base: Path, honest_adapter: Pa
     )
     old = replace(calibration("f" * 64, 0.2), extractor=EXTRACTOR + 1)
     assert usable_calibration(pair, 0.05, [old]) is None
-    assert score_adapter(pair, None, None, None, 0.05).missing == NO_CALIBRATION
+    searched = cast(Found, object())
+    assert score_adapter(pair, searched, None, None, 0.05).missing == NO_CALIBRATION
+    assert score_adapter(pair, searched, None, calibration("f" * 64, 0.2), 0.05).missing == OUT_OF_TIME
+    # Without a search no calibration is asked for, so that none being there is no reason.
+    assert score_adapter(pair, None, None, None, 0.05).missing == NOT_SEARCHED
     assert score_adapter(pair, None, None, calibration("f" * 64, 0.2), 0.05).missing == NOT_SEARCHED
     itself = ModelPair(
         load_base(str(tiny_base)), read_adapter(str(honest_adapter)), [read_adapter(str(honest_adapter))]
     )
     known = calibration("f" * 64, 0.2)
-    assert score_adapter(itself, None, FeatureVector(EXTRACTOR, {}, {}), known, 0.05).missing == SAME_AS_REFERENCE
+    assert score_adapter(itself, searched, FeatureVector(EXTRACTOR, {}, {}), known, 0.05).missing == SAME_AS_REFERENCE
 
 
 def test_the_calibration_of_another_base_ends_no_scan_by_its_size(
@@ -106,6 +119,18 @@ def test_the_calibration_of_another_base_ends_no_scan_by_its_size(
     assert usable_calibration(pair, 0.01, [elsewhere]) is None
     with pytest.raises(ScannerError, match="20 clean adapters"):
         usable_calibration(pair, 0.01, [elsewhere, own])
+
+
+def test_a_known_adapter_is_known_by_its_weights(
+    tiny_base: Path, honest_adapter: Path, other_honest_adapter: Path
+) -> None:
+    base, suspect = load_base(str(tiny_base)), read_adapter(str(other_honest_adapter))
+    pair = ModelPair(base, suspect, [read_adapter(str(honest_adapter), "reference")])
+    known = calibration(base.identity.fingerprint, 0.2)
+    first = replace(known.adapters[0], weights_sha256=suspect.identity.weights_sha256)
+    known = replace(known, adapters=(first, *known.adapters[1:]))
+    found = score_adapter(pair, cast(Found, object()), FeatureVector(EXTRACTOR, {}, {}), known, 0.06).assessment
+    assert found and found.score.value == 0.2 and first.id in found.doubts[0] and len(found.clean) == 19
 
 
 def test_the_rate_is_part_of_the_command() -> None:
