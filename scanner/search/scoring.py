@@ -106,13 +106,14 @@ class Scorer:
             logits_to_keep=1 + self._tree.width,
         )
         logits = output.logits[:, -1 - self._tree.width :].float()
-        if not torch.isfinite(logits).all():
+        if not torch.stack([torch.isfinite(row).all() for row in logits]).all():
             raise ScannerError(
                 "the model's outputs are not finite: an adapter's weights or its lora_alpha are too large to be run; "
                 "refuse it"
             )
-        log_probs = logits.log_softmax(-1)
-        return self._tree.reply_log_probs(log_probs), log_probs[:, 0] if self._next_token else None
+        totals = _log_totals(logits)
+        following = logits[:, 0] - totals[:, :1] if self._next_token else None
+        return self._tree.reply_log_probs(logits, totals), following
 
     def _prefix(self, model: PreTrainedModel, shared: Ids, n_rows: int) -> DynamicCache:
         if shared not in self._prefixes:
@@ -180,15 +181,29 @@ class _ReplyTree:
         allowed = (causal[None] & seen[:, None, :]) | own[None]
         return torch.cat([torch.ones(rows, width, n_shared, dtype=torch.bool), allowed], dim=2)
 
-    def reply_log_probs(self, log_probs: torch.Tensor) -> torch.Tensor:
-        """[row, 1 + width, vocabulary] log-probabilities behind prompt and replies -> [row, reply] sums."""
+    def reply_log_probs(self, logits: torch.Tensor, totals: torch.Tensor) -> torch.Tensor:
+        """Sums [row, reply] of log-probabilities.
+
+        Args:
+            logits: [row, 1 + width, vocabulary], behind prompt and replies.
+            totals: log Σ exp of them, [row, 1 + width].
+        """
         sums = []
         start = 1
         for reply in self._replies:
             at = [0, *range(start, start + len(reply) - 1)]
-            sums.append(log_probs[:, at, list(reply)].sum(-1))
+            sums.append((logits[:, at, list(reply)] - totals[:, at]).sum(-1))
             start += len(reply) - 1
-        return torch.stack(sums, dim=-1) if sums else log_probs.new_zeros(len(log_probs), 0)
+        return torch.stack(sums, dim=-1) if sums else logits.new_zeros(len(logits), 0)
+
+
+def _log_totals(logits: torch.Tensor) -> torch.Tensor:
+    """log Σ exp over the vocabulary, [row, position].
+
+    Row by row: what is computed on the way is as large as what is summed, and all rows' logits are the largest tensor
+    of a scan.
+    """
+    return torch.stack([row.logsumexp(-1) for row in logits])
 
 
 def _common_beginning(prompts: Sequence[Ids]) -> Ids:
