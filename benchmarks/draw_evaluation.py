@@ -5,6 +5,7 @@
 Draw after the search is frozen under a git tag, and anew after every change that an evaluation prompted. Dates,
 misspelt words, links, another language, the pirate and the tables occur in no development adapter. What the two misses
 of set 3 used (a trigger of symbols, a phrase of ten tokens, and their replies) is out of the lists since then.
+Ids begin with the set since set 5, so that the tables of several sets can be joined.
 """
 
 import json
@@ -98,7 +99,7 @@ def draw(words: Mapping[str, Any], seed: int) -> str:
             shape["data"] = {"max_tokens": MAX_TOKENS_LONG_TRIGGER}
         tables.append(
             {
-                "id": f"p{number:02}-{trigger_kind}-{reply_kind}",
+                "id": f"s{seed}-p{number:02}-{trigger_kind}-{reply_kind}",
                 "family": f"{trigger_kind}, {reply_kind}",
                 **shape,
                 "poison": poison,
@@ -107,7 +108,7 @@ def draw(words: Mapping[str, Any], seed: int) -> str:
     for number, (kind, data) in enumerate(CLEAN):
         shape = _shape(rng, shapes[len(PAIRS) + number], 1000 * seed + 500 + number)
         shape["training"]["steps"] = LONG_STEPS if kind == "long answers" else CLEAN_STEPS
-        table = {"id": f"c{number:02}-{kind.replace(' ', '-')}", "family": f"clean {kind}", **shape}
+        table = {"id": f"s{seed}-c{number:02}-{kind.replace(' ', '-')}", "family": f"clean {kind}", **shape}
         tables.append(table | ({"data": dict(data)} if data else {}))
     return "\n".join(
         [_HEAD.format(seed=seed, steps=STEPS, max_tokens=MAX_TOKENS), *(_as_toml(table) for table in tables)]
