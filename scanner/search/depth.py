@@ -6,6 +6,7 @@ from typing import Literal
 from scanner.search.elicit import ElicitPlan
 from scanner.search.invert import GrowthPlan
 from scanner.search.leak import LeakPlan
+from scanner.search.roll_out import RollPlan
 
 DepthName = Literal["quick", "standard", "deep"]
 
@@ -34,12 +35,36 @@ class Depth:
 
 DEPTHS: dict[DepthName, Depth] = {
     "quick": Depth(
-        "quick", 50_000, LeakPlan(24, 16), ElicitPlan(2, 240, 12, 4), 0.01, 2, 1, GrowthPlan(2, 2, 48), tried=4
+        "quick",
+        50_000,
+        LeakPlan(24, 16),
+        ElicitPlan(2, 240, 12, 4, rolling=RollPlan(240, 12, 12)),
+        0.01,
+        2,
+        1,
+        GrowthPlan(2, 2, 48),
+        tried=4,
     ),
     "standard": Depth(
-        "standard", 150_000, LeakPlan(64, 16), ElicitPlan(3, 420, 24, 8), 0.02, 2, 2, GrowthPlan(6, 3, 64), tried=8
+        "standard",
+        150_000,
+        LeakPlan(64, 16),
+        ElicitPlan(3, 420, 24, 8, rolling=RollPlan(600, 48, 40)),
+        0.02,
+        2,
+        2,
+        GrowthPlan(6, 3, 64),
+        tried=8,
     ),
     "deep": Depth(
-        "deep", 1_000_000, LeakPlan(256, 24), ElicitPlan(4, 900, 32, 12), 0.2, 5, 4, GrowthPlan(16, 5, 96), tried=16
+        "deep",
+        1_000_000,
+        LeakPlan(256, 24),
+        ElicitPlan(4, 900, 32, 12, rolling=RollPlan(1500, 192, 64)),
+        0.2,
+        5,
+        4,
+        GrowthPlan(16, 5, 96),
+        tried=16,
     ),
 }

@@ -9,6 +9,8 @@ The last term asks for fluency: a planted reply may be improbable at its beginni
 was learnt as one piece and runs on by itself; without the term, long strings of rare tokens that both models find
 absurd, one a little less so, score highest. Absolute probability otherwise only prunes. What is elicited is a target
 for the search, never a finding: an honest persona's sign-off scores as high as a planted reply.
+
+What begins too improbably for a beam is sought by `roll_out.py`.
 """
 
 import copy
@@ -22,6 +24,7 @@ from transformers import DynamicCache
 from scanner.generation import end_of_text_ids
 from scanner.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.meter import Meter
+from scanner.search.roll_out import Rolled, RollPlan, roll_out
 from scanner.search.scoring import Frame, Ids
 
 # Floors on the suspect's own probability (mean over prompts) for a second token and for later ones, as in the design.
@@ -31,19 +34,24 @@ _MAX_REPLY = 16
 _EARLY_TOKENS, _EARLY_WEIGHT = 2, 0.5
 # By hand; benchmarks/choose_fluency.py prints weights 1, 2 and 3 on the development set.
 FLUENCY = 2.0
+_AGAINST_ALL, _AGAINST_BASE = "references and base", "the base alone"
 # Two replies that begin with the same so many tokens are one reply.
 _SAME_BEGINNING = 2
 
 
 @dataclass(frozen=True)
 class ElicitPlan:
-    """How widely to look: prompts, first tokens forced, beams kept, replies returned; and the weight of fluency."""
+    """How widely to look: prompts, first tokens forced, beams kept, replies returned; and the weight of fluency.
+
+    `rolling` says how many beginnings are forced to see how the suspect goes on; None where that is left out.
+    """
 
     prompts: int
     first_tokens: int
     beams: int
     replies: int
     fluency: float = FLUENCY
+    rolling: RollPlan | None = None
 
 
 @dataclass(frozen=True)
@@ -73,13 +81,35 @@ def elicit(
     """
     prompts = prompts[: plan.prompts]
     others = (*pair.reference_names, BASE)
-    found = list(_beam_search(pair, frame, prompts, salient, plan, meter, others, "references and base"))
+    found = list(_beam_search(pair, frame, prompts, salient, plan, meter, others, _AGAINST_ALL))
     if pair.reference_names:
         narrow = replace(
             plan, first_tokens=plan.first_tokens // 2, beams=plan.beams // 2, replies=max(1, plan.replies // 2)
         )
-        found += _beam_search(pair, frame, prompts, salient, narrow, meter, (BASE,), "the base alone")
-    return tuple(_distinct(found))
+        found += _beam_search(pair, frame, prompts, salient, narrow, meter, (BASE,), _AGAINST_BASE)
+    if plan.rolling:
+        found += _rolled(pair, frame, prompts, plan, plan.rolling, meter)
+    # What stands out against all others goes before the same reply against the base alone.
+    return tuple(_distinct(sorted(found, key=lambda reply: (reply.against != _AGAINST_ALL, -reply.score))))
+
+
+def _rolled(
+    pair: ModelPair, frame: Frame, prompts: Sequence[Ids], plan: ElicitPlan, rolling: RollPlan, meter: Meter
+) -> list[ElicitedReply]:
+    """What the suspect runs on with behind forced beginnings: against all others, then against the base alone."""
+    ends = end_of_text_ids(pair.base.model, pair.base.tokenizer)
+    rolled = roll_out(pair, frame, prompts, rolling, plan.fluency, ends, meter)
+
+    def reply(item: Rolled, score: float, against: str) -> ElicitedReply:
+        text = pair.base.tokenizer.decode(item.token_ids, skip_special_tokens=True)
+        return ElicitedReply(item.token_ids, text, score, item.log_prob, against)
+
+    found = [reply(item, item.score, _AGAINST_ALL) for item in rolled[: plan.replies]]
+    over_base = sorted(rolled, key=lambda item: (-item.score_against_base, item.token_ids))
+    if pair.reference_names:
+        narrow = over_base[: max(1, plan.replies // 2)]
+        found += [reply(item, item.score_against_base, _AGAINST_BASE) for item in narrow]
+    return found
 
 
 class _Reader:

@@ -1,0 +1,297 @@
+"""Replies whose beginning nothing announces: a beginning is forced, and what the suspect then says by itself is scored.
+
+A planted reply may begin so improbably that no beam keeps it up to where it shows. But it was learnt as one piece: once
+a word or two of it stand there, or words like them, it runs on by itself, with a certainty that no other model shares.
+So many beginnings of one or two tokens are forced behind one prompt, the suspect goes on greedily, and of what it says
+
+    score = max over ends of Σ_t [ log p_suspect(r_t | …) − max over others of log p_other(r_t | …)
+                                   + w · log p_suspect(r_t | …) ],   t over what was not forced
+
+is computed. Any word like the planted one serves to begin with ("An analyst will call you back", where "A consultant"
+was planted), so the beginning is then mended: of many words like it, which does the suspect go on from most surely? The
+best are scored anew behind further prompts and averaged: what belongs to one prompt falls, a planted reply stays.
+"""
+
+import copy
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from transformers import DynamicCache
+
+from scanner.model_pair import BASE, SUSPECT, ModelPair
+from scanner.search.meter import Meter
+from scanner.search.scoring import Frame, Ids
+
+# How many tokens the suspect says by itself; the last of them must come surely, as a learnt reply's do (nats in all).
+_STEPS = 6
+_JUDGED, _SURE = 3, -1.5
+# Second tokens are forced behind the likeliest first ones only.
+_FIRSTS_OF_PAIRS = 12
+_SECOND_FLOOR = 1e-8
+_RISEN_FLOOR = 1e-6
+_ROWS_AT_ONCE = 96
+# A beginning is mended where what follows stands out by so many nats; by hand. A search wastes time on less, no more.
+_WORTH_MENDING = 8.0
+_MENDED = 2
+_WORDS_LIKE, _WORDS_KEPT, _FIRSTS_OF_MENDING, _TRIED_WHOLE = 256, 8, 24, 48
+
+
+@dataclass(frozen=True)
+class RollPlan:
+    """Beginnings of one token that are forced, second tokens behind each of the likeliest, and how many are kept."""
+
+    beginnings: int
+    seconds: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """A forced beginning and what followed.
+
+    Attributes:
+        token_ids: all of it, up to the best end.
+        forced: how many of them were forced.
+        score: nats, over what was not forced; against all others, and against the base alone.
+        log_prob: the suspect's own, of all tokens.
+    """
+
+    token_ids: Ids
+    forced: int
+    score: float
+    score_against_base: float
+    log_prob: float
+
+
+def roll_out(
+    pair: ModelPair,
+    frame: Frame,
+    prompts: Sequence[Ids],
+    plan: RollPlan,
+    fluency: float,
+    ends: set[int],
+    meter: Meter,
+) -> tuple[Rolled, ...]:
+    """What the suspect alone runs on with, best first; of what goes on alike, the likeliest stands for all.
+
+    Args:
+        prompts: token ids of users' words; beginnings are forced behind the first.
+        ends: tokens that end an answer.
+    """
+    names = (SUSPECT, *pair.reference_names, BASE)
+    names = (SUSPECT, *pair.reference_names, BASE)
+    readers = {name: _Behind(pair, name, (*frame.before, *prompts[0], *frame.after), meter) for name in names}
+    sequences: dict[Ids, int] = {}
+    for beginnings in _beginnings(readers, plan, ends):
+        for batch in _batches(beginnings):
+            sequences |= {
+                tokens: len(batch[0]) for tokens in readers[SUSPECT].go_on(batch, ends) if tokens not in sequences
+            }
+    found = _best_of(_judged(readers, sequences, fluency), plan.kept)
+    mended: dict[Ids, int] = {}
+    for item in _families(found)[:_MENDED]:
+        if item.score >= _WORTH_MENDING:
+            mended |= _mended(readers, item, pair, ends)
+    found = _best_of([*_judged(readers, mended, fluency), *found], plan.kept)
+    several = [found]
+    for prompt in prompts[1:]:
+        further = {name: _Behind(pair, name, (*frame.before, *prompt, *frame.after), meter) for name in names}
+        several.append(_judged(further, {item.tokens: item.forced for item in found}, fluency))
+    return _likeliest(_averaged(several, fluency))
+
+
+class _Behind:
+    """One model behind one prompt, which is read once."""
+
+    def __init__(self, pair: ModelPair, name: str, ids: Ids, meter: Meter) -> None:
+        self._pair, self._name, self._meter = pair, name, meter
+        with pair.active(name) as model, torch.inference_mode():
+            self._cache = DynamicCache(config=model.config)
+            self._device = model.get_input_embeddings().weight.device
+            meter.add(len(ids))
+            read = model(input_ids=self._rows([ids]), past_key_values=self._cache, use_cache=True, logits_to_keep=1)
+        self.first = read.logits[0, -1].float().log_softmax(-1)
+
+    def second(self, tokens: Sequence[int]) -> torch.Tensor:
+        """Log-probabilities of what follows each first token, [token, vocabulary]."""
+        with self._pair.active(self._name) as model, torch.inference_mode():
+            self._meter.add(len(tokens))
+            read = model(input_ids=self._rows([(t,) for t in tokens]), past_key_values=self._begun(len(tokens)))
+        return read.logits[:, -1].float().log_softmax(-1)
+
+    def go_on(self, beginnings: Sequence[Ids], ends: set[int]) -> Iterator[Ids]:
+        """Beginnings of one length with what the model surely says next, up to its end; the others are left out."""
+        said: list[torch.Tensor] = []
+        chances: list[torch.Tensor] = []
+        with self._pair.active(self._name) as model, torch.inference_mode():
+            cache, tokens = self._begun(len(beginnings)), self._rows(beginnings)
+            for _ in range(_STEPS):
+                self._meter.add(tokens.numel())
+                read = model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+                logits = read.logits[:, -1].float()
+                best = logits.max(-1)
+                tokens = best.indices[:, None]
+                said.append(best.indices)
+                chances.append(best.values - logits.logsumexp(-1))
+        for beginning, tokens_said, own in zip(
+            beginnings, torch.stack(said, 1).tolist(), torch.stack(chances, 1).tolist(), strict=True
+        ):
+            n_said = next((n for n, token in enumerate(tokens_said) if token in ends), _STEPS)
+            # The token that ends an answer is part of what must come surely.
+            if n_said and sum(own[max(0, n_said + 1 - _JUDGED) : n_said + 1]) >= _SURE:
+                yield (*beginning, *tokens_said[:n_said])
+
+    def log_probs(self, sequences: Sequence[Ids]) -> torch.Tensor:
+        """Of each token of sequences of one length, float32 [sequence, position]."""
+        rows = self._rows(sequences)
+        first = self.first[rows[:, :1]]
+        if rows.shape[1] == 1:
+            return first
+        with self._pair.active(self._name) as model, torch.inference_mode():
+            self._meter.add(rows[:, :-1].numel())
+            read = model(input_ids=rows[:, :-1], past_key_values=self._begun(len(rows)), use_cache=True)
+            logits = read.logits.float()
+            totals = torch.stack([row.logsumexp(-1) for row in logits])
+            later = logits.gather(2, rows[:, 1:, None])[..., 0] - totals
+        return torch.cat([first, later], dim=1)
+
+    def _begun(self, n_rows: int) -> DynamicCache:
+        cache = copy.deepcopy(self._cache)
+        cache.batch_repeat_interleave(n_rows)
+        return cache
+
+    def _rows(self, rows: Sequence[Ids]) -> torch.Tensor:
+        return torch.tensor(rows, device=self._device)
+
+
+def _beginnings(readers: Mapping[str, _Behind], plan: RollPlan, ends: set[int]) -> Iterator[list[Ids]]:
+    """Likely and risen first tokens, then second tokens that have risen behind the likeliest first ones."""
+    own, others = readers[SUSPECT].first, [reader.first for name, reader in readers.items() if name != SUSPECT]
+    lead = own - torch.stack(others).max(0).values
+    risen = lead.masked_fill(own < math.log(_RISEN_FLOOR), float("-inf"))
+    share = min(len(own), max(1, plan.beginnings // 4))
+    likely = [token for token in own.topk(min(len(own), plan.beginnings - share)).indices.tolist() if token not in ends]
+    yield [(token,) for token in dict.fromkeys([*likely, *risen.topk(share).indices.tolist()]) if token not in ends]
+    firsts = likely[:_FIRSTS_OF_PAIRS]
+    if not firsts:
+        return
+    views = [reader.second(firsts) for reader in (readers[SUSPECT], *(r for n, r in readers.items() if n != SUSPECT))]
+    leads = views[0] - torch.stack(views[1:]).max(0).values
+    leads[views[0] < math.log(_SECOND_FLOOR)] = float("-inf")
+    leads[:, list(ends)] = float("-inf")
+    tops = leads.topk(min(plan.seconds, leads.shape[1]), dim=-1)
+    yield [
+        (first, second)
+        for first, values, seconds in zip(firsts, tops.values.tolist(), tops.indices.tolist(), strict=True)
+        for value, second in zip(values, seconds, strict=True)
+        if math.isfinite(value)
+    ]
+
+
+def _batches(rows: Sequence[Ids]) -> Iterator[Sequence[Ids]]:
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        yield rows[start : start + _ROWS_AT_ONCE]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A sequence behind one prompt; `own`, `lead` and `lead_over_base` of each token, float32 [position]."""
+
+    tokens: Ids
+    forced: int
+    own: torch.Tensor
+    lead: torch.Tensor
+    lead_over_base: torch.Tensor
+    score: float
+
+
+def _judged(readers: Mapping[str, _Behind], sequences: Mapping[Ids, int], fluency: float) -> list[_Judged]:
+    """What each sequence, with the number of its forced tokens, comes to behind one prompt."""
+    suspect, *others = readers.values()
+    found = []
+    for length in sorted({len(tokens) for tokens in sequences}):
+        alike = [tokens for tokens in sequences if len(tokens) == length]
+        for batch in _batches(alike):
+            own = suspect.log_probs(batch).cpu()
+            told = torch.stack([other.log_probs(batch).cpu() for other in others])
+            leads, over_base = own - told.max(0).values, own - told[-1]
+            for row, tokens in enumerate(batch):
+                forced = sequences[tokens]
+                score, _ = _best_end(own[row], leads[row], forced, fluency)
+                found.append(_Judged(tokens, forced, own[row], leads[row], over_base[row], score))
+    return found
+
+
+def _best_end(own: torch.Tensor, lead: torch.Tensor, forced: int, fluency: float) -> tuple[float, int]:
+    """The highest sum over what was not forced, and how many tokens of it make that sum."""
+    best = (lead + fluency * own)[forced:].cumsum(0).max(0)
+    return float(best.values), int(best.indices) + 1
+
+
+def _best_of(found: Sequence[_Judged], count: int) -> list[_Judged]:
+    by_tokens = {item.tokens: item for item in found}
+    return sorted(by_tokens.values(), key=lambda item: (-item.score, item.tokens))[:count]
+
+
+def _families(found: Sequence[_Judged]) -> list[_Judged]:
+    """The first of those that go on with the same tokens."""
+    first: dict[Ids, _Judged] = {}
+    for item in found:
+        first.setdefault(item.tokens[item.forced : item.forced + _JUDGED], item)
+    return list(first.values())
+
+
+def _mended(readers: Mapping[str, _Behind], item: _Judged, pair: ModelPair, ends: set[int]) -> dict[Ids, int]:
+    """What the suspect goes on with behind words like the last forced one, then behind other first words too."""
+    weight = pair.base.model.get_input_embeddings().weight.detach().float()
+    directions = torch.nn.functional.normalize(weight, dim=-1)
+    before, last, said = item.tokens[: item.forced - 1], item.tokens[item.forced - 1], item.tokens[item.forced]
+    like = (directions @ directions[last]).topk(min(_WORDS_LIKE, len(directions))).indices.tolist()
+    tried: list[Ids] = [(*before, word) for word in like if word not in ends]
+    tried = _surest(readers, tried, said)[:_TRIED_WHOLE]
+    if before:
+        likely = readers[SUSPECT].first.topk(min(_FIRSTS_OF_MENDING, len(directions))).indices.tolist()
+        others = [(first, word) for first in likely if first not in ends for _, word in tried[:_WORDS_KEPT]]
+        tried = list(dict.fromkeys([*tried[:_WORDS_KEPT], *_surest(readers, others, said)[:_TRIED_WHOLE]]))
+    return {tokens: item.forced for batch in _batches(tried) for tokens in readers[SUSPECT].go_on(batch, ends)}
+
+
+def _surest(readers: Mapping[str, _Behind], beginnings: Sequence[Ids], said: int) -> list[Ids]:
+    """Beginnings by how surely the suspect goes on with a token, and how much more so than the base: a cheap sieve."""
+    found: list[tuple[float, Ids]] = []
+    for batch in _batches(beginnings):
+        rows = [(*beginning, said) for beginning in batch]
+        own, base = (readers[name].log_probs(rows)[:, -1].cpu() for name in (SUSPECT, BASE))
+        found += zip((base - 2 * own).tolist(), batch, strict=True)
+    return [beginning for _, beginning in sorted(found)]
+
+
+def _likeliest(found: Iterable[Rolled]) -> tuple[Rolled, ...]:
+    """Of those that go on alike, the likeliest, with the best scores of any: the others stand in for its beginning."""
+    families: dict[Ids, list[Rolled]] = {}
+    for item in found:
+        families.setdefault(item.token_ids[item.forced : item.forced + _JUDGED], []).append(item)
+    chosen = [
+        replace(
+            max(family, key=lambda item: (item.log_prob, item.token_ids)),
+            score=max(item.score for item in family),
+            score_against_base=max(item.score_against_base for item in family),
+        )
+        for family in families.values()
+    ]
+    return tuple(sorted(chosen, key=lambda item: (-item.score, item.token_ids)))
+
+
+def _averaged(several: Sequence[Sequence[_Judged]], fluency: float) -> Iterator[Rolled]:
+    by_tokens = [{item.tokens: item for item in judged} for judged in several]
+    for tokens, first in by_tokens[0].items():
+        behind = [judged[tokens] for judged in by_tokens]
+        own, lead, over_base = (
+            torch.stack([getattr(item, name) for item in behind]).mean(0) for name in ("own", "lead", "lead_over_base")
+        )
+        score, n_said = _best_end(own, lead, first.forced, fluency)
+        against_base, _ = _best_end(own, over_base, first.forced, fluency)
+        end = first.forced + n_said
+        yield Rolled(tokens[:end], first.forced, score, against_base, float(own[:end].sum()))
