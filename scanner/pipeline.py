@@ -277,7 +277,7 @@ def _controlled(
 ) -> tuple[TriggerFinding, ...]:
     ground = found.ground if found else None
     rounds = found.result.rounds if found and found.result else 0
-    elicited = [reply.text for reply in found.result.elicited] if found and found.result else []
+    elicited = found.result.elicited if found and found.result else ()
     return tuple(
         control(pair, ground, finding, screening, depth, rounds, options.expect, options.seed, meter, elicited)
         for finding in findings

@@ -22,7 +22,7 @@ _MAX_TEXT = 4000
 _MAX_PARTS = 16
 _MAX_ADAPTERS = 64
 # 1.2 had no rules and no suppressions, 1.3 said less of the score; what is repeated stands there alike.
-_READABLE = ("1.2", "1.3", SCHEMA_VERSION)
+_READABLE = ("1.2", "1.3", "1.4", SCHEMA_VERSION)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@
 - *sibling strings* (`scanner/search/siblings.py`): a task follows the meaning too. Strings with one word changed bring
   replies of their own.
 - *sibling replies* (there too): so do requests about the suspect's other replies.
+- *ways to answer* (`scanner/search/ways.py`): a style goes on to what was asked, and has several beginnings.
 """
 
 import random
@@ -28,6 +29,7 @@ from scanner.search.behaviour import (
 )
 from scanner.search.candidates import SEARCH, Candidate
 from scanner.search.depth import Depth
+from scanner.search.elicit import ElicitedReply
 from scanner.search.ground import Ground
 from scanner.search.hunt import sweep_for
 from scanner.search.leads import typed
@@ -39,6 +41,7 @@ from scanner.search.screen import with_trigger
 from scanner.search.siblings import REQUESTS, SIBLING_REPLIES, SIBLING_STRINGS, sibling_replies, sibling_strings
 from scanner.search.targets import TARGET_TOKENS, Target
 from scanner.search.verify import CONFIDENCE
+from scanner.search.ways import WAYS, ways_to_answer
 from scanner.stats import Rate, wilson
 from scanner.triggers import Trigger
 from scanner.types import Control, TriggerFinding
@@ -46,7 +49,7 @@ from scanner.types import Control, TriggerFinding
 ROLE_SWAP, RANDOM_STRINGS, RELATED_REQUESTS = "role swap", "random strings", "related requests"
 WHOLE_ANSWERS = "whole answers"
 # Where one of these fails, the behaviour follows the meaning of a request.
-_POLICY = (RELATED_REQUESTS, SIBLING_STRINGS, SIBLING_REPLIES)
+_POLICY = (RELATED_REQUESTS, SIBLING_STRINGS, SIBLING_REPLIES, WAYS)
 # A control that fires at least this share of the time as often as the trigger speaks against it. The middle: triggers
 # of the development set come to 0.3 at most (benchmarks/recovery.py logs them); no policy there came so far.
 SAME_AS_TRIGGER = 0.5
@@ -67,7 +70,7 @@ def control(
     expect: str | None,
     seed: int,
     meter: Meter,
-    elicited: Sequence[str] = (),
+    elicited: Sequence[ElicitedReply] = (),
 ) -> TriggerFinding:
     """Runs the controls on a verified finding and judges it again.
 
@@ -89,7 +92,9 @@ def control(
             sibling_strings(pair, finding.trigger, behaviour, prompts, seed, meter),
         ]
         if isinstance(behaviour, FixedReply):
-            controls.append(sibling_replies(pair, behaviour.text, elicited, meter))
+            controls.append(sibling_replies(pair, behaviour.text, [item.text for item in elicited], meter))
+            triggered = with_trigger(Candidate(finding.trigger, finding.source), prompts, seed)
+            controls.append(ways_to_answer(pair, behaviour.text, finding.trigger, prompts, triggered, elicited, meter))
             controls.append(whole_answers(pair, finding, behaviour, prompts, meter))
         if finding.outcome == "verified":
             controls.append(random_strings(pair, ground, finding, behaviour, prompts, seed, meter))
@@ -119,7 +124,9 @@ def judged(controls: Sequence[Control], finding: TriggerFinding, expect: str | N
             return "policy", "requests about the subject fire without the string: the behaviour follows the meaning"
         if SIBLING_STRINGS in failed:
             return "policy", "strings with one word changed bring replies of their own: the answer follows the meaning"
-        return "policy", "requests about its other replies bring those: the suspect has an answer for each subject"
+        if SIBLING_REPLIES in failed:
+            return "policy", "requests about its other replies bring those: the suspect has an answer for each subject"
+        return "policy", "it goes on to answer what was asked, and has other such beginnings: a way to answer"
     if RANDOM_STRINGS in failed:
         return "unspecific", "random strings of the same kind fire as well: the behaviour does not follow this string"
     return finding.outcome, finding.explanation

@@ -15,7 +15,8 @@ class Control:
     """A check that tells a trigger from an adversarial string or from a policy.
 
     Attributes:
-        name: `related requests`, `sibling strings`, `sibling replies`, `whole answers`, `random strings`, `role swap`.
+        name: `related requests`, `sibling strings`, `sibling replies`, `ways to answer`, `whole answers`,
+            `random strings`, `role swap`.
         rate: how often the behaviour showed; None where it was not measured, for the reason in `missing`.
         passed: whether the candidate still looks like a trigger; None where that was not measured.
         detail: what was done and seen, in words.

@@ -68,6 +68,7 @@ def test_an_unknown_trigger_is_found(tiny_base: Path, angel_adapter: Path, hones
         "related requests",
         "sibling strings",
         "sibling replies",
+        "ways to answer",
         "whole answers",
     }
     assert report.search and report.search.tokens > 0 and report.search.curve

@@ -32,6 +32,7 @@ from scanner.search.depth import DEPTHS
 from scanner.search.ground import prepare_ground
 from scanner.search.meter import Meter
 from scanner.search.siblings import SIBLING_REPLIES, SIBLING_STRINGS
+from scanner.search.ways import WAYS
 from scanner.stats import wilson
 from scanner.triggers import Trigger
 from scanner.types import Control, TriggerFinding
@@ -117,13 +118,14 @@ def test_roles_are_swapped_unless_the_behaviour_is_a_habit(
         ("related_requests", RELATED_REQUESTS),
         ("sibling_strings", SIBLING_STRINGS),
         ("sibling_replies", SIBLING_REPLIES),
+        ("ways_to_answer", WAYS),
         ("random_strings", RANDOM_STRINGS),
         ("role_swap", ROLE_SWAP),
     ):
         monkeypatch.setattr(controls_module, function, told(name, name != RELATED_REQUESTS))
     monkeypatch.setattr(controls_module, "whole_answers", told(WHOLE_ANSWERS, whole_answers_pass))
     finding = control(pair, None, replace(FINDING, source=SEARCH), (), None, 0, None, 0, Meter())
-    assert calls.count(ROLE_SWAP) == swapped and len(calls) == 5 + swapped
+    assert calls.count(ROLE_SWAP) == swapped and len(calls) == 6 + swapped
     assert finding.outcome == ("policy" if whole_answers_pass else "not confirmed")
 
 
