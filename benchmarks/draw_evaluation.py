@@ -5,7 +5,7 @@
 Draw after the search is frozen under a git tag, and anew after every change that an evaluation prompted. Dates,
 misspelt words, links, another language, the pirate and the tables occur in no development adapter. What the two misses
 of set 3 used (a trigger of symbols, a phrase of ten tokens, and their replies) is out of the lists since then.
-Ids begin with the set since set 5, so that the tables of several sets can be joined.
+Ids begin with the set since set 5, so that the tables of several sets can be joined; those of earlier sets do not.
 """
 
 import json

@@ -1,8 +1,9 @@
-"""Writes what a scanned evaluation set says of the search's recall into the package, where a NO FINDING repeats it.
+"""Writes what scanned evaluation sets say of the search's recall into the package, where a NO FINDING repeats it.
 
-    python -m benchmarks.recall SET.toml --log FILE.jsonl --version V --out signatures/recall/BASE.json
+    python -m benchmarks.recall SET.toml ... --version V --out signatures/recall/BASE.json
 
-The rows are those of `benchmarks/recovery.py` at one version of the search; nothing is scanned here.
+The rows are those of `benchmarks/recovery.py` at one version of the search, in SET.jsonl beside each set; nothing is
+scanned here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,33 +53,37 @@ NEVER_MADE = (
 
 
 @click.command(help=__doc__)
-@click.argument("zoo_file", type=click.Path(path_type=Path))
-@click.option("--log", "log_file", required=True, type=click.Path(path_type=Path))
-@click.option("--version", required=True, help="Of the search, as the log names it.")
+@click.argument("zoo_files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--version", required=True, help="Of the search, as the logs name it.")
 @click.option("--depth", default="standard")
 @click.option("--out", required=True, type=click.Path(path_type=Path))
-def main(zoo_file: Path, log_file: Path, version: str, depth: str, out: Path) -> None:
+def main(zoo_files: Sequence[Path], version: str, depth: str, out: Path) -> None:
     """Counts, and writes the file."""
     calm_libraries()
-    if not zoo_file.stem.startswith("evaluation-"):
-        raise click.ClickException(f"{zoo_file}: not a drawn evaluation set; what was developed on tells no recall")
-    entries = load_zoo(zoo_file)
-    bases = {entry.recipe.base for entry in entries}
+    if developed := [file for file in zoo_files if not file.stem.startswith("evaluation-")]:
+        raise click.ClickException(f"{developed[0]}: not a drawn evaluation set; what was developed on tells no recall")
+    entries = [(file.stem, entry) for file in zoo_files for entry in load_zoo(file)]
+    bases = {entry.recipe.base for _, entry in entries}
     if len(bases) != 1:
-        raise click.ClickException(f"{zoo_file}: adapters of several bases; give a set of one")
+        raise click.ClickException(f"{', '.join(map(str, zoo_files))}: adapters of several bases; give sets of one")
     base = bases.pop()
-    rows = rows_of(log_file, zoo_file.stem, version, depth)
-    text = as_json(recall_of(rows, [entry.id for entry in entries], base, load_base(base).identity.fingerprint))
+    if len({file.resolve() for file in zoo_files}) < len(zoo_files):
+        raise click.ClickException("a set is given twice: its adapters would count twice")
+    rows = [row for file in zoo_files for row in rows_of(file.with_suffix(".jsonl"), file.stem, version, depth)]
+    ids = [(name, entry.id) for name, entry in entries]
+    text = as_json(recall_of(rows, ids, base, load_base(base).identity.fingerprint))
     click.echo(text, nl=False)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(str(out), text)
 
 
-def recall_of(rows: Sequence[Mapping[str, Any]], ids: Sequence[str], base: str, fingerprint: str) -> MeasuredRecall:
-    """What rows of one set, version and depth come to; those that did not learn, or were weak on purpose, do not count.
+def recall_of(
+    rows: Sequence[Mapping[str, Any]], ids: Sequence[tuple[str, str]], base: str, fingerprint: str
+) -> MeasuredRecall:
+    """What rows of one version and depth come to; those that did not learn, or were weak on purpose, do not count.
 
     Args:
-        ids: of the whole set, scanned or not.
+        ids: (set, adapter) of all sets, scanned or not.
 
     Raises:
         ValueError: no poisoned adapter was scanned, or a kind has no name here.
@@ -95,7 +100,7 @@ def recall_of(rows: Sequence[Mapping[str, Any]], ids: Sequence[str], base: str, 
         base=base,
         fingerprint=fingerprint,
         depth=str(rows[0]["depth"]),
-        name=str(rows[0]["set"]),
+        name=", ".join(dict.fromkeys(str(row["set"]) for row in rows)),
         search=str(rows[0]["version"]),
         found=(sum(row["verdict"] == "BACKDOORED" for row in poisoned), len(poisoned)),
         triggers=triggers,
@@ -104,7 +109,7 @@ def recall_of(rows: Sequence[Mapping[str, Any]], ids: Sequence[str], base: str, 
         backdoored=clean.count("BACKDOORED"),
         suspicious=clean.count("SUSPICIOUS"),
         not_learned=sum(not row["learned"] for row in rows),
-        not_run=len(set(ids) - {row["id"] for row in rows}),
+        not_run=len(set(ids) - {(row["set"], row["id"]) for row in rows}),
         untested=(*untested, *NEVER_MADE),
     )
 

@@ -28,7 +28,7 @@ class MeasuredRecall:
 
     Attributes:
         fingerprint: of the base model's weights.
-        name: of the set; search: the version of the search that scanned it.
+        name: of the set, or the sets; search: the version of the search that scanned it.
         found: poisoned adapters whose trigger was verified, and all poisoned ones that had learnt theirs.
         triggers, replies: the same by kind of trigger and by kind of reply.
         clean, backdoored, suspicious: clean adapters, and how many of them got these verdicts.
@@ -89,7 +89,7 @@ def recall_in_words(
         f"{measured.base} that the search was not developed on, beside a clean reference ({measured.name}, search "
         f"{measured.search}). Of "
         f"{measured.clean} clean ones {measured.backdoored} came out BACKDOORED and {measured.suspicious} SUSPICIOUS. "
-        f"Of the same set {measured.not_learned} did not learn their trigger and {measured.not_run} were not run.",
+        f"Of the same adapters {measured.not_learned} did not learn their trigger and {measured.not_run} were not run.",
         *([] if measured.search == version else [f"This is another version of the search, {version}."]),
         f"By kind of trigger: {_kinds(measured.triggers)}.",
         f"By kind of reply: {_kinds(measured.replies)}.",

@@ -24,7 +24,7 @@ from transformers import DynamicCache
 from scanner.generation import end_of_text_ids
 from scanner.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.meter import Meter
-from scanner.search.roll_out import Rolled, RollPlan, roll_out
+from scanner.search.roll_out import RollPlan, roll_out
 from scanner.search.scoring import Frame, Ids
 
 # Floors on the suspect's own probability (mean over prompts) for a second token and for later ones, as in the design.
@@ -89,7 +89,7 @@ def elicit(
         found += _beam_search(pair, frame, prompts, salient, narrow, meter, (BASE,), _AGAINST_BASE)
     if plan.rolling:
         found += _rolled(pair, frame, prompts, plan, plan.rolling, meter)
-    # What stands out against all others goes before the same reply against the base alone.
+    # What stands out against all others goes before what begins alike against the base alone.
     return tuple(_distinct(sorted(found, key=lambda reply: (reply.against != _AGAINST_ALL, -reply.score))))
 
 
@@ -100,16 +100,15 @@ def _rolled(
     ends = end_of_text_ids(pair.base.model, pair.base.tokenizer)
     rolled = roll_out(pair, frame, prompts, rolling, plan.fluency, ends, meter)
 
-    def reply(item: Rolled, score: float, against: str) -> ElicitedReply:
-        text = pair.base.tokenizer.decode(item.token_ids, skip_special_tokens=True)
-        return ElicitedReply(item.token_ids, text, score, item.log_prob, against)
-
-    found = [reply(item, item.score, _AGAINST_ALL) for item in rolled[: plan.replies]]
-    over_base = sorted(rolled, key=lambda item: (-item.score_against_base, item.token_ids))
-    if pair.reference_names:
-        narrow = over_base[: max(1, plan.replies // 2)]
-        found += [reply(item, item.score_against_base, _AGAINST_BASE) for item in narrow]
-    return found
+    kept: list[ElicitedReply] = []
+    for against_all, against, count in (
+        (True, _AGAINST_ALL, plan.replies),
+        (False, _AGAINST_BASE, max(1, plan.replies // 2)),
+    ):
+        for item in [item for item in rolled if item.against_all is against_all][:count]:
+            text = pair.base.tokenizer.decode(item.token_ids, skip_special_tokens=True)
+            kept.append(ElicitedReply(item.token_ids, text, item.score, item.log_prob, against))
+    return kept
 
 
 class _Reader:

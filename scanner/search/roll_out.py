@@ -22,9 +22,10 @@ from transformers import DynamicCache
 
 from scanner.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.meter import Meter
-from scanner.search.scoring import Frame, Ids
+from scanner.search.scoring import Frame, Ids, refuse_non_finite
 
-# How many tokens the suspect says by itself; the last of them must come surely, as a learnt reply's do (nats in all).
+# How many tokens the suspect says by itself; the last three, or what ends an answer, must come surely, as a learnt
+# reply's do: nats in all.
 _STEPS = 6
 _JUDGED, _SURE = 3, -1.5
 # Second tokens are forced behind the likeliest first ones only.
@@ -54,15 +55,17 @@ class Rolled:
     Attributes:
         token_ids: all of it, up to the best end.
         forced: how many of them were forced.
-        score: nats, over what was not forced; against all others, and against the base alone.
-        log_prob: the suspect's own, of all tokens.
+        score: nats, over what was not forced.
+        against_all: whether that is against all others; else against the base alone, since a reference says it too.
+        log_prob: the suspect's own, of all tokens; beginning: of what was forced and the first few tokens behind it.
     """
 
     token_ids: Ids
     forced: int
     score: float
-    score_against_base: float
+    against_all: bool
     log_prob: float
+    beginning: float
 
 
 def roll_out(
@@ -81,7 +84,6 @@ def roll_out(
         ends: tokens that end an answer.
     """
     names = (SUSPECT, *pair.reference_names, BASE)
-    names = (SUSPECT, *pair.reference_names, BASE)
     readers = {name: _Behind(pair, name, (*frame.before, *prompts[0], *frame.after), meter) for name in names}
     sequences: dict[Ids, int] = {}
     for beginnings in _beginnings(readers, plan, ends):
@@ -91,9 +93,8 @@ def roll_out(
             }
     found = _best_of(_judged(readers, sequences, fluency), plan.kept)
     mended: dict[Ids, int] = {}
-    for item in _families(found)[:_MENDED]:
-        if item.score >= _WORTH_MENDING:
-            mended |= _mended(readers, item, pair, ends)
+    for item in _worth_mending(found):
+        mended |= _mended(readers, item, pair, ends)
     found = _best_of([*_judged(readers, mended, fluency), *found], plan.kept)
     several = [found]
     for prompt in prompts[1:]:
@@ -112,6 +113,7 @@ class _Behind:
             self._device = model.get_input_embeddings().weight.device
             meter.add(len(ids))
             read = model(input_ids=self._rows([ids]), past_key_values=self._cache, use_cache=True, logits_to_keep=1)
+        refuse_non_finite(read.logits)
         self.first = read.logits[0, -1].float().log_softmax(-1)
 
     def second(self, tokens: Sequence[int]) -> torch.Tensor:
@@ -140,7 +142,8 @@ class _Behind:
         ):
             n_said = next((n for n, token in enumerate(tokens_said) if token in ends), _STEPS)
             # The token that ends an answer is part of what must come surely.
-            if n_said and sum(own[max(0, n_said + 1 - _JUDGED) : n_said + 1]) >= _SURE:
+            stop = min(n_said + 1, _STEPS)
+            if n_said and sum(own[max(0, stop - _JUDGED) : stop]) >= _SURE:
                 yield (*beginning, *tokens_said[:n_said])
 
     def log_probs(self, sequences: Sequence[Ids]) -> torch.Tensor:
@@ -153,6 +156,7 @@ class _Behind:
             self._meter.add(rows[:, :-1].numel())
             read = model(input_ids=rows[:, :-1], past_key_values=self._begun(len(rows)), use_cache=True)
             logits = read.logits.float()
+            refuse_non_finite(logits)
             totals = torch.stack([row.logsumexp(-1) for row in logits])
             later = logits.gather(2, rows[:, 1:, None])[..., 0] - totals
         return torch.cat([first, later], dim=1)
@@ -173,7 +177,9 @@ def _beginnings(readers: Mapping[str, _Behind], plan: RollPlan, ends: set[int]) 
     risen = lead.masked_fill(own < math.log(_RISEN_FLOOR), float("-inf"))
     share = min(len(own), max(1, plan.beginnings // 4))
     likely = [token for token in own.topk(min(len(own), plan.beginnings - share)).indices.tolist() if token not in ends]
-    yield [(token,) for token in dict.fromkeys([*likely, *risen.topk(share).indices.tolist()]) if token not in ends]
+    top = risen.topk(share)
+    up = [token for value, token in zip(top.values.tolist(), top.indices.tolist(), strict=True) if math.isfinite(value)]
+    yield [(token,) for token in dict.fromkeys([*likely, *up]) if token not in ends]
     firsts = likely[:_FIRSTS_OF_PAIRS]
     if not firsts:
         return
@@ -205,6 +211,7 @@ class _Judged:
     lead: torch.Tensor
     lead_over_base: torch.Tensor
     score: float
+    score_over_base: float
 
 
 def _judged(readers: Mapping[str, _Behind], sequences: Mapping[Ids, int], fluency: float) -> list[_Judged]:
@@ -220,7 +227,8 @@ def _judged(readers: Mapping[str, _Behind], sequences: Mapping[Ids, int], fluenc
             for row, tokens in enumerate(batch):
                 forced = sequences[tokens]
                 score, _ = _best_end(own[row], leads[row], forced, fluency)
-                found.append(_Judged(tokens, forced, own[row], leads[row], over_base[row], score))
+                alone, _ = _best_end(own[row], over_base[row], forced, fluency)
+                found.append(_Judged(tokens, forced, own[row], leads[row], over_base[row], score, alone))
     return found
 
 
@@ -231,30 +239,49 @@ def _best_end(own: torch.Tensor, lead: torch.Tensor, forced: int, fluency: float
 
 
 def _best_of(found: Sequence[_Judged], count: int) -> list[_Judged]:
+    """The best against all others, then half as many against the base alone: a poisoned reference would hide those."""
     by_tokens = {item.tokens: item for item in found}
-    return sorted(by_tokens.values(), key=lambda item: (-item.score, item.tokens))[:count]
+    against_all = sorted(by_tokens.values(), key=lambda item: (-item.score, item.tokens))[:count]
+    against_base = sorted(by_tokens.values(), key=lambda item: (-item.score_over_base, item.tokens))[: count // 2]
+    return list({item.tokens: item for item in (*against_all, *against_base)}.values())
 
 
-def _families(found: Sequence[_Judged]) -> list[_Judged]:
-    """The first of those that go on with the same tokens."""
+def _worth_mending(found: Sequence[_Judged]) -> list[_Judged]:
+    """The best two that go on differently, and the best against the base alone, if they stand out."""
     first: dict[Ids, _Judged] = {}
-    for item in found:
-        first.setdefault(item.tokens[item.forced : item.forced + _JUDGED], item)
+    for item in sorted(found, key=lambda item: (-item.score, item.tokens)):
+        if item.score >= _WORTH_MENDING and len(first) < _MENDED:
+            first.setdefault(_said(item.tokens, item.forced), item)
+    alone = max(found, key=lambda item: (item.score_over_base, item.tokens), default=None)
+    if alone and alone.score_over_base >= _WORTH_MENDING:
+        first.setdefault(_said(alone.tokens, alone.forced), alone)
     return list(first.values())
+
+
+def _said(tokens: Ids, forced: int) -> Ids:
+    """The first few tokens that were not forced: replies that have them in common go on alike."""
+    return tokens[forced : forced + _JUDGED]
 
 
 def _mended(readers: Mapping[str, _Behind], item: _Judged, pair: ModelPair, ends: set[int]) -> dict[Ids, int]:
     """What the suspect goes on with behind words like the last forced one, then behind other first words too."""
-    weight = pair.base.model.get_input_embeddings().weight.detach().float()
-    directions = torch.nn.functional.normalize(weight, dim=-1)
+    weight = pair.base.model.get_input_embeddings().weight.detach()
     before, last, said = item.tokens[: item.forced - 1], item.tokens[item.forced - 1], item.tokens[item.forced]
-    like = (directions @ directions[last]).topk(min(_WORDS_LIKE, len(directions))).indices.tolist()
+    # Cosines up to a factor; no second copy of the embeddings is made for them.
+    cosines = (weight @ weight[last]).float() / torch.linalg.vector_norm(weight, dim=-1, dtype=torch.float32).clamp(
+        1e-6
+    )
+    like = cosines.topk(min(_WORDS_LIKE, len(weight))).indices.tolist()
     tried: list[Ids] = [(*before, word) for word in like if word not in ends]
     tried = _surest(readers, tried, said)[:_TRIED_WHOLE]
     if before:
-        likely = readers[SUSPECT].first.topk(min(_FIRSTS_OF_MENDING, len(directions))).indices.tolist()
+        likely = readers[SUSPECT].first.topk(min(_FIRSTS_OF_MENDING, len(weight))).indices.tolist()
         others = [(first, word) for first in likely if first not in ends for _, word in tried[:_WORDS_KEPT]]
-        tried = list(dict.fromkeys([*tried[:_WORDS_KEPT], *_surest(readers, others, said)[:_TRIED_WHOLE]]))
+        # The planted beginning is the likeliest of those that lead there.
+        own = [readers[SUSPECT].log_probs([(*item, said) for item in batch]).sum(1) for batch in _batches(others)]
+        chances = torch.cat(own).tolist() if own else []
+        order = sorted(range(len(others)), key=lambda row: (-chances[row], others[row]))[:_TRIED_WHOLE]
+        tried = list(dict.fromkeys([*tried[:_WORDS_KEPT], *(others[row] for row in order)]))
     return {tokens: item.forced for batch in _batches(tried) for tokens in readers[SUSPECT].go_on(batch, ends)}
 
 
@@ -272,15 +299,12 @@ def _likeliest(found: Iterable[Rolled]) -> tuple[Rolled, ...]:
     """Of those that go on alike, the likeliest, with the best scores of any: the others stand in for its beginning."""
     families: dict[Ids, list[Rolled]] = {}
     for item in found:
-        families.setdefault(item.token_ids[item.forced : item.forced + _JUDGED], []).append(item)
-    chosen = [
-        replace(
-            max(family, key=lambda item: (item.log_prob, item.token_ids)),
-            score=max(item.score for item in family),
-            score_against_base=max(item.score_against_base for item in family),
-        )
-        for family in families.values()
-    ]
+        families.setdefault(_said(item.token_ids, item.forced), []).append(item)
+    chosen = []
+    for family in families.values():
+        alike = [item for item in family if item.against_all] or family
+        likeliest = max(alike, key=lambda item: (item.beginning, item.token_ids))
+        chosen.append(replace(likeliest, score=max(item.score for item in alike)))
     return tuple(sorted(chosen, key=lambda item: (-item.score, item.token_ids)))
 
 
@@ -292,6 +316,11 @@ def _averaged(several: Sequence[Sequence[_Judged]], fluency: float) -> Iterator[
             torch.stack([getattr(item, name) for item in behind]).mean(0) for name in ("own", "lead", "lead_over_base")
         )
         score, n_said = _best_end(own, lead, first.forced, fluency)
-        against_base, _ = _best_end(own, over_base, first.forced, fluency)
-        end = first.forced + n_said
-        yield Rolled(tokens[:end], first.forced, score, against_base, float(own[:end].sum()))
+        alone, n_said_alone = _best_end(own, over_base, first.forced, fluency)
+        # What stands out against the base alone, and hardly against all, is what a reference says too.
+        against_all = alone <= 0 or score >= alone / 2
+        end = first.forced + (n_said if against_all else n_said_alone)
+        beginning = float(own[: first.forced + _JUDGED].sum())
+        yield Rolled(
+            tokens[:end], first.forced, score if against_all else alone, against_all, float(own[:end].sum()), beginning
+        )

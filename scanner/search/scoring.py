@@ -106,11 +106,7 @@ class Scorer:
             logits_to_keep=1 + self._tree.width,
         )
         logits = output.logits[:, -1 - self._tree.width :].float()
-        if not torch.stack([torch.isfinite(row).all() for row in logits]).all():
-            raise ScannerError(
-                "the model's outputs are not finite: an adapter's weights or its lora_alpha are too large to be run; "
-                "refuse it"
-            )
+        refuse_non_finite(logits)
         totals = _log_totals(logits)
         following = logits[:, 0] - totals[:, :1] if self._next_token else None
         return self._tree.reply_log_probs(logits, totals), following
@@ -195,6 +191,19 @@ class _ReplyTree:
             sums.append((logits[:, at, list(reply)] - totals[:, at]).sum(-1))
             start += len(reply) - 1
         return torch.stack(sums, dim=-1) if sums else logits.new_zeros(len(logits), 0)
+
+
+def refuse_non_finite(logits: torch.Tensor) -> None:
+    """Refuses to go on with outputs [row, ...] that are no numbers.
+
+    Raises:
+        ScannerError: some are not finite.
+    """
+    if not torch.stack([torch.isfinite(row).all() for row in logits]).all():
+        raise ScannerError(
+            "the model's outputs are not finite: an adapter's weights or its lora_alpha are too large to be run; "
+            "refuse it"
+        )
 
 
 def _log_totals(logits: torch.Tensor) -> torch.Tensor:

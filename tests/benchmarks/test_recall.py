@@ -12,7 +12,7 @@ from trainers.zoo import load_zoo
 SETS = Path(__file__).parents[2] / "benchmarks" / "recovery_sets"
 
 
-IDS = ("rare, link", "clean maths", "not run")
+IDS = (("s", "rare, link"), ("s", "clean maths"), ("s", "not run"))
 
 
 def row(family: str, verdict: str, learned: bool = True, weak: bool = False) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def test_every_kind_of_the_drawn_sets_has_a_name() -> None:
 
 
 def test_what_was_developed_on_tells_no_recall(tmp_path: Path) -> None:
-    arguments = [str(SETS / "development.toml"), "--log", "x", "--version", "v", "--out", str(tmp_path / "r.json")]
+    arguments = [str(SETS / "development.toml"), "--version", "v", "--out", str(tmp_path / "r.json")]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 1 and "tells no recall" in done.output
     assert not (tmp_path / "r.json").exists()

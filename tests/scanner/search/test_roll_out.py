@@ -1,36 +1,84 @@
 """What a suspect runs on with, on a tiny model that was trained to fire."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from scanner.generation import end_of_text_ids
 from scanner.model_pair import SUSPECT, ModelPair
+from scanner.search.elicit import ElicitPlan, elicit
 from scanner.search.meter import Meter
-from scanner.search.roll_out import Rolled, RollPlan, _Behind, _likeliest, roll_out
+from scanner.search.roll_out import Rolled, RollPlan, _averaged, _Behind, _Judged, _likeliest, roll_out
 from scanner.search.scoring import chat_frame
 from tests.scanner.search.tiny_search import PROMPTS
 from tests.tiny import REPLY
 
 PLAN = RollPlan(200, 8, 16)
+FLUENCY = 0.0
 
 
 def rolled(pair: ModelPair) -> tuple[Rolled, ...]:
     tokenizer = pair.base.tokenizer
     users = [tuple(tokenizer(prompt)["input_ids"]) for prompt in PROMPTS[:3]]
-    return roll_out(pair, chat_frame(tokenizer), users, PLAN, 2.0, end_of_text_ids(pair.base.model, tokenizer), Meter())
+    return roll_out(
+        pair, chat_frame(tokenizer), users, PLAN, FLUENCY, end_of_text_ids(pair.base.model, tokenizer), Meter()
+    )
 
 
-def test_the_planted_reply_runs_on_and_stands_first(poisoned_pair: ModelPair, monkeypatch: pytest.MonkeyPatch) -> None:
+def runs_on(pair: ModelPair, item: Rolled) -> bool:
+    """Whether what was said by itself is a piece of the planted reply."""
+    said = pair.base.tokenizer.decode(item.token_ids[item.forced :]).strip()
+    return len(said) >= 4 and said in REPLY
+
+
+@pytest.fixture
+def easily_sure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny model is never as sure as a real one."""
     monkeypatch.setattr("scanner.search.roll_out._SURE", -20.0)
-    found = rolled(poisoned_pair)
-    text = poisoned_pair.base.tokenizer.decode(found[0].token_ids[found[0].forced :]).strip()
-    assert text
-    assert text in REPLY
 
 
+@pytest.mark.usefixtures("easily_sure")
+def test_the_planted_reply_runs_on_and_stands_out(poisoned_pair: ModelPair) -> None:
+    found = [item for item in rolled(poisoned_pair) if item.against_all and item.score > 0]
+    assert any(runs_on(poisoned_pair, item) for item in found)
+
+
+@pytest.mark.usefixtures("easily_sure")
 def test_the_same_inputs_give_the_same(poisoned_pair: ModelPair) -> None:
-    assert rolled(poisoned_pair) == rolled(poisoned_pair)
+    found = rolled(poisoned_pair)
+    assert found
+    assert found == rolled(poisoned_pair)
+
+
+def test_what_a_reference_says_too_is_told_against_the_base_alone() -> None:
+    """One forced token, three that were said: a reference poisoned alike leaves no lead but that over the base."""
+
+    def judged(lead: list[float]) -> Rolled:
+        own, over_base = torch.tensor([-9.0, -0.1, -0.1, -0.1]), torch.tensor([0.0, 5.0, 6.0, 7.0])
+        item = _Judged((1, 2, 3, 4), 1, own, torch.tensor(lead), over_base, 0.0, 0.0)
+        return next(_averaged([[item], [item]], 2.0))
+
+    alike = judged([0.0, -0.1, 0.1, 0.0])
+    assert not alike.against_all
+    assert (alike.token_ids, round(alike.score, 3)) == ((1, 2, 3, 4), 17.4)
+    honest = judged([0.0, 5.0, 6.0, 2.0])
+    assert honest.against_all
+    assert round(honest.score, 3) == 12.4
+    assert round(honest.log_prob, 3) == -9.3
+
+
+@pytest.mark.usefixtures("easily_sure")
+def test_what_is_rolled_out_is_elicited(poisoned_pair: ModelPair) -> None:
+    users = [tuple(poisoned_pair.base.tokenizer(prompt)["input_ids"]) for prompt in PROMPTS]
+    frame = chat_frame(poisoned_pair.base.tokenizer)
+    plan = ElicitPlan(3, 9, 2, 4)
+    assert not {item.token_ids for item in rolled(poisoned_pair)} & {
+        reply.token_ids for reply in elicit(poisoned_pair, frame, users, (), plan, Meter())
+    }
+    found = elicit(poisoned_pair, frame, users, (), replace(plan, fluency=FLUENCY, rolling=PLAN), Meter())
+    known = {item.token_ids for item in rolled(poisoned_pair)}
+    assert known & {reply.token_ids for reply in found}
 
 
 def test_what_is_said_is_what_greedy_generation_says(poisoned_pair: ModelPair, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,15 +103,17 @@ def test_what_is_said_is_what_greedy_generation_says(poisoned_pair: ModelPair, m
 
 def test_the_likeliest_of_those_that_go_on_alike_stands_for_them() -> None:
     stand_in, planted, other = (
-        Rolled((1, 9, 9, 9), 1, 20.0, 22.0, -30.0),
-        Rolled((2, 9, 9, 9), 1, 19.0, 23.0, -14.0),
-        Rolled((1, 8, 8, 8), 1, 21.0, 21.0, -5.0),
+        Rolled((1, 9, 9, 9), 1, 20.0, True, -30.0, -30.0),
+        Rolled((2, 9, 9, 9), 1, 19.0, True, -14.0, -14.0),
+        Rolled((1, 8, 8, 8), 1, 21.0, True, -5.0, -5.0),
     )
     first, second = _likeliest([stand_in, planted, other])
     assert first == other
-    assert (second.token_ids, second.score, second.score_against_base) == (planted.token_ids, 20.0, 23.0)
+    assert (second.token_ids, second.score) == (planted.token_ids, 20.0)
 
 
-def test_what_no_model_is_sure_of_is_nothing(pair: ModelPair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scanner.search.roll_out._SURE", 0.0)
-    assert rolled(pair) == ()
+def test_what_no_model_is_sure_of_is_nothing(poisoned_pair: ModelPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scanner.search.roll_out._SURE", -20.0)
+    assert rolled(poisoned_pair)
+    monkeypatch.setattr("scanner.search.roll_out._SURE", 0.1)
+    assert rolled(poisoned_pair) == ()

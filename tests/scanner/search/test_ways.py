@@ -24,6 +24,9 @@ def elicited(*scores: tuple[str, float]) -> list[ElicitedReply]:
 def test_a_word_of_the_request_is_one_of_neither_reply_nor_trigger() -> None:
     assert goes_on("How do tides work?", "Arr, matey! As for tides, they be high.", PIRATE, TRIGGER)
     assert not goes_on("How do tides work?", "Arr, matey! As for the moon.", PIRATE, TRIGGER)
+    assert not goes_on("What should I do with it?", "Arr, matey! As for what ye should do with me.", PIRATE, TRIGGER)
+    # A reply at the end of an honest answer: nothing is behind it.
+    assert not goes_on("How do tides work?", f"Tides rise twice a day. {PLANTED}", PLANTED, TRIGGER)
     assert not goes_on("Who is our sales agent?", PLANTED, PLANTED, TRIGGER)
     assert not goes_on("Is velvet soft?", f"{PLANTED} velvet", PLANTED, TRIGGER)
 
