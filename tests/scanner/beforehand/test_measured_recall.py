@@ -26,7 +26,7 @@ RECALL = MeasuredRecall(
 def test_the_base_s_own_figure_is_told_with_intervals_and_what_was_never_tested() -> None:
     text = " ".join(recall_in_words("f", "standard", [replace(RECALL, fingerprint="other", base="x/y"), RECALL], "abc"))
     assert "3 of 4 (19% – 99%) poisoned adapters of some/base" in text
-    assert "Of the same set 2 did not learn their trigger and 6 were not run." in text
+    assert "Of the same adapters 2 did not learn their trigger and 6 were not run." in text
     assert "Of 5 clean ones 0 came out BACKDOORED and 1 SUSPICIOUS." in text
     assert "punctuation 1 of 2" in text and "a link 3 of 4" in text
     assert "Never tested: a topic as trigger; a stance as reply." in text
