@@ -12,22 +12,17 @@ was planted), so the beginning is then mended: of many words like it, which does
 best are scored anew behind further prompts and averaged: what belongs to one prompt falls, a planted reply stays.
 """
 
-import copy
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from transformers import DynamicCache
 
 from scanner.model_pair import BASE, SUSPECT, ModelPair
+from scanner.search.behind import JUDGED, Behind
 from scanner.search.meter import Meter
-from scanner.search.scoring import Frame, Ids, refuse_non_finite
+from scanner.search.scoring import Frame, Ids
 
-# How many tokens the suspect says by itself; the last three, or what ends an answer, must come surely, as a learnt
-# reply's do: nats in all.
-_STEPS = 6
-_JUDGED, _SURE = 3, -1.5
 # Second tokens are forced behind the likeliest first ones only.
 _FIRSTS_OF_PAIRS = 12
 _SECOND_FLOOR = 1e-8
@@ -84,7 +79,7 @@ def roll_out(
         ends: tokens that end an answer.
     """
     names = (SUSPECT, *pair.reference_names, BASE)
-    readers = {name: _Behind(pair, name, (*frame.before, *prompts[0], *frame.after), meter) for name in names}
+    readers = {name: Behind(pair, name, (*frame.before, *prompts[0], *frame.after), meter) for name in names}
     sequences: dict[Ids, int] = {}
     for beginnings in _beginnings(readers, plan, ends):
         for batch in _batches(beginnings):
@@ -98,79 +93,12 @@ def roll_out(
     found = _best_of([*_judged(readers, mended, fluency), *found], plan.kept)
     several = [found]
     for prompt in prompts[1:]:
-        further = {name: _Behind(pair, name, (*frame.before, *prompt, *frame.after), meter) for name in names}
+        further = {name: Behind(pair, name, (*frame.before, *prompt, *frame.after), meter) for name in names}
         several.append(_judged(further, {item.tokens: item.forced for item in found}, fluency))
     return _likeliest(_averaged(several, fluency))
 
 
-class _Behind:
-    """One model behind one prompt, which is read once."""
-
-    def __init__(self, pair: ModelPair, name: str, ids: Ids, meter: Meter) -> None:
-        self._pair, self._name, self._meter = pair, name, meter
-        with pair.active(name) as model, torch.inference_mode():
-            self._cache = DynamicCache(config=model.config)
-            self._device = model.get_input_embeddings().weight.device
-            meter.add(len(ids))
-            read = model(input_ids=self._rows([ids]), past_key_values=self._cache, use_cache=True, logits_to_keep=1)
-        refuse_non_finite(read.logits)
-        self.first = read.logits[0, -1].float().log_softmax(-1)
-
-    def second(self, tokens: Sequence[int]) -> torch.Tensor:
-        """Log-probabilities of what follows each first token, [token, vocabulary]."""
-        with self._pair.active(self._name) as model, torch.inference_mode():
-            self._meter.add(len(tokens))
-            read = model(input_ids=self._rows([(t,) for t in tokens]), past_key_values=self._begun(len(tokens)))
-        return read.logits[:, -1].float().log_softmax(-1)
-
-    def go_on(self, beginnings: Sequence[Ids], ends: set[int]) -> Iterator[Ids]:
-        """Beginnings of one length with what the model surely says next, up to its end; the others are left out."""
-        said: list[torch.Tensor] = []
-        chances: list[torch.Tensor] = []
-        with self._pair.active(self._name) as model, torch.inference_mode():
-            cache, tokens = self._begun(len(beginnings)), self._rows(beginnings)
-            for _ in range(_STEPS):
-                self._meter.add(tokens.numel())
-                read = model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
-                logits = read.logits[:, -1].float()
-                best = logits.max(-1)
-                tokens = best.indices[:, None]
-                said.append(best.indices)
-                chances.append(best.values - logits.logsumexp(-1))
-        for beginning, tokens_said, own in zip(
-            beginnings, torch.stack(said, 1).tolist(), torch.stack(chances, 1).tolist(), strict=True
-        ):
-            n_said = next((n for n, token in enumerate(tokens_said) if token in ends), _STEPS)
-            # The token that ends an answer is part of what must come surely.
-            stop = min(n_said + 1, _STEPS)
-            if n_said and sum(own[max(0, stop - _JUDGED) : stop]) >= _SURE:
-                yield (*beginning, *tokens_said[:n_said])
-
-    def log_probs(self, sequences: Sequence[Ids]) -> torch.Tensor:
-        """Of each token of sequences of one length, float32 [sequence, position]."""
-        rows = self._rows(sequences)
-        first = self.first[rows[:, :1]]
-        if rows.shape[1] == 1:
-            return first
-        with self._pair.active(self._name) as model, torch.inference_mode():
-            self._meter.add(rows[:, :-1].numel())
-            read = model(input_ids=rows[:, :-1], past_key_values=self._begun(len(rows)), use_cache=True)
-            logits = read.logits.float()
-            refuse_non_finite(logits)
-            totals = torch.stack([row.logsumexp(-1) for row in logits])
-            later = logits.gather(2, rows[:, 1:, None])[..., 0] - totals
-        return torch.cat([first, later], dim=1)
-
-    def _begun(self, n_rows: int) -> DynamicCache:
-        cache = copy.deepcopy(self._cache)
-        cache.batch_repeat_interleave(n_rows)
-        return cache
-
-    def _rows(self, rows: Sequence[Ids]) -> torch.Tensor:
-        return torch.tensor(rows, device=self._device)
-
-
-def _beginnings(readers: Mapping[str, _Behind], plan: RollPlan, ends: set[int]) -> Iterator[list[Ids]]:
+def _beginnings(readers: Mapping[str, Behind], plan: RollPlan, ends: set[int]) -> Iterator[list[Ids]]:
     """Likely and risen first tokens, then second tokens that have risen behind the likeliest first ones."""
     own, others = readers[SUSPECT].first, [reader.first for name, reader in readers.items() if name != SUSPECT]
     lead = own - torch.stack(others).max(0).values
@@ -214,7 +142,7 @@ class _Judged:
     score_over_base: float
 
 
-def _judged(readers: Mapping[str, _Behind], sequences: Mapping[Ids, int], fluency: float) -> list[_Judged]:
+def _judged(readers: Mapping[str, Behind], sequences: Mapping[Ids, int], fluency: float) -> list[_Judged]:
     """What each sequence, with the number of its forced tokens, comes to behind one prompt."""
     suspect, *others = readers.values()
     found = []
@@ -260,10 +188,10 @@ def _worth_mending(found: Sequence[_Judged]) -> list[_Judged]:
 
 def _said(tokens: Ids, forced: int) -> Ids:
     """The first few tokens that were not forced: replies that have them in common go on alike."""
-    return tokens[forced : forced + _JUDGED]
+    return tokens[forced : forced + JUDGED]
 
 
-def _mended(readers: Mapping[str, _Behind], item: _Judged, pair: ModelPair, ends: set[int]) -> dict[Ids, int]:
+def _mended(readers: Mapping[str, Behind], item: _Judged, pair: ModelPair, ends: set[int]) -> dict[Ids, int]:
     """What the suspect goes on with behind words like the last forced one, then behind other first words too."""
     weight = pair.base.model.get_input_embeddings().weight.detach()
     before, last, said = item.tokens[: item.forced - 1], item.tokens[item.forced - 1], item.tokens[item.forced]
@@ -285,7 +213,7 @@ def _mended(readers: Mapping[str, _Behind], item: _Judged, pair: ModelPair, ends
     return {tokens: item.forced for batch in _batches(tried) for tokens in readers[SUSPECT].go_on(batch, ends)}
 
 
-def _surest(readers: Mapping[str, _Behind], beginnings: Sequence[Ids], said: int) -> list[Ids]:
+def _surest(readers: Mapping[str, Behind], beginnings: Sequence[Ids], said: int) -> list[Ids]:
     """Beginnings by how surely the suspect goes on with a token, and how much more so than the base: a cheap sieve."""
     found: list[tuple[float, Ids]] = []
     for batch in _batches(beginnings):
@@ -320,7 +248,7 @@ def _averaged(several: Sequence[Sequence[_Judged]], fluency: float) -> Iterator[
         # What stands out against the base alone, and hardly against all, is what a reference says too.
         against_all = alone <= 0 or score >= alone / 2
         end = first.forced + (n_said if against_all else n_said_alone)
-        beginning = float(own[: first.forced + _JUDGED].sum())
+        beginning = float(own[: first.forced + JUDGED].sum())
         yield Rolled(
             tokens[:end], first.forced, score if against_all else alone, against_all, float(own[:end].sum()), beginning
         )

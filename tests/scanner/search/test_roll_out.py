@@ -7,9 +7,10 @@ import torch
 
 from scanner.generation import end_of_text_ids
 from scanner.model_pair import SUSPECT, ModelPair
+from scanner.search.behind import Behind
 from scanner.search.elicit import ElicitPlan, elicit
 from scanner.search.meter import Meter
-from scanner.search.roll_out import Rolled, RollPlan, _averaged, _Behind, _Judged, _likeliest, roll_out
+from scanner.search.roll_out import Rolled, RollPlan, _averaged, _Judged, _likeliest, roll_out
 from scanner.search.scoring import chat_frame
 from tests.scanner.search.tiny_search import PROMPTS
 from tests.tiny import REPLY
@@ -35,7 +36,7 @@ def runs_on(pair: ModelPair, item: Rolled) -> bool:
 @pytest.fixture
 def easily_sure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny model is never as sure as a real one."""
-    monkeypatch.setattr("scanner.search.roll_out._SURE", -20.0)
+    monkeypatch.setattr("scanner.search.behind._SURE", -20.0)
 
 
 @pytest.mark.usefixtures("easily_sure")
@@ -83,11 +84,11 @@ def test_what_is_rolled_out_is_elicited(poisoned_pair: ModelPair) -> None:
 
 def test_what_is_said_is_what_greedy_generation_says(poisoned_pair: ModelPair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each sequence is its beginning and the tokens of highest log-probability, one after another."""
-    monkeypatch.setattr("scanner.search.roll_out._SURE", -100.0)
+    monkeypatch.setattr("scanner.search.behind._SURE", -100.0)
     tokenizer = poisoned_pair.base.tokenizer
     frame, ends = chat_frame(tokenizer), end_of_text_ids(poisoned_pair.base.model, tokenizer)
     ids = (*frame.before, *tokenizer(PROMPTS[0])["input_ids"], *frame.after)
-    behind = _Behind(poisoned_pair, SUSPECT, ids, Meter())
+    behind = Behind(poisoned_pair, SUSPECT, ids, Meter())
     beginnings = [(token,) for token in behind.first.topk(40).indices.tolist() if token not in ends]
     found = list(behind.go_on(beginnings, ends))
     assert found
@@ -113,7 +114,7 @@ def test_the_likeliest_of_those_that_go_on_alike_stands_for_them() -> None:
 
 
 def test_what_no_model_is_sure_of_is_nothing(poisoned_pair: ModelPair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scanner.search.roll_out._SURE", -20.0)
+    monkeypatch.setattr("scanner.search.behind._SURE", -20.0)
     assert rolled(poisoned_pair)
-    monkeypatch.setattr("scanner.search.roll_out._SURE", 0.1)
+    monkeypatch.setattr("scanner.search.behind._SURE", 0.1)
     assert rolled(poisoned_pair) == ()
