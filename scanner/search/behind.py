@@ -8,7 +8,7 @@ from transformers import DynamicCache
 
 from scanner.model_pair import ModelPair
 from scanner.search.meter import Meter
-from scanner.search.scoring import Ids, refuse_non_finite
+from scanner.search.scoring import Ids, log_totals, refuse_non_finite
 
 # How many tokens the suspect says by itself; the last three, or what ends an answer, must come surely, as a learnt
 # reply's do: nats in all.
@@ -70,8 +70,7 @@ class Behind:
             read = model(input_ids=rows[:, :-1], past_key_values=self._begun(len(rows)), use_cache=True)
             logits = read.logits.float()
             refuse_non_finite(logits)
-            totals = torch.stack([row.logsumexp(-1) for row in logits])
-            later = logits.gather(2, rows[:, 1:, None])[..., 0] - totals
+            later = logits.gather(2, rows[:, 1:, None])[..., 0] - log_totals(logits)
         return torch.cat([first, later], dim=1)
 
     def _begun(self, n_rows: int) -> DynamicCache:

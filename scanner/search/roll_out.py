@@ -111,9 +111,9 @@ def _beginnings(readers: Mapping[str, Behind], plan: RollPlan, ends: set[int]) -
     firsts = likely[:_FIRSTS_OF_PAIRS]
     if not firsts:
         return
-    views = [reader.second(firsts) for reader in (readers[SUSPECT], *(r for n, r in readers.items() if n != SUSPECT))]
-    leads = views[0] - torch.stack(views[1:]).max(0).values
-    leads[views[0] < math.log(_SECOND_FLOOR)] = float("-inf")
+    said, *told = (reader.second(firsts) for reader in readers.values())
+    leads = said - torch.stack(told).max(0).values
+    leads[said < math.log(_SECOND_FLOOR)] = float("-inf")
     leads[:, list(ends)] = float("-inf")
     tops = leads.topk(min(plan.seconds, leads.shape[1]), dim=-1)
     yield [

@@ -107,7 +107,7 @@ class Scorer:
         )
         logits = output.logits[:, -1 - self._tree.width :].float()
         refuse_non_finite(logits)
-        totals = _log_totals(logits)
+        totals = log_totals(logits)
         following = logits[:, 0] - totals[:, :1] if self._next_token else None
         return self._tree.reply_log_probs(logits, totals), following
 
@@ -206,7 +206,7 @@ def refuse_non_finite(logits: torch.Tensor) -> None:
         )
 
 
-def _log_totals(logits: torch.Tensor) -> torch.Tensor:
+def log_totals(logits: torch.Tensor) -> torch.Tensor:
     """log Σ exp over the vocabulary, [row, position].
 
     Row by row: what is computed on the way is as large as what is summed, and all rows' logits are the largest tensor
