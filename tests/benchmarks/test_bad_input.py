@@ -11,7 +11,7 @@ COMMANDS = {
     "recovery": WHERE,
     "detection.collect": WHERE,
     "run_set": ("--out", "adapters", "--reference", "clean"),
-    "recall": ("--log", "log.jsonl", "--version", "v", "--out", "recall.json"),
+    "recall": ("--version", "v", "--out", "recall.json"),
 }
 
 
