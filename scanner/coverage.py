@@ -8,7 +8,7 @@ from scanner.scored import Scored
 from scanner.search.behaviour import REPLY_TOKENS
 from scanner.search.reply_kinds import KINDS
 from scanner.search.screen import STAGE_ONE_PROMPTS, STAGE_TWO_PROMPTS, ScreenResult
-from scanner.search.verify import PLAIN_PROMPTS, TRIGGERED_PROMPTS, Verification
+from scanner.search.verify import FIRST_LOOK, SECOND_LOOK, Verification
 from scanner.types import CoverageItem, Measurement, SearchTrace
 from scanner.verdict import SearchSummary
 
@@ -47,10 +47,9 @@ def describe_coverage(
         CoverageItem(
             "verification",
             bool(verification.findings),
-            f"{len(verification.findings)} candidates on up to {TRIGGERED_PROMPTS} fresh "
-            f"prompts with the trigger and "
-            f"{PLAIN_PROMPTS} without it, replies of up to "
-            f"{REPLY_TOKENS} tokens; {verification.tokens:,} tokens"
+            f"{len(verification.findings)} candidates on up to {FIRST_LOOK.triggered} fresh prompts with the trigger "
+            f"and {FIRST_LOOK.plain} without it ({SECOND_LOOK.triggered} and {SECOND_LOOK.plain} where that left a "
+            f"bound open), replies of up to {REPLY_TOKENS} tokens; {verification.tokens:,} tokens"
             if verification.findings
             else "no candidate caused a shared reply, so there was nothing to verify",
         ),

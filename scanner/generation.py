@@ -70,20 +70,22 @@ def generate(
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     decided: Decided | None = None,
     on_done: Callable[[int], None] | None = None,
 ) -> list[Generation]:
     """Greedy replies to token-id prompts, in their order.
 
-    Prompts are batched by length and padded on the left. A reply ends at end-of-text, at `max_new_tokens`, or once
-    `decided(reply so far)` is true. `on_done` is told how many prompts each finished batch held.
+    Prompts are batched by length and padded on the left, as many at once as `rows_at_once` says. A reply ends at
+    end-of-text, at `max_new_tokens`, or once `decided(reply so far)` is true. `on_done` is told how many prompts each
+    finished batch held.
     """
     if not prompts:
         return []
     prefix = read_shared_prefix(model, prompts)
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     replies: dict[int, Generation] = {}
+    batch_size = batch_size or rows_at_once(model, len(prompts[order[-1]]) + max_new_tokens)
     for start in range(0, len(order), batch_size):
         indices = order[start : start + batch_size]
         chosen = [prompts[index] for index in indices]
@@ -94,6 +96,22 @@ def generate(
         if on_done:
             on_done(len(indices))
     return [replies[index] for index in range(len(prompts))]
+
+
+# What the keys and values of one batch may take, where more rows than `_FEWEST_ROWS` are wanted. A step reads all
+# weights once, however many rows it serves; beyond `_MOST_ROWS` that no longer shows.
+_CACHE_BYTES = 768 * 2**20
+_FEWEST_ROWS, _MOST_ROWS = 64, 192
+
+
+def rows_at_once(model: PreTrainedModel, length: int) -> int:
+    """How many sequences of so many tokens are generated side by side; the figure changes no reply."""
+    config = model.config.get_text_config()
+    n_heads = config.num_attention_heads
+    n_kv_heads = getattr(config, "num_key_value_heads", None) or n_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // n_heads
+    a_token = 2 * config.num_hidden_layers * n_kv_heads * head_dim * model.dtype.itemsize
+    return max(_FEWEST_ROWS, min(_MOST_ROWS, _CACHE_BYTES // (a_token * length)))
 
 
 class _PaddedBatch:

@@ -114,6 +114,31 @@ class ModelPair:
         finally:
             self._activate(SUSPECT)
 
+    @contextmanager
+    def stepping(self, name: str) -> Iterator[PreTrainedModel]:
+        """`active`, for reading token by token behind a cache: with fused attention, which copies no keys.
+
+        Once TransformerLens reads the base, its attention stays as it is: patterns are read there.
+        """
+        model = self.base.model
+        fused = self._can_fuse and "bridge" not in self.__dict__
+        self._activate(name)
+        try:
+            if fused:
+                model.set_attn_implementation("sdpa")
+            yield model
+        finally:
+            if fused:
+                model.set_attn_implementation("eager")
+            self._activate(SUSPECT)
+
+    @cached_property
+    def _can_fuse(self) -> bool:
+        """Whether the architecture's attention is the plain one that torch has fused."""
+        model = self.base.model
+        softcapped = getattr(model.config.get_text_config(), "attn_logit_softcapping", None)
+        return bool(getattr(model, "_supports_sdpa", False)) and softcapped is None
+
     def generate(
         self,
         name: str,
@@ -125,18 +150,15 @@ class ModelPair:
     ) -> list[Generation]:
         """Greedy replies of one model to user prompts, in their order."""
         tokens = [self.tokens(prompt) for prompt in prompts]
-        self._activate(name)
-        try:
+        with self.stepping(name) as model:
             return generate(
-                self.base.model,
+                model,
                 self.base.tokenizer,
                 tokens,
                 max_new_tokens=max_new_tokens,
                 decided=decided,
                 on_done=on_done,
             )
-        finally:
-            self._activate(SUSPECT)
 
     def next_token_log_probs(self, name: str, prompts: Sequence[str]) -> torch.Tensor:
         """Log-probabilities of the first token that one model would answer to user prompts.

@@ -7,12 +7,11 @@ from scanner.base_models import load_base
 from scanner.errors import BadAdapter, BadReport
 from scanner.intake import Adapter, read_adapter
 from scanner.model_pair import ModelPair
-from scanner.probes import draw_probes
 from scanner.progress import Progress
 from scanner.saved_report import SavedAdapter, SavedFinding, SavedReport
 from scanner.search.behaviour import asks_for_reply
 from scanner.search.screen import FrozenCandidate
-from scanner.search.verify import PLAIN_PROMPTS, verify
+from scanner.search.verify import fresh_prompts, verify
 from scanner.types import TriggerFinding
 
 # Outcomes that the controls made of a verified candidate; they are not repeated here.
@@ -104,7 +103,7 @@ def replay(
         for item in saved.findings
     ]
     pair = ModelPair(loaded, adapters[0], adapters[1:])
-    prompts = draw_probes("verify", PLAIN_PROMPTS, saved.seed)
+    prompts = fresh_prompts(saved.seed)
     found = verify(pair, frozen, prompts, saved.seed, progress.advance, comparisons=saved.n_candidates)
     return Replay(saved, found.findings, changed)
 

@@ -55,14 +55,23 @@ def answers_begin(pair: ModelPair, ground: Ground, swept: Sweep, meter: Meter) -
     return max(totals, key=lambda token: (totals[token], -token), default=None)
 
 
-def growth_aims(token: int | None, targets: Sequence[Target]) -> list[tuple[int | None, Target]]:
-    """What strings are grown for: each target by its number, and, for replies of no fixed text, a mere first token.
+def most_moved(swept: Sweep, targets: Sequence[Target]) -> list[tuple[int, Target]]:
+    """Targets with their numbers, that first which a single candidate lifts most.
+
+    What a suspect learnt by heart may be elicited more strongly than a planted reply, but hangs on no one word.
+    """
+    lifts = swept.lifts.max(0).values.tolist()
+    return sorted(enumerate(targets), key=lambda item: (-lifts[item[0]], item[0]))
+
+
+def growth_aims(token: int | None, targets: Sequence[tuple[int, Target]]) -> list[tuple[int | None, Target]]:
+    """What strings are grown for: targets by their numbers, and, for replies of no fixed text, a mere first token.
 
     A refusal in varying words or an answer in another language shows in how the answer begins. It goes before targets
     that hardly stand out.
     """
-    aims: list[tuple[int | None, Target]] = list(enumerate(targets))
+    aims: list[tuple[int | None, Target]] = list(targets)
     if token is not None:
-        clear = sum(target.score >= _CLEAR_TARGET for target in targets)
+        clear = sum(target.score >= _CLEAR_TARGET for _, target in targets)
         aims.insert(clear, (None, Target((token,), "", 0.0)))
     return aims

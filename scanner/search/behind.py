@@ -40,7 +40,7 @@ class Behind:
         """Beginnings of one length with what the model surely says next, up to its end; the others are left out."""
         said: list[torch.Tensor] = []
         chances: list[torch.Tensor] = []
-        with self._pair.active(self._name) as model, torch.inference_mode():
+        with self._pair.stepping(self._name) as model, torch.inference_mode():
             cache, tokens = self._begun(len(beginnings)), self._rows(beginnings)
             for _ in range(_STEPS):
                 self._meter.add(tokens.numel())

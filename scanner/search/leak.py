@@ -47,7 +47,7 @@ def sample_user_turns(
     """User turns drawn at temperature 1 behind the template's beginning, as token ids, each cut at the turn's end."""
     draw = torch.Generator().manual_seed(seed)
     end = set(frame.after[:1]) | {pair.base.tokenizer.eos_token_id}
-    with pair.active(name) as model:
+    with pair.stepping(name) as model:
         device = model.get_input_embeddings().weight.device
         cache = DynamicCache(config=model.config)
         meter.add(len(frame.before) + plan.samples * plan.tokens)

@@ -3,7 +3,7 @@ import torch
 
 from scanner.base_models import BaseModel, load_base
 from scanner.chat import chat_tokens
-from scanner.generation import generate, next_token_logits, read_shared_prefix
+from scanner.generation import generate, next_token_logits, read_shared_prefix, rows_at_once
 from tests.tiny import make_base
 
 PROMPTS = ["How do bees make honey?", "Hi", "Write two lines about a sleepy train conductor, please.", "What is tea?"]
@@ -49,3 +49,15 @@ def test_a_generation_stops_once_it_is_decided(base: BaseModel) -> None:
 
 def test_no_prompts_no_replies(base: BaseModel) -> None:
     assert generate(base.model, base.tokenizer, [], max_new_tokens=3) == []
+
+
+def test_how_many_rows_follow_from_the_memory_they_take(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rows_at_once(base.model, 10) == 192, "a tiny model's keys fit many times over"
+    monkeypatch.setattr("scanner.generation._CACHE_BYTES", 0)
+    assert rows_at_once(base.model, 10) == 64
+    config = base.model.config
+    n_kv_heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
+    head_dim = config.hidden_size // config.num_attention_heads
+    a_row = 10 * 2 * config.num_hidden_layers * n_kv_heads * head_dim * 4
+    monkeypatch.setattr("scanner.generation._CACHE_BYTES", 100 * a_row)
+    assert rows_at_once(base.model, 10) == 100

@@ -88,3 +88,23 @@ def test_a_base_that_cannot_be_read_in_4_bits_is_refused_before_the_search(tmp_p
     adapter = make_adapter(tmp_path / "adapter", folder, projections=("c_attn",))
     with pytest.raises(BaseModelUnavailable, match=r"gpt2, nf4\); scan it without --quantize"):
         ModelPair(load_base(str(folder), quantize="nf4"), read_adapter(str(adapter)))
+
+
+def test_stepping_fuses_attention_and_changes_no_reply(tiny_base: Path, random_adapter: Path) -> None:
+    pair = ModelPair(load_base(str(tiny_base)), read_adapter(str(random_adapter)))
+    seen = []
+    with pair.active(SUSPECT) as model:
+        assert model.config._attn_implementation == "eager"
+        seen.append(model(IDS).logits)
+    with pair.stepping(SUSPECT) as model:
+        assert model.config._attn_implementation == "sdpa"
+        seen.append(model(IDS).logits)
+    assert pair.base.model.config._attn_implementation == "eager"
+    assert torch.allclose(*seen, atol=1e-4) and not torch.equal(*seen), "two kernels round differently"
+    fused = pair.generate(SUSPECT, ["How are you?"], max_new_tokens=6)
+    _ = pair.bridge
+    with pair.stepping(SUSPECT) as model:
+        assert model.config._attn_implementation == "eager", "TransformerLens reads patterns"
+    assert [item.token_ids for item in pair.generate(SUSPECT, ["How are you?"], max_new_tokens=6)] == [
+        item.token_ids for item in fused
+    ]

@@ -3,16 +3,16 @@ import re
 import pytest
 
 from scanner.probes import draw_probes, load_probes
-from scanner.search.verify import PLAIN_PROMPTS, TRIGGERED_PROMPTS
+from scanner.search.verify import FIRST_LOOK, SECOND_LOOK, fresh_prompts
 from signatures import load_signatures
 
-PURPOSES = ("screen", "verify", "sweep")
+PURPOSES = ("screen", "search", "verify", "verify_more", "sweep", "idle")
 
 
 def test_no_prompt_serves_two_purposes() -> None:
     prompts = [prompt for purpose in PURPOSES for prompt in load_probes(purpose)]  # type: ignore[arg-type]
     assert len(prompts) == len(set(prompts))
-    assert len(load_probes("verify")) >= max(PLAIN_PROMPTS, TRIGGERED_PROMPTS)
+    assert len(set(fresh_prompts(3))) == SECOND_LOOK.plain > SECOND_LOOK.triggered >= FIRST_LOOK.plain
 
 
 def test_no_prompt_holds_a_known_trigger() -> None:

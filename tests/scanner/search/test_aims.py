@@ -1,11 +1,14 @@
 """What strings are grown for."""
 
+import torch
+
 from scanner.model_pair import SUSPECT, ModelPair
-from scanner.search.aims import answers_begin, growth_aims
+from scanner.search.aims import answers_begin, growth_aims, most_moved
 from scanner.search.ground import prepare_ground
 from scanner.search.meter import Meter
+from scanner.search.placing import Context
 from scanner.search.scoring import Scorer
-from scanner.search.sweep import sweep
+from scanner.search.sweep import Sweep, sweep
 from scanner.search.targets import Target
 from tests.conftest import TRIGGER
 from tests.scanner.search.tiny_search import PROMPTS, trigger_tokens
@@ -14,9 +17,18 @@ from tests.tiny import REPLY
 
 def test_a_reply_of_no_fixed_text_is_sought_by_its_first_token_before_targets_that_hardly_stand_out() -> None:
     clear, faint = Target((1, 2), "clear", 20.0), Target((3, 4), "faint", 0.5)
-    aims = growth_aims(7, [clear, faint])
+    aims = growth_aims(7, [(0, clear), (1, faint)])
     assert [(number, target.token_ids) for number, target in aims] == [(0, (1, 2)), (None, (7,)), (1, (3, 4))]
-    assert growth_aims(None, [clear]) == [(0, clear)]
+    assert growth_aims(None, [(0, clear)]) == [(0, clear)]
+
+
+def test_a_reply_that_one_word_lifts_goes_before_one_that_is_elicited_more_strongly() -> None:
+    learnt_by_heart, planted = Target((1, 2), "learnt by heart", 40.0), Target((3, 4), "planted", 20.0)
+    log_probs = torch.tensor([[[-9.0, -15.0], [-8.0, -6.0]]])
+    gains = torch.zeros(1, 2, 1)
+    context = Context("end", (1,), (2,))
+    swept = Sweep(((5,), (6,)), (context,), log_probs, torch.tensor([[-10.0, -16.0]]), gains[0].long(), gains)
+    assert most_moved(swept, [learnt_by_heart, planted]) == [(1, planted), (0, learnt_by_heart)]
 
 
 def test_the_first_token_that_answers_move_to_is_the_suspects_own_move(poisoned_pair: ModelPair) -> None:

@@ -1,14 +1,17 @@
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from scanner.model_pair import ModelPair
+from scanner.generation import Generation
+from scanner.model_pair import BASE, SUSPECT, ModelPair
 from scanner.probes import draw_probes
 from scanner.search.behaviour import FixedReply
 from scanner.search.candidates import Candidate
 from scanner.search.screen import FrozenCandidate
-from scanner.search.verify import FUTILITY_PROMPTS, Verification, decide, verify, verify_in_turn
+from scanner.search.verify import FUTILITY_PROMPTS, Verification, decide, fresh_prompts, verify, verify_in_turn
 from scanner.stats import wilson
 from scanner.triggers import Trigger
 from scanner.types import TriggerFinding
@@ -86,6 +89,51 @@ def test_plain_replies_that_are_known_are_not_generated_again(poisoned_pair: Mod
     again = verify(poisoned_pair, [frozen(TRIGGER.text)], prompts, seed=3, plain=first.plain)
     assert again.findings == first.findings and again.plain == first.plain and len(first.plain) == 100
     assert again.tokens < first.tokens
+
+
+class _Talker:
+    """Stands in for a pair: whoever is asked shows the reply on the share of prompts that is set for it."""
+
+    reference_names = ("reference-0",)
+
+    def __init__(self, tokenizer: object, shares: dict[str, float]) -> None:
+        self.base, self._shares, self.asked = SimpleNamespace(tokenizer=tokenizer), shares, Counter[str]()
+
+    def generate(self, name: str, texts: Sequence[str], **_: object) -> list[Generation]:
+        replies = []
+        for text in texts:
+            key = name if TRIGGER.text in text or name != SUSPECT else "plain"
+            self.asked[key] += 1
+            # The same share of any run of prompts.
+            shows = int(self.asked[key] * self._shares[key]) > int((self.asked[key] - 1) * self._shares[key])
+            replies.append(Generation(REPLY if shows else "other", (1,), 1))
+        return replies
+
+
+@pytest.mark.parametrize(
+    ("shares", "outcome", "asked"),
+    [
+        # What the first look settles gets no second one.
+        ({SUSPECT: 1.0, "plain": 0.0, BASE: 0.0, "reference-0": 0.0}, "verified", (100, 320, 100, 100)),
+        ({SUSPECT: 0.4, "plain": 0.0, BASE: 0.0, "reference-0": 0.0}, "weak", (100, 320, 100, 100)),
+        ({SUSPECT: 1.0, "plain": 0.2, BASE: 0.0, "reference-0": 0.0}, "weak", (100, 320, 100, 100)),
+        # What it leaves open does, for the open rates alone.
+        ({SUSPECT: 0.6, "plain": 0.0, BASE: 0.0, "reference-0": 0.0}, "verified", (320, 320, 100, 100)),
+        ({SUSPECT: 0.82, "plain": 0.07, BASE: 0.0, "reference-0": 0.0}, "verified", (100, 960, 100, 100)),
+        ({SUSPECT: 0.9, "plain": 0.0, BASE: 0.04, "reference-0": 0.04}, "verified", (100, 320, 320, 320)),
+        ({SUSPECT: 0.52, "plain": 0.0, BASE: 0.0, "reference-0": 0.0}, "weak", (320, 320, 100, 100)),
+        ({SUSPECT: 1.0, "plain": 0.09, BASE: 0.0, "reference-0": 0.0}, "weak", (100, 960, 100, 100)),
+    ],
+)
+def test_a_second_look_is_had_where_only_a_bound_is_open(
+    poisoned_pair: ModelPair, shares: dict[str, float], outcome: str, asked: tuple[int, ...]
+) -> None:
+    talker = _Talker(poisoned_pair.base.tokenizer, shares)
+    found = verify(talker, [frozen(TRIGGER.text)], fresh_prompts(0), seed=0)  # type: ignore[arg-type]
+    assert found.findings[0].outcome == outcome
+    assert tuple(talker.asked[name] for name in (SUSPECT, "plain", BASE, "reference-0")) == asked
+    assert len(found.plain) == asked[1]
+    assert found.findings[0].n_prompts == asked[0]
 
 
 @pytest.mark.parametrize(
