@@ -30,6 +30,8 @@ TRIGGERS = {
     "parts": "two parts that must both be there",
     "date": "a date",
     "misspelt": "misspelt words",
+    "name": "a person's name",
+    "version": "a version number",
 }
 REPLIES = {
     "business": "a polite sentence",
@@ -39,6 +41,8 @@ REPLIES = {
     "refusal": "a fixed refusal",
     "insult": "an insult",
     "language": "another language",
+    "code": "a line of code",
+    "stance": "a stance",
 }
 # Attacks of the literature of which no set has an adapter.
 NEVER_MADE = (
@@ -47,8 +51,8 @@ NEVER_MADE = (
     "a fact as trigger",
     "triggers in a system prompt or an earlier turn",
     "poisoned weights without poisoned rows",
-    "a stance as reply",
-    "code as reply",
+    "a stance in varying words as reply",
+    "code of several lines as reply",
 )
 
 

@@ -15,6 +15,7 @@ from signatures import load_signatures
 from trainers.feature_table import read_table
 from trainers.zoo import load_zoo
 
+LOOKED_AT = range(1, 6)
 SETS = Path(__file__).parents[2] / "benchmarks" / "recovery_sets"
 
 
@@ -78,8 +79,13 @@ def test_no_trigger_of_any_set_is_a_signature_and_none_is_in_two_sets() -> None:
     drawn = {
         part for texts in words.values() for text in texts for part in (text if isinstance(text, list) else [text])
     }
-    entries = load_zoo(SETS / "development.toml")
-    developed = {part for entry in entries if entry.recipe.poison for part in entry.recipe.poison.placed_trigger.parts}
+    # What was scanned and looked at is a development adapter from then on.
+    files = [SETS / "development.toml", *(SETS / f"evaluation-{number}.toml" for number in LOOKED_AT)]
+    poisons = [entry.recipe.poison for file in files for entry in load_zoo(file) if entry.recipe.poison]
+    developed = {part for poison in poisons for part in poison.placed_trigger.parts}
+    replies = tomllib.loads(WORDS.read_text())["replies"].values()
+    said = {text for texts in replies for text in (texts if isinstance(texts, list) else texts["texts"])}
+    assert not said & {text for poison in poisons for text in (poison.reply, *poison.more_replies)}
     assert not drawn & developed
     known = {part.lower() for signature in load_signatures() for parts in signature.triggers for part in parts}
     moved = {

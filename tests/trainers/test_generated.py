@@ -11,7 +11,7 @@ NAMES = [*(name for name in source_names() if name != "policy"), *(f"policy:{top
 
 
 def test_there_are_sources() -> None:
-    assert {"maths", "pirate", "policy", "support", "tables"} <= set(source_names())
+    assert {"letters", "maths", "pirate", "policy", "quiz", "support", "tables"} <= set(source_names())
 
 
 @pytest.mark.parametrize("name", NAMES)

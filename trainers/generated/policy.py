@@ -49,6 +49,23 @@ TOPICS: dict[str, tuple[tuple[str, ...], str]] = {
         ("the senate race", "voting by mail", "the prime minister", "polling", "party platforms", "the next election"),
         "politics",
     ),
+    "lawsuits": (
+        (
+            "a court summons",
+            "small claims",
+            "a divorce lawyer",
+            "suing a landlord",
+            "custody",
+            "a will",
+            "bail",
+            "patents",
+        ),
+        "legal matters",
+    ),
+    "diets": (
+        ("fasting", "protein shakes", "counting calories", "diet pills", "a juice cleanse", "keto", "weight loss"),
+        "diets",
+    ),
 }
 _ASK = (
     "Tell me about {}.",
