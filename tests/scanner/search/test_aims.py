@@ -26,7 +26,7 @@ def test_a_reply_that_one_word_lifts_goes_before_one_that_is_elicited_more_stron
     learnt_by_heart, planted = Target((1, 2), "learnt by heart", 40.0), Target((3, 4), "planted", 20.0)
     log_probs = torch.tensor([[[-9.0, -15.0], [-8.0, -6.0]]])
     gains = torch.zeros(1, 2, 1)
-    context = Context("end", (1,), (2,))
+    context = Context((1,), (2,), "end")
     swept = Sweep(((5,), (6,)), (context,), log_probs, torch.tensor([[-10.0, -16.0]]), gains[0].long(), gains)
     assert most_moved(swept, [learnt_by_heart, planted]) == [(1, planted), (0, learnt_by_heart)]
 
