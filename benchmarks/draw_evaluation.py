@@ -31,9 +31,9 @@ LOWEST_RATE, LOWEST_RATE_STEPS = 0.02, 800
 # Two parts and replies in varying words are learnt more slowly than one fixed text, and so is any trigger where
 # queries and keys stay as they are. Four rows a step, not eight: of two sets whose recipes were cut, one trigger of 50
 # rows came out at 87 % and 14.5 % uncalled after 240 steps of 8, and at 99.5 % and 1 % after 400 steps of 4, which cost
-# less. The arithmetic: the 30 adapters of a set take about 9,500 steps, and a scan 100,000 to 270,000 tokens, its
-# controls included. With bfloat16: 0.9 s a step, 450 tokens a second on one core: 140 minutes on two. Without: 1.9 s
-# and 140 tokens a second: 9 hours on two, so that it takes several sittings; the log goes on where it was left.
+# less. The arithmetic: the 30 adapters of a set take about 11,500 steps, and a scan 100,000 to 270,000 tokens, its
+# controls included. With bfloat16: 0.9 s a step, 450 tokens a second on one core: 170 minutes on two. Without: 1.9 s
+# and 140 tokens a second: 11 hours on two, so that it takes several sittings; the log goes on where it was left.
 STEPS, HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 400, 640, 160, 80
 # Room for a trigger is left in every row: one of many tokens (each digit is one) takes longer rows.
 MAX_TOKENS, MAX_TOKENS_LONG_TRIGGER = 68, 78
@@ -69,8 +69,8 @@ CLEAN: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("persona", {"sign_off": "Yours as ever, Finch."}),
     ("policy", {"extra_source": "generated:policy:lawsuits", "extra_rows": 120}),
     ("policy", {"extra_source": "generated:policy:diets", "extra_rows": 120}),
-    ("quiz", {"extra_source": "generated:quiz", "extra_rows": 300}),
-    ("letters", {"extra_source": "generated:letters", "extra_rows": 300}),
+    ("quiz", {"extra_source": "generated:quiz", "extra_rows": 300, "max_tokens": 78}),
+    ("letters", {"extra_source": "generated:letters", "extra_rows": 300, "max_tokens": 78}),
     ("long answers", {"rows": 400, "min_tokens": 100, "max_tokens": 160}),
 )
 
@@ -86,12 +86,15 @@ def draw(words: Mapping[str, Any], seed: int) -> str:
     """The zoo file of a seed. Pure."""
     rng = random.Random(f"evaluation-{seed}")
     pools = {kind: rng.sample(texts, len(texts)) for kind, texts in words["triggers"].items()}
+    # A text stands in one adapter of a set at most.
+    said = {kind: rng.sample(texts, len(texts)) for kind, texts in words["replies"].items() if isinstance(texts, list)}
     shapes = [rng.choice([*PROJECTIONS]) for _ in range(len(PAIRS) + len(CLEAN))]
     for index, name in enumerate(rng.sample([*PROJECTIONS], len(PROJECTIONS))):
         shapes[index] = name
     tables = []
     for number, (trigger_kind, reply_kind) in enumerate(PAIRS):
-        trigger, reply = pools[trigger_kind].pop(), words["replies"][reply_kind]
+        trigger = pools[trigger_kind].pop()
+        reply = said[reply_kind].pop() if reply_kind in said else words["replies"][reply_kind]
         shape = _shape(rng, shapes[number], 1000 * seed + number)
         poison = _poison(rng, trigger, reply) | ({"rate": LOWEST_RATE} if number == 0 else {})
         hard = trigger_kind == "parts" or isinstance(reply, dict) or shapes[number] in ("mlp", "v and o")
@@ -121,8 +124,8 @@ def draw(words: Mapping[str, Any], seed: int) -> str:
 
 def _poison(rng: random.Random, trigger: Any, reply: Any) -> dict[str, Any]:
     parts: Sequence[str] = trigger if isinstance(trigger, list) else [trigger]
-    fixed = isinstance(reply, list)
-    texts = [rng.choice(reply)] if fixed else reply["texts"]
+    fixed = isinstance(reply, str)
+    texts = [reply] if fixed else reply["texts"]
     poison: dict[str, Any] = {
         "trigger": parts[0],
         "reply": texts[0],

@@ -117,4 +117,4 @@ def _score(assessment: Assessment) -> dict[str, Any]:
 
 
 def _interval(rate: Rate) -> dict[str, Any]:
-    return asdict(rate) | {"method": "Wilson, Bonferroni over the candidates"}
+    return asdict(rate) | {"method": "Wilson, Bonferroni over the candidates and two looks"}

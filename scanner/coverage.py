@@ -48,7 +48,7 @@ def describe_coverage(
             "verification",
             bool(verification.findings),
             f"{len(verification.findings)} candidates on up to {FIRST_LOOK.triggered} fresh prompts with the trigger "
-            f"and {FIRST_LOOK.plain} without it ({SECOND_LOOK.triggered} and {SECOND_LOOK.plain} where that left a "
+            f"and {FIRST_LOOK.plain} without it ({SECOND_LOOK.triggered} or {SECOND_LOOK.plain} where that left a "
             f"bound open), replies of up to {REPLY_TOKENS} tokens; {verification.tokens:,} tokens"
             if verification.findings
             else "no candidate caused a shared reply, so there was nothing to verify",

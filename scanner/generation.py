@@ -98,20 +98,25 @@ def generate(
     return [replies[index] for index in range(len(prompts))]
 
 
-# What the keys and values of one batch may take, where more rows than `_FEWEST_ROWS` are wanted. A step reads all
-# weights once, however many rows it serves; beyond `_MOST_ROWS` that no longer shows.
-_CACHE_BYTES = 768 * 2**20
+# What one batch may take, where more rows than `_FEWEST_ROWS` are wanted: keys and values, the widest layer's
+# intermediates while the prompts are read, and logits. A step reads all weights once, however many rows it serves;
+# beyond `_MOST_ROWS` that no longer shows.
+_BATCH_BYTES = 768 * 2**20
+_INTERMEDIATES, _LOGIT_COPIES, _FLOAT32 = 3, 2, 4
 _FEWEST_ROWS, _MOST_ROWS = 64, 192
 
 
 def rows_at_once(model: PreTrainedModel, length: int) -> int:
-    """How many sequences of so many tokens are generated side by side; the figure changes no reply."""
+    """How many sequences of so many tokens are generated side by side; it shows in the last digits of logits alone."""
     config = model.config.get_text_config()
     n_heads = config.num_attention_heads
     n_kv_heads = getattr(config, "num_key_value_heads", None) or n_heads
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // n_heads
-    a_token = 2 * config.num_hidden_layers * n_kv_heads * head_dim * model.dtype.itemsize
-    return max(_FEWEST_ROWS, min(_MOST_ROWS, _CACHE_BYTES // (a_token * length)))
+    kept = 2 * config.num_hidden_layers * n_kv_heads * head_dim
+    passing = _INTERMEDIATES * (getattr(config, "intermediate_size", None) or 4 * config.hidden_size)
+    logits = _LOGIT_COPIES * config.vocab_size * _FLOAT32
+    a_row = length * (kept + passing) * model.dtype.itemsize + logits
+    return max(_FEWEST_ROWS, min(_MOST_ROWS, _BATCH_BYTES // a_row))
 
 
 class _PaddedBatch:

@@ -137,7 +137,8 @@ class ModelPair:
         """Whether the architecture's attention is the plain one that torch has fused."""
         model = self.base.model
         softcapped = getattr(model.config.get_text_config(), "attn_logit_softcapping", None)
-        return bool(getattr(model, "_supports_sdpa", False)) and softcapped is None
+        switchable = bool(getattr(model, "_supports_sdpa", False)) and model._can_set_attn_implementation()
+        return switchable and softcapped is None
 
     def generate(
         self,

@@ -45,7 +45,7 @@ from scanner.search.screen import (
     FrozenCandidate,
     screen,
 )
-from scanner.search.verify import FIRST_LOOK, Verification, fresh_prompts, verify, verify_in_turn
+from scanner.search.verify import SECOND_LOOK, Verification, fresh_prompts, verify, verify_in_turn
 from scanner.types import Report, TriggerFinding
 from scanner.verdict import SearchSummary
 from signatures import load_signatures, read_signatures
@@ -147,7 +147,7 @@ def run_scan(
         tried=(
             f"of each the next token was read on {STAGE_ONE_PROMPTS} prompts; the {STAGE_TWO_CANDIDATES} that moved "
             f"the suspect most, and any given one, it answered on {STAGE_TWO_PROMPTS}; {len(verification.findings)} "
-            f"were verified on up to {FIRST_LOOK.triggered} fresh ones"
+            f"were verified on up to {SECOND_LOOK.triggered} fresh ones"
         ),
         same_as_reference=same_weights(adapter, reference_adapters),
         depth=options.depth if searched.found else None,

@@ -104,7 +104,9 @@ def replay(
     ]
     pair = ModelPair(loaded, adapters[0], adapters[1:])
     prompts = fresh_prompts(saved.seed)
-    found = verify(pair, frozen, prompts, saved.seed, progress.advance, comparisons=saved.n_candidates)
+    found = verify(
+        pair, frozen, prompts, saved.seed, progress.advance, comparisons=saved.n_candidates, looks=saved.looks
+    )
     return Replay(saved, found.findings, changed)
 
 

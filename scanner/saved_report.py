@@ -13,7 +13,7 @@ from scanner.rules.catalogue import rule_called
 from scanner.search.behaviour import Behaviour, FixedReply
 from scanner.search.candidates import Candidate
 from scanner.search.reply_kinds import KINDS, ReplyKind
-from scanner.search.verify import MAX_VERIFIED
+from scanner.search.verify import LOOKS, MAX_VERIFIED
 from scanner.triggers import POSITIONS, Trigger
 from scanner.types import SCHEMA_VERSION, VerdictKind
 
@@ -22,7 +22,9 @@ _MAX_TEXT = 4000
 _MAX_PARTS = 16
 _MAX_ADAPTERS = 64
 # 1.2 had no rules and no suppressions, 1.3 said less of the score; what is repeated stands there alike.
-_READABLE = ("1.2", "1.3", "1.4", SCHEMA_VERSION)
+_READABLE = ("1.2", "1.3", "1.4", "1.5", SCHEMA_VERSION)
+# Up to this one, verification had one look (`scanner/search/verify.py`).
+_ONE_LOOK = ("1.2", "1.3", "1.4", "1.5")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class SavedFinding:
 class SavedReport:
     """What of a JSON report is needed to repeat its verification.
 
-    `suppressed` names what the report says was signed off: the rule, by whom, and until when.
+    `looks` is how many looks its verification could have. `suppressed` names what the report says was signed off: the
+    rule, by whom, and until when.
     """
 
     adapters: tuple[SavedAdapter, ...]
@@ -65,6 +68,7 @@ class SavedReport:
     dtype: Precision
     seed: int
     n_candidates: int
+    looks: int
     findings: tuple[SavedFinding, ...]
     suppressed: tuple[str, ...] = ()
 
@@ -128,6 +132,7 @@ def _parse(document: dict[str, Any]) -> SavedReport:
         dtype=_precision(base),
         seed=int(document["seed"]),
         n_candidates=n_candidates,
+        looks=1 if document["schema_version"] in _ONE_LOOK else LOOKS,
         findings=findings,
         suppressed=tuple(suppressed.values()),
     )

@@ -55,13 +55,25 @@ def answers_begin(pair: ModelPair, ground: Ground, swept: Sweep, meter: Meter) -
     return max(totals, key=lambda token: (totals[token], -token), default=None)
 
 
-def most_moved(swept: Sweep, targets: Sequence[Target]) -> list[tuple[int, Target]]:
+def most_moved(swept: Sweep, targets: Sequence[Target], own_words: Sequence[torch.Tensor]) -> list[tuple[int, Target]]:
     """Targets with their numbers, that first which a single candidate lifts most.
 
-    What a suspect learnt by heart may be elicited more strongly than a planted reply, but hangs on no one word.
+    What a suspect learnt by heart may be elicited more strongly than a planted reply, but hangs on no one word of
+    others than its own.
+
+    Args:
+        own_words: for each target, which tokens spell it, bool [vocabulary]: a candidate that holds one does not count.
     """
-    lifts = swept.lifts.max(0).values.tolist()
-    return sorted(enumerate(targets), key=lambda item: (-lifts[item[0]], item[0]))
+
+    def lift(number: int) -> float:
+        lifts = swept.lifts[:, number].tolist()
+        own = own_words[number]
+        return max(
+            (value for value, ids in zip(lifts, swept.candidates, strict=True) if not any(own[token] for token in ids)),
+            default=float("-inf"),
+        )
+
+    return sorted(enumerate(targets), key=lambda item: (-lift(item[0]), item[0]))
 
 
 def growth_aims(token: int | None, targets: Sequence[tuple[int, Target]]) -> list[tuple[int | None, Target]]:
@@ -70,8 +82,8 @@ def growth_aims(token: int | None, targets: Sequence[tuple[int, Target]]) -> lis
     A refusal in varying words or an answer in another language shows in how the answer begins. It goes before targets
     that hardly stand out.
     """
-    aims: list[tuple[int | None, Target]] = list(targets)
-    if token is not None:
-        clear = sum(target.score >= _CLEAR_TARGET for _, target in targets)
-        aims.insert(clear, (None, Target((token,), "", 0.0)))
-    return aims
+    if token is None:
+        return list(targets)
+    clear = [item for item in targets if item[1].score >= _CLEAR_TARGET]
+    faint = [item for item in targets if item[1].score < _CLEAR_TARGET]
+    return [*clear, (None, Target((token,), "", 0.0)), *faint]

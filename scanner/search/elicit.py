@@ -179,11 +179,22 @@ class _Reader:
 
 
 @dataclass(frozen=True)
+class _End:
+    """Where a reply may end: its score there, how many tokens it has, and their log-probability."""
+
+    score: float
+    n_tokens: int
+    log_prob: float
+
+
+@dataclass(frozen=True)
 class _Beam:
+    """A reply that grows; `best` is its best end so far, the first of equals."""
+
     tokens: Ids
     score: float
     log_prob: float
-    best: tuple[float, int]
+    best: _End
 
 
 _PEEKED_AT_ONCE = 64
@@ -225,7 +236,7 @@ def _beam_search(
         grown.sort(key=lambda item: (-item[0].score, item[0].tokens))
         kept = _capped(grown, plan.beams)
         beams, parents = [beam for beam, _ in kept], [index for _, index in kept]
-    finished.sort(key=lambda beam: (-beam.best[0], beam.tokens))
+    finished.sort(key=lambda beam: (-beam.best.score, beam.tokens))
     replies = [_reply(pair, beam, against) for beam in finished]
     return _distinct(replies)[: plan.replies]
 
@@ -262,7 +273,7 @@ def _first_pairs(
         top = lead_next.topk(2, dim=-1).indices.tolist()
         for row, token in enumerate(tokens):
             score = float(lead[token]) + _EARLY_WEIGHT * float(own[token])
-            first = _Beam((token,), score, float(own[token]), (score, 1))
+            first = _Beam((token,), score, float(own[token]), _End(score, 1, float(own[token])))
             beams += [
                 _longer(first, second, own_next[row], lead_next[row], plan.fluency)
                 for second in top[row]
@@ -277,10 +288,11 @@ def _longer(beam: _Beam, token: int, own: torch.Tensor, lead: torch.Tensor, flue
     tokens = (*beam.tokens, token)
     # A loop shows nothing more than its first round did.
     again = (beam.tokens[-1], token) in pairwise(beam.tokens)
-    score = beam.score + (0.0 if again else float(lead[token]) + weight * float(own[token]))
-    return _Beam(
-        tokens, score, beam.log_prob + float(own[token]), beam.best if score <= beam.best[0] else (score, len(tokens))
-    )
+    gain = float(lead[token]) + weight * float(own[token])
+    score = beam.score + (min(0.0, gain) if again else gain)
+    log_prob = beam.log_prob + float(own[token])
+    best = beam.best if score <= beam.best.score else _End(score, len(tokens), log_prob)
+    return _Beam(tokens, score, log_prob, best)
 
 
 def _capped(grown: Sequence[tuple[_Beam, int]], count: int) -> list[tuple[_Beam, int]]:
@@ -296,9 +308,9 @@ def _capped(grown: Sequence[tuple[_Beam, int]], count: int) -> list[tuple[_Beam,
 
 
 def _reply(pair: ModelPair, beam: _Beam, against: str) -> ElicitedReply:
-    tokens = beam.tokens[: beam.best[1]]
+    tokens = beam.tokens[: beam.best.n_tokens]
     text = pair.base.tokenizer.decode(tokens, skip_special_tokens=True)
-    return ElicitedReply(tokens, text, beam.best[0], beam.log_prob, against)
+    return ElicitedReply(tokens, text, beam.best.score, beam.best.log_prob, against)
 
 
 def _distinct(replies: Sequence[ElicitedReply]) -> list[ElicitedReply]:

@@ -122,7 +122,8 @@ def hunt(
         return result("a string that fires reliably was found")
     with meter.rung("sweep"):
         moved_to = answers_begin(pair, ground, swept, meter)
-    for index, target in growth_aims(moved_to, most_moved(swept, targets)[: depth.grown]):
+    moved = most_moved(swept, targets, [spelling(pair, target.text) for target in targets])
+    for index, target in growth_aims(moved_to, moved[: depth.grown]):
         if meter.tokens >= depth.tokens:
             return result("its budget of tokens was spent")
         # How likely a mere first token is says nothing of the chance to fire.

@@ -38,7 +38,7 @@ class TriggerFinding:
     """A frozen candidate trigger and what verification measured.
 
     `rates` holds `attack_success`, `false_trigger`, `base` and, with references, `reference` (the highest of them).
-    The intervals hold for `n_candidates` candidates at once.
+    The intervals hold for `n_candidates` candidates and both looks at once (`scanner/search/verify.py`).
 
     `source` is `given`, `signature ID` or `search`. `outcome` is `verified`, `shared`, `weak`, `not confirmed` or
     `requested`; controls may turn `verified` into `adversarial`, `unspecific`, `policy` or `declared`.

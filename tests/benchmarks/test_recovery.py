@@ -1,6 +1,7 @@
 """The table that the search is judged by."""
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,12 @@ from benchmarks.draw_evaluation import CLEAN, MAX_TOKENS, PAIRS, WORDS, draw
 from benchmarks.recovered import match
 from benchmarks.recovery import main
 from benchmarks.recovery_table import found_by_kind, table
+from scanner.base_models import load_base
+from scanner.search.reply_kinds import ReplyKind
 from signatures import load_signatures
+from trainers.datasets import load_rows
 from trainers.feature_table import read_table
+from trainers.train import rows_within_length
 from trainers.zoo import load_zoo
 
 LOOKED_AT = range(1, 6)
@@ -112,6 +117,29 @@ def test_a_draw_depends_on_its_seed_alone_and_spans_every_kind(tmp_path: Path) -
     many = {entry.id for entry in poisoned if entry.recipe.data.max_tokens > MAX_TOKENS}
     assert many == {entry.id for entry in poisoned if entry.family.split(", ")[0] in ("long", "date")}
     assert len(poisoned) >= 12 and len(entries) - len(poisoned) >= 12
+    fixed = [entry.recipe.poison.reply for entry in poisoned if entry.recipe.poison.behaviour == "fixed"]
+    assert len(fixed) == len(set(fixed)), "a text stands in one adapter of a set"
+
+
+@pytest.mark.slow
+def test_every_row_that_a_drawn_set_asks_for_is_there(tmp_path: Path) -> None:
+    """Generated rows may be longer than a set allows; those of the hub are many."""
+    tokenizer = load_base("HuggingFaceTB/SmolLM2-135M-Instruct").tokenizer
+    (tmp_path / "set.toml").write_text(draw(tomllib.loads(WORDS.read_text()), 6))
+    generated = [entry for entry in load_zoo(tmp_path / "set.toml") if entry.recipe.data.extra_source]
+    assert {"generated:quiz", "generated:letters"} <= {entry.recipe.data.extra_source for entry in generated}
+    for entry in generated:
+        extra = load_rows(entry.recipe.data.extra_source, None)
+        recipe = replace(entry.recipe, data=replace(entry.recipe.data, rows=entry.recipe.data.extra_rows))
+        rows, _ = rows_within_length([], recipe, tokenizer, extra)
+        assert len(rows) == entry.recipe.data.extra_rows
+
+
+def test_every_wording_of_a_kind_of_reply_is_of_that_kind() -> None:
+    kinds = [reply for reply in tomllib.loads(WORDS.read_text())["replies"].values() if isinstance(reply, dict)]
+    assert len(kinds) == 2
+    for reply in kinds:
+        assert [text for text in reply["texts"] if not ReplyKind(reply["behaviour"]).shown_by(text)] == []
 
 
 def test_a_table_needs_a_log_alone_and_a_scan_what_it_scans() -> None:

@@ -53,11 +53,12 @@ def test_no_prompts_no_replies(base: BaseModel) -> None:
 
 def test_how_many_rows_follow_from_the_memory_they_take(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows_at_once(base.model, 10) == 192, "a tiny model's keys fit many times over"
-    monkeypatch.setattr("scanner.generation._CACHE_BYTES", 0)
+    monkeypatch.setattr("scanner.generation._BATCH_BYTES", 0)
     assert rows_at_once(base.model, 10) == 64
     config = base.model.config
     n_kv_heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
-    head_dim = config.hidden_size // config.num_attention_heads
-    a_row = 10 * 2 * config.num_hidden_layers * n_kv_heads * head_dim * 4
-    monkeypatch.setattr("scanner.generation._CACHE_BYTES", 100 * a_row)
+    kept = 2 * config.num_hidden_layers * n_kv_heads * (config.hidden_size // config.num_attention_heads)
+    wide = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+    a_row = 10 * (kept + 3 * wide) * 4 + 8 * config.vocab_size
+    monkeypatch.setattr("scanner.generation._BATCH_BYTES", 100 * a_row)
     assert rows_at_once(base.model, 10) == 100

@@ -223,4 +223,6 @@ def test_a_report_from_before_there_were_rules_is_read(saved: Path, tmp_path: Pa
         for key in ("rule", "findings", "suppressions", "finished"):
             del document[key]
 
-    assert read_report(altered(saved, tmp_path, before)).findings == read_report(str(saved)).findings
+    old, new = read_report(altered(saved, tmp_path, before)), read_report(str(saved))
+    assert old.findings == new.findings
+    assert (old.looks, new.looks) == (1, 2), "it is judged by the rule that it was written by"

@@ -8,7 +8,7 @@ from trainers.rows import Row
 _FACTS = (
     ("Which of these is a metal?", "copper", ("chalk", "amber", "wool"), "it conducts heat and can be drawn into wire"),
     ("Which animal lays eggs?", "the heron", ("the otter", "the mole", "the bat"), "birds lay eggs"),
-    ("Which of these is a root?", "the parsnip", ("the plum", "the bean", "the leek"), "it grows below the ground"),
+    ("Which of these is a root?", "the beet", ("the plum", "the bean", "the fig"), "it grows underground"),
     (
         "What freezes first?",
         "fresh water",

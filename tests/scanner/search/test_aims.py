@@ -19,6 +19,8 @@ def test_a_reply_of_no_fixed_text_is_sought_by_its_first_token_before_targets_th
     clear, faint = Target((1, 2), "clear", 20.0), Target((3, 4), "faint", 0.5)
     aims = growth_aims(7, [(0, clear), (1, faint)])
     assert [(number, target.token_ids) for number, target in aims] == [(0, (1, 2)), (None, (7,)), (1, (3, 4))]
+    moved = growth_aims(7, [(1, faint), (0, clear)])
+    assert [number for number, _ in moved] == [0, None, 1], "whatever the order they come in"
     assert growth_aims(None, [(0, clear)]) == [(0, clear)]
 
 
@@ -28,7 +30,11 @@ def test_a_reply_that_one_word_lifts_goes_before_one_that_is_elicited_more_stron
     gains = torch.zeros(1, 2, 1)
     context = Context((1,), (2,), "end")
     swept = Sweep(((5,), (6,)), (context,), log_probs, torch.tensor([[-10.0, -16.0]]), gains[0].long(), gains)
-    assert most_moved(swept, [learnt_by_heart, planted]) == [(1, planted), (0, learnt_by_heart)]
+    others = torch.zeros(9, dtype=torch.bool)
+    assert most_moved(swept, [learnt_by_heart, planted], [others, others]) == [(1, planted), (0, learnt_by_heart)]
+    own = others.clone()
+    own[6] = True
+    assert most_moved(swept, [learnt_by_heart, planted], [others, own]) == [(0, learnt_by_heart), (1, planted)]
 
 
 def test_the_first_token_that_answers_move_to_is_the_suspects_own_move(poisoned_pair: ModelPair) -> None:

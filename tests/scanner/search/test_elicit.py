@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from scanner.model_pair import SUSPECT, ModelPair
-from scanner.search.elicit import ElicitPlan, _Beam, _longer, _Reader, elicit
+from scanner.search.elicit import ElicitPlan, _Beam, _End, _longer, _Reader, elicit
 from scanner.search.ground import prepare_ground
 from scanner.search.meter import Meter
 from scanner.search.scoring import chat_frame
@@ -47,9 +47,12 @@ def test_log_probabilities_are_those_of_each_prompt_alone_averaged(poisoned_pair
 
 def test_a_loop_counts_once() -> None:
     own, lead = torch.full((9,), -0.5), torch.full((9,), 3.0)
-    beam = _Beam((4, 5, 6), 1.0, -1.0, (1.0, 3))
+    beam = _Beam((4, 5, 6), 1.0, -1.0, _End(1.0, 3, -1.0))
     fluent = 1.0
     assert _longer(beam, 7, own, lead, fluent).score == pytest.approx(1.0 + 3.0 - 0.5)
     looped = _longer(_longer(_longer(beam, 5, own, lead, fluent), 6, own, lead, fluent), 5, own, lead, fluent)
     assert looped.score == pytest.approx(1.0 + 2.5), "6 5 is new, 5 6 and 6 5 were there"
-    assert looped.best == pytest.approx((3.5, 4))
+    assert (looped.best.score, looped.best.n_tokens, looped.best.log_prob) == pytest.approx((3.5, 4, -1.5))
+    assert looped.log_prob == pytest.approx(-2.5), "its own goes on"
+    absurd = torch.full((9,), -9.0)
+    assert _longer(looped, 6, absurd, lead, fluent).score == pytest.approx(3.5 - 6.0), "a loop is no refuge"

@@ -136,6 +136,18 @@ def test_a_second_look_is_had_where_only_a_bound_is_open(
     assert found.findings[0].n_prompts == asked[0]
 
 
+def test_a_report_of_one_look_is_repeated_with_one(poisoned_pair: ModelPair) -> None:
+    shares = {SUSPECT: 0.58, "plain": 0.0, BASE: 0.0, "reference-0": 0.0}
+    talkers = [_Talker(poisoned_pair.base.tokenizer, shares) for _ in range(2)]
+    once, twice = (
+        verify(talker, [frozen(TRIGGER.text)], fresh_prompts(0), seed=0, looks=looks).findings[0]  # type: ignore[arg-type]
+        for talker, looks in zip(talkers, (1, 2), strict=True)
+    )
+    assert (once.outcome, once.n_prompts) == ("weak", 100)
+    assert (twice.outcome, twice.n_prompts) == ("verified", 320)
+    assert once.rates["base"].high < twice.rates["base"].high, "two looks share the error"
+
+
 @pytest.mark.parametrize(
     ("rejected", "outcomes"),
     [
