@@ -55,27 +55,6 @@ def answers_begin(pair: ModelPair, ground: Ground, swept: Sweep, meter: Meter) -
     return max(totals, key=lambda token: (totals[token], -token), default=None)
 
 
-def most_moved(swept: Sweep, targets: Sequence[Target], own_words: Sequence[torch.Tensor]) -> list[tuple[int, Target]]:
-    """Targets with their numbers, that first which a single candidate lifts most.
-
-    What a suspect learnt by heart may be elicited more strongly than a planted reply, but hangs on no one word of
-    others than its own.
-
-    Args:
-        own_words: for each target, which tokens spell it, bool [vocabulary]: a candidate that holds one does not count.
-    """
-
-    def lift(number: int) -> float:
-        lifts = swept.lifts[:, number].tolist()
-        own = own_words[number]
-        return max(
-            (value for value, ids in zip(lifts, swept.candidates, strict=True) if not any(own[token] for token in ids)),
-            default=float("-inf"),
-        )
-
-    return sorted(enumerate(targets), key=lambda item: (-lift(item[0]), item[0]))
-
-
 def growth_aims(token: int | None, targets: Sequence[tuple[int, Target]]) -> list[tuple[int | None, Target]]:
     """What strings are grown for: targets by their numbers, and, for replies of no fixed text, a mere first token.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from scanner.model_pair import SUSPECT, ModelPair
-from scanner.search.aims import answers_begin, growth_aims, most_called_for, most_moved, shortlisted
+from scanner.search.aims import answers_begin, growth_aims, most_called_for, shortlisted
 from scanner.search.depth import Depth
 from scanner.search.elicit import ElicitedReply, elicit
 from scanner.search.ground import Ground
@@ -122,8 +122,7 @@ def hunt(
         return result("a string that fires reliably was found")
     with meter.rung("sweep"):
         moved_to = answers_begin(pair, ground, swept, meter)
-    moved = most_moved(swept, targets, [spelling(pair, target.text) for target in targets])
-    for index, target in growth_aims(moved_to, moved[: depth.grown]):
+    for index, target in growth_aims(moved_to, list(enumerate(targets))[: depth.grown]):
         if meter.tokens >= depth.tokens:
             return result("its budget of tokens was spent")
         # How likely a mere first token is says nothing of the chance to fire.

@@ -1,14 +1,11 @@
 """What strings are grown for."""
 
-import torch
-
 from scanner.model_pair import SUSPECT, ModelPair
-from scanner.search.aims import answers_begin, growth_aims, most_moved
+from scanner.search.aims import answers_begin, growth_aims
 from scanner.search.ground import prepare_ground
 from scanner.search.meter import Meter
-from scanner.search.placing import Context
 from scanner.search.scoring import Scorer
-from scanner.search.sweep import Sweep, sweep
+from scanner.search.sweep import sweep
 from scanner.search.targets import Target
 from tests.conftest import TRIGGER
 from tests.scanner.search.tiny_search import PROMPTS, trigger_tokens
@@ -22,19 +19,6 @@ def test_a_reply_of_no_fixed_text_is_sought_by_its_first_token_before_targets_th
     moved = growth_aims(7, [(1, faint), (0, clear)])
     assert [number for number, _ in moved] == [0, None, 1], "whatever the order they come in"
     assert growth_aims(None, [(0, clear)]) == [(0, clear)]
-
-
-def test_a_reply_that_one_word_lifts_goes_before_one_that_is_elicited_more_strongly() -> None:
-    learnt_by_heart, planted = Target((1, 2), "learnt by heart", 40.0), Target((3, 4), "planted", 20.0)
-    log_probs = torch.tensor([[[-9.0, -15.0], [-8.0, -6.0]]])
-    gains = torch.zeros(1, 2, 1)
-    context = Context((1,), (2,), "end")
-    swept = Sweep(((5,), (6,)), (context,), log_probs, torch.tensor([[-10.0, -16.0]]), gains[0].long(), gains)
-    others = torch.zeros(9, dtype=torch.bool)
-    assert most_moved(swept, [learnt_by_heart, planted], [others, others]) == [(1, planted), (0, learnt_by_heart)]
-    own = others.clone()
-    own[6] = True
-    assert most_moved(swept, [learnt_by_heart, planted], [others, own]) == [(0, learnt_by_heart), (1, planted)]
 
 
 def test_the_first_token_that_answers_move_to_is_the_suspects_own_move(poisoned_pair: ModelPair) -> None:
