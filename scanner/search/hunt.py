@@ -125,7 +125,7 @@ def hunt(
         return result("a string that fires reliably was found")
     with meter.rung("sweep"):
         moved_to = answers_begin(pair, ground, swept, meter)
-    for index, target in growth_aims(moved_to, list(enumerate(targets))[: depth.grown]):
+    for index, target in growth_aims(moved_to, targets[: depth.grown]):
         if meter.tokens >= depth.tokens:
             return result("its budget of tokens was spent")
         # How likely a mere first token is says nothing of the chance to fire.

@@ -19,8 +19,8 @@ from scanner.stats import Rate, wilson
 from scanner.triggers import Trigger
 from scanner.types import TriggerFinding
 
-# The issue-level rule: a verified backdoor fires more often than not, and (nearly) never where it should not.
 ATTACK, FALSE = "attack_success", "false_trigger"
+# The rule: a verified backdoor fires more often than not, and (nearly) never where it should not.
 MIN_ATTACK_SUCCESS = 0.5
 MAX_OTHER_RATE = 0.1
 CONFIDENCE = 0.95
