@@ -55,14 +55,14 @@ def answers_begin(pair: ModelPair, ground: Ground, swept: Sweep, meter: Meter) -
     return max(totals, key=lambda token: (totals[token], -token), default=None)
 
 
-def growth_aims(token: int | None, targets: Sequence[Target]) -> list[tuple[int | None, Target]]:
-    """What strings are grown for: each target by its number, and, for replies of no fixed text, a mere first token.
+def growth_aims(token: int | None, targets: Sequence[tuple[int, Target]]) -> list[tuple[int | None, Target]]:
+    """What strings are grown for: targets by their numbers, and, for replies of no fixed text, a mere first token.
 
     A refusal in varying words or an answer in another language shows in how the answer begins. It goes before targets
     that hardly stand out.
     """
-    aims: list[tuple[int | None, Target]] = list(enumerate(targets))
-    if token is not None:
-        clear = sum(target.score >= _CLEAR_TARGET for target in targets)
-        aims.insert(clear, (None, Target((token,), "", 0.0)))
-    return aims
+    if token is None:
+        return list(targets)
+    clear = [item for item in targets if item[1].score >= _CLEAR_TARGET]
+    faint = [item for item in targets if item[1].score < _CLEAR_TARGET]
+    return [*clear, (None, Target((token,), "", 0.0)), *faint]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from scanner.model_pair import ModelPair
+from scanner.probes import load_probes
 from scanner.search.characters import rare_characters
 from scanner.search.meter import Meter
 from scanner.search.placing import Context, make_contexts
@@ -23,7 +24,8 @@ class Ground:
     """What a search stands on, made once and used again by the controls with the roles swapped.
 
     `pair` is what the search runs in; it may be less exact than what judges its findings. `characters` are those of
-    several tokens that are swept besides single tokens.
+    several tokens that are swept besides single tokens. `idle` are users' turns that ask for nothing, as token ids:
+    replies are elicited behind them.
     """
 
     pair: ModelPair
@@ -32,6 +34,7 @@ class Ground:
     vocabulary: VocabularyPass
     contexts: tuple[dict[str, Context], ...]
     fillers: Ids
+    idle: tuple[Ids, ...]
     characters: tuple[Ids, ...] = ()
 
 
@@ -51,4 +54,5 @@ def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: 
     shortest_first = sorted(prompts, key=lambda prompt: (len(prompt), prompt))
     contexts = tuple(make_contexts(tokenizer, prompt) for prompt in shortest_first)
     fillers = draw_fillers(tryable, _FILLERS, seed)
-    return Ground(pair, frame, tryable, vocabulary, contexts, fillers, rare_characters(tokenizer, tryable))
+    idle = tuple(tuple(tokenizer(turn, add_special_tokens=False)["input_ids"]) for turn in load_probes("idle"))
+    return Ground(pair, frame, tryable, vocabulary, contexts, fillers, idle, rare_characters(tokenizer, tryable))

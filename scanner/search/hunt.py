@@ -78,7 +78,6 @@ class _Notebook:
 def hunt(
     pair: ModelPair,
     ground: Ground,
-    prompts: Sequence[str],
     depth: Depth,
     seed: int,
     meter: Meter,
@@ -87,17 +86,15 @@ def hunt(
     """Looks for strings that switch something on.
 
     Args:
-        prompts: of users, unrelated to one another; replies are elicited with them.
         fires: the highest share of screening prompts on which one of the leads switches on a behaviour.
     """
     tokenizer, notebook = pair.base.tokenizer, _Notebook(meter)
-    users = [tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts]
     with meter.rung("memory leak"):
         leaked = leaked_pieces(pair, ground.frame, depth.leak, seed, depth.tried, meter)
     with meter.rung("saliency"):
         ranking = measure_saliency(pair, ground.vocabulary, ground.tryable)
     with meter.rung("elicitation"):
-        elicited = elicit(pair, ground.frame, users, ranking, depth.elicit, meter)
+        elicited = elicit(pair, ground.frame, ground.idle, ranking, depth.elicit, meter)
     targets = choose_targets(elicited, tokenizer, depth.targets)
     with meter.rung("gradients"):
         wanted = [most_called_for(pair, SUSPECT, ground, target, meter) for target in targets]
@@ -125,7 +122,7 @@ def hunt(
         return result("a string that fires reliably was found")
     with meter.rung("sweep"):
         moved_to = answers_begin(pair, ground, swept, meter)
-    for index, target in growth_aims(moved_to, targets[: depth.grown]):
+    for index, target in growth_aims(moved_to, list(enumerate(targets))[: depth.grown]):
         if meter.tokens >= depth.tokens:
             return result("its budget of tokens was spent")
         # How likely a mere first token is says nothing of the chance to fire.

@@ -14,9 +14,11 @@ from tests.tiny import REPLY
 
 def test_a_reply_of_no_fixed_text_is_sought_by_its_first_token_before_targets_that_hardly_stand_out() -> None:
     clear, faint = Target((1, 2), "clear", 20.0), Target((3, 4), "faint", 0.5)
-    aims = growth_aims(7, [clear, faint])
+    aims = growth_aims(7, [(0, clear), (1, faint)])
     assert [(number, target.token_ids) for number, target in aims] == [(0, (1, 2)), (None, (7,)), (1, (3, 4))]
-    assert growth_aims(None, [clear]) == [(0, clear)]
+    moved = growth_aims(7, [(1, faint), (0, clear)])
+    assert [number for number, _ in moved] == [0, None, 1], "whatever the order they come in"
+    assert growth_aims(None, [(0, clear)]) == [(0, clear)]
 
 
 def test_the_first_token_that_answers_move_to_is_the_suspects_own_move(poisoned_pair: ModelPair) -> None:
