@@ -42,7 +42,7 @@ DEPTHS: dict[DepthName, Depth] = {
         0.01,
         2,
         1,
-        GrowthPlan(2, 2, 48),
+        GrowthPlan((16, 8, 4, 2), 8, 8),
         tried=4,
     ),
     "standard": Depth(
@@ -50,10 +50,10 @@ DEPTHS: dict[DepthName, Depth] = {
         150_000,
         LeakPlan(64, 16),
         ElicitPlan(3, 420, 24, 8, rolling=RollPlan(200, 12, 16)),
-        0.02,
+        0.03,
         2,
         2,
-        GrowthPlan(6, 3, 64),
+        GrowthPlan((40, 20, 10, 6, 4, 4, 4, 3), 10, 16),
         tried=8,
     ),
     "deep": Depth(
@@ -64,7 +64,7 @@ DEPTHS: dict[DepthName, Depth] = {
         0.2,
         5,
         4,
-        GrowthPlan(16, 5, 96),
+        GrowthPlan((256, 128, 64, 32, 16, 8, 6, 6, 6, 6, 6, 6), 24, 32),
         tried=16,
     ),
 }

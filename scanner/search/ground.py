@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from scanner.model_pair import ModelPair
 from scanner.probes import load_probes
 from scanner.search.characters import rare_characters
+from scanner.search.language import Language
 from scanner.search.meter import Meter
 from scanner.search.placing import Context, make_contexts
 from scanner.search.proposals import draw_fillers, tryable_tokens
@@ -15,6 +17,9 @@ from scanner.search.scoring import Frame, Ids, chat_frame
 from scanner.search.vocabulary_pass import VocabularyPass, read_vocabulary
 from scanner.types import VOCABULARY_RUNG
 
+# What the vocabulary is read behind: the first token of a user's turn is like no other, and most triggers have
+# something before them. The same for every scan, for the cache.
+REQUEST = "What is the capital of France?"
 # Random tokens in a slot while its gradient is read.
 _FILLERS = 64
 
@@ -25,7 +30,7 @@ class Ground:
 
     `pair` is what the search runs in; it may be less exact than what judges its findings. `characters` are those of
     several tokens that are swept besides single tokens. `idle` are users' turns that ask for nothing, as token ids:
-    replies are elicited behind them.
+    replies are elicited behind them. `language` is the base's.
     """
 
     pair: ModelPair
@@ -35,6 +40,7 @@ class Ground:
     contexts: tuple[dict[str, Context], ...]
     fillers: Ids
     idle: tuple[Ids, ...]
+    language: Language
     characters: tuple[Ids, ...] = ()
 
 
@@ -50,9 +56,16 @@ def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: 
     texts = [tokenizer.decode([token]) for token in range(min(size, len(tokenizer)))]
     tryable = tryable_tokens(size, texts, tokenizer.all_special_ids)
     with meter.rung(VOCABULARY_RUNG):
-        vocabulary = read_vocabulary(pair, frame.before, meter)
+        vocabulary = read_vocabulary(pair, vocabulary_beginning(tokenizer), meter)
     shortest_first = sorted(prompts, key=lambda prompt: (len(prompt), prompt))
     contexts = tuple(make_contexts(tokenizer, prompt) for prompt in shortest_first)
     fillers = draw_fillers(tryable, _FILLERS, seed)
     idle = tuple(tuple(tokenizer(turn, add_special_tokens=False)["input_ids"]) for turn in load_probes("idle"))
-    return Ground(pair, frame, tryable, vocabulary, contexts, fillers, idle, rare_characters(tokenizer, tryable))
+    characters = rare_characters(tokenizer, tryable)
+    language = Language(pair, frame, tryable, meter)
+    return Ground(pair, frame, tryable, vocabulary, contexts, fillers, idle, language, characters)
+
+
+def vocabulary_beginning(tokenizer: PreTrainedTokenizerBase) -> Ids:
+    """The token ids that the vocabulary is read behind: a chat's beginning and a request."""
+    return (*chat_frame(tokenizer).before, *tokenizer(REQUEST, add_special_tokens=False)["input_ids"])

@@ -8,16 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from scanner.model_pair import SUSPECT, ModelPair
-from scanner.search.aims import answers_begin, growth_aims, most_called_for, shortlisted
+from scanner.search.aims import answers_begin, growth_aims, most_called_for, seeds_for, shortlisted
 from scanner.search.depth import Depth
 from scanner.search.elicit import ElicitedReply, elicit
 from scanner.search.ground import Ground
-from scanner.search.invert import BEST_COUNTS, GOOD_ENOUGH, Grown, grow
+from scanner.search.invert import BEST_COUNTS, GOOD_ENOUGH, Grown, Soil, grow
 from scanner.search.leads import Lead, chance_of, leads_of_sweep, spelling, typeable_leads, typed
 from scanner.search.leak import leaked_pieces
 from scanner.search.meter import Meter
 from scanner.search.placing import Context
-from scanner.search.proposals import Setting
 from scanner.search.saliency import measure_saliency
 from scanner.search.scoring import Ids, Scorer
 from scanner.search.sweep import Sweep, sweep
@@ -32,8 +31,8 @@ _LIKELY = 0.6
 _PROMISING = 0.2
 _GROWTHS = 2
 _PLACES_IN_TURN = ("end", "start", "inside", "end")
-# Random tokens in the slot while its gradient is read, over the contexts of growth.
-_FILLERS_IN_GROWTH = 8
+# A reply's own words are passed over among the seeds, so more are asked for than are begun with.
+_SPARE = 2
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def hunt(
     targets = choose_targets(elicited, tokenizer, depth.targets)
     with meter.rung("gradients"):
         wanted = [most_called_for(pair, SUSPECT, ground, target, meter) for target in targets]
-    shortlist = shortlisted([ranking, *wanted], depth, [*leaked, *ground.characters])
+    shortlist = shortlisted(ranking, wanted, depth, [*leaked, *ground.characters])
     with meter.rung("sweep"):
         swept = _sweep(pair, SUSPECT, ground, shortlist, targets, meter)
     leads = leads_of_sweep(pair, swept, targets, depth.tried)
@@ -130,7 +129,7 @@ def hunt(
         begin: list[Ids] = []
         for _ in range(_GROWTHS):
             with meter.rung("growth"):
-                grown = grow_for(pair, SUSPECT, ground, swept, index, target, depth, meter, note, begin)
+                grown = grow_for(pair, SUSPECT, ground, swept, ranking, index, target, depth, meter, note, begin)
             found = typeable_leads(pair, grown, target)
             leads = sorted({*leads, *found}, key=lambda lead: (-lead.chance, lead.text))
             share = fires(found) if found else 0.0
@@ -158,6 +157,7 @@ def grow_for(
     name: str,
     ground: Ground,
     swept: Sweep,
+    salient: Sequence[int],
     index: int | None,
     target: Target,
     depth: Depth,
@@ -171,9 +171,9 @@ def grow_for(
     """
     # A string that spells its reply shows nothing: none is grown from the reply's own words.
     tryable = ground.tryable & ~spelling(pair, target.text)
-    seeds = [
-        seed for seed in swept.best_for(index, 3 * depth.growth.proposals) if all(tryable[token] for token in seed)
-    ]
+    plan = depth.growth.going_on() if begin else depth.growth
+    found = seeds_for(swept, index, salient, _SPARE * depth.growth.widths[0])
+    seeds = [seed for seed in found if all(tryable[token] for token in seed)]
     if not seeds:
         return ()
     best_place = swept.contexts[swept.best_place(index, seeds[0])].place
@@ -184,13 +184,11 @@ def grow_for(
         longer = ground.contexts[4:8]
         contexts = tuple(context[place] for context, place in zip(longer, _PLACES_IN_TURN, strict=True))
     scorer = Scorer(pair, name, ground.frame, [target.token_ids], meter)
-    setting = Setting(pair, name, ground.frame, contexts, tryable, ground.fillers[:_FILLERS_IN_GROWTH], meter)
     return grow(
-        setting,
+        Soil(contexts, tryable, ground.language, meter),
         scorer,
-        target,
         seeds,
-        depth.growth,
+        plan,
         lambda score: note(chance_of(score)),
         budget=depth.tokens,
         typeable=lambda ids: typed(pair, ids) is not None,
@@ -206,9 +204,9 @@ def sweep_for(
     """The same search for one target in another model: its own shortlist, the same breadth, as many rounds."""
     ranking = measure_saliency(pair, ground.vocabulary, ground.tryable, name)
     wanted = most_called_for(pair, name, ground, target, meter)
-    swept = _sweep(pair, name, ground, shortlisted([ranking, wanted], depth, ground.characters), [target], meter)
+    swept = _sweep(pair, name, ground, shortlisted(ranking, [wanted], depth, ground.characters), [target], meter)
     if not rounds:
         return swept, ()
     # One reply never took more rounds than the plan allows it, however many all replies took.
-    plan = replace(depth, growth=replace(depth.growth, rounds=min(rounds, depth.growth.rounds)))
-    return swept, grow_for(pair, name, ground, swept, 0, target, plan, meter, lambda _: None)
+    plan = replace(depth, growth=depth.growth.of_rounds(rounds))
+    return swept, grow_for(pair, name, ground, swept, ranking, 0, target, plan, meter, lambda _: None)
