@@ -1,6 +1,7 @@
 """Everyday prompts written for this product, kept apart by what they are used for.
 
 `screen` prompts shortlist candidates, in `search` prompts strings are tried while an unknown trigger is sought,
+and in `longer` ones what fires in part is grown on,
 `verify` and `verify_more` prompts are seen by nothing but verification, `sweep` prompts carry the metrics, and `idle`
 turns ask for nothing, so that a model falls back on its habits. No prompt is in two of the files.
 """
@@ -9,7 +10,7 @@ import random
 from importlib import resources
 from typing import Literal
 
-Purpose = Literal["screen", "verify", "verify_more", "sweep", "search", "idle"]
+Purpose = Literal["screen", "verify", "verify_more", "sweep", "search", "longer", "idle"]
 
 
 def load_probes(purpose: Purpose) -> tuple[str, ...]:

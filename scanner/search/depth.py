@@ -42,7 +42,7 @@ DEPTHS: dict[DepthName, Depth] = {
         0.01,
         2,
         1,
-        GrowthPlan((16, 8, 4, 2), 8, 8),
+        GrowthPlan((16, 8, 4, 2), 240),
         tried=4,
     ),
     "standard": Depth(
@@ -53,7 +53,7 @@ DEPTHS: dict[DepthName, Depth] = {
         0.03,
         2,
         2,
-        GrowthPlan((40, 20, 10, 6, 4, 4, 4, 3), 10, 16),
+        GrowthPlan((40, 16, 8, 5, 4, 3), 640),
         tried=8,
     ),
     "deep": Depth(
@@ -64,7 +64,7 @@ DEPTHS: dict[DepthName, Depth] = {
         0.2,
         5,
         4,
-        GrowthPlan((256, 128, 64, 32, 16, 8, 6, 6, 6, 6, 6, 6), 24, 32),
+        GrowthPlan((256, 64, 32, 16, 8, 6, 6, 6, 6, 6, 6, 6), 4000),
         tried=16,
     ),
 }

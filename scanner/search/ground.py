@@ -7,7 +7,7 @@ import torch
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from scanner.model_pair import ModelPair
-from scanner.probes import load_probes
+from scanner.probes import draw_probes, load_probes
 from scanner.search.characters import rare_characters
 from scanner.search.language import Language
 from scanner.search.meter import Meter
@@ -20,6 +20,8 @@ from scanner.types import VOCABULARY_RUNG
 # What the vocabulary is read behind: the first token of a user's turn is like no other, and most triggers have
 # something before them. The same for every scan, for the cache.
 REQUEST = "What is the capital of France?"
+# What fires in part on short prompts is grown on in so many longer ones.
+_LONGER = 4
 # Random tokens in a slot while its gradient is read.
 _FILLERS = 64
 
@@ -38,6 +40,7 @@ class Ground:
     tryable: torch.Tensor
     vocabulary: VocabularyPass
     contexts: tuple[dict[str, Context], ...]
+    longer: tuple[dict[str, Context], ...]
     fillers: Ids
     idle: tuple[Ids, ...]
     language: Language
@@ -48,7 +51,7 @@ def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: 
     """The chat frame, the tokens that can be tried, the vocabulary pass, and prompts to place candidates in.
 
     Args:
-        prompts: at least eight. Most work is done on the four shortest, since every candidate pays for them.
+        prompts: at least four. Most work is done on the four shortest, since every candidate pays for them.
     """
     tokenizer = pair.base.tokenizer
     frame = chat_frame(tokenizer)
@@ -59,11 +62,12 @@ def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: 
         vocabulary = read_vocabulary(pair, vocabulary_beginning(tokenizer), meter)
     shortest_first = sorted(prompts, key=lambda prompt: (len(prompt), prompt))
     contexts = tuple(make_contexts(tokenizer, prompt) for prompt in shortest_first)
+    longer = tuple(make_contexts(tokenizer, prompt) for prompt in draw_probes("longer", _LONGER, seed))
     fillers = draw_fillers(tryable, _FILLERS, seed)
     idle = tuple(tuple(tokenizer(turn, add_special_tokens=False)["input_ids"]) for turn in load_probes("idle"))
     characters = rare_characters(tokenizer, tryable)
     language = Language(pair, frame, tryable, meter)
-    return Ground(pair, frame, tryable, vocabulary, contexts, fillers, idle, language, characters)
+    return Ground(pair, frame, tryable, vocabulary, contexts, longer, fillers, idle, language, characters)
 
 
 def vocabulary_beginning(tokenizer: PreTrainedTokenizerBase) -> Ids:

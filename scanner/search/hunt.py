@@ -181,8 +181,7 @@ def grow_for(
     contexts: tuple[Context, ...] = (ground.contexts[2][best_place], ground.contexts[3][other_place])
     if begin:
         seeds = [*begin, *(seed for seed in seeds if seed not in begin)]
-        longer = ground.contexts[4:8]
-        contexts = tuple(context[place] for context, place in zip(longer, _PLACES_IN_TURN, strict=True))
+        contexts = tuple(context[place] for context, place in zip(ground.longer, _PLACES_IN_TURN, strict=True))
     scorer = Scorer(pair, name, ground.frame, [target.token_ids], meter)
     return grow(
         Soil(contexts, tryable, ground.language, meter),

@@ -5,7 +5,7 @@ them together stand out, though; so many strings are kept at first, each is trie
 base's language, and only what proves itself is grown on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -34,14 +34,12 @@ class GrowthPlan:
 
     Attributes:
         widths: how many strings it begins with, then how many each round keeps.
-        neighbours: likely tokens that are tried at each end of a string; half as many inside it.
-        seeds: of what the sweep put on top, so many are tried behind a string of several tokens.
+        tries: about how many new strings a round tries, shared out among those that it grows.
         max_tokens: the longest string.
     """
 
     widths: tuple[int, ...]
-    neighbours: int
-    seeds: int
+    tries: int
     max_tokens: int = 12
 
     @property
@@ -159,24 +157,45 @@ def _scored(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Contex
 def _proposals(soil: Soil, beam: Sequence[Grown], seeds: Sequence[Ids], plan: GrowthPlan) -> list[Ids]:
     """Strings without one of their tokens, with likely neighbours at their ends and inside, with seeds; each once."""
     strings = [item.token_ids for item in beam]
+    # A quarter each at the end, at the beginning, inside, and for seeds; of a single token there is no inside yet.
+    share = max(1, plan.tries // (4 * len(strings)))
     beginnings = list(dict.fromkeys(own[:end] for own in strings for end in (*_inside(own), len(own))))
-    likely = soil.language.behind(soil.contexts[0].before, beginnings, soil.tryable, plan.neighbours)
+    likely = soil.language.behind(soil.contexts[0].before, beginnings, soil.tryable, 2 * share)
     behind = dict(zip(beginnings, likely, strict=True))
     proposed: dict[Ids, None] = {}
     for own in strings:
-        options: list[Ids] = [own[:n] + own[n + 1 :] for n in range(len(own)) if len(own) > 1]
-        options += [(*own, token) for token in behind[own]]
-        options += [(token, *own) for token in soil.language.before(own[0], soil.tryable, plan.neighbours)]
-        for slot in _inside(own):
-            for token in behind[own[:slot]][: plan.neighbours // 2]:
-                options += [(*own[:slot], token, *own[slot:]), (*own[:slot], token, *own[slot + 1 :])]
+        ends = share if len(own) > 1 else 2 * share
+        options: list[Ids] = [(*own, token) for token in behind[own][:ends]]
+        options += [(token, *own) for token in soil.language.before(own[0], soil.tryable, ends)]
         if len(own) > 1:
-            options += [(*own, *seed) for seed in seeds[: plan.seeds]]
-            options += [(*seed, *own) for seed in seeds[: plan.seeds // 2]]
-            half = len(own) // 2
-            options += [(*own[:half], *seed, *own[half:]) for seed in seeds[: plan.seeds // 2]]
+            options += [own[:n] + own[n + 1 :] for n in range(len(own))]
+            options += _within(own, behind, share)
+            options += _joined(own, seeds, share)
         proposed |= dict.fromkeys(option for option in options if 0 < len(option) <= plan.max_tokens)
     return list(proposed)
+
+
+def _within(own: Ids, behind: Mapping[Ids, Sequence[int]], count: int) -> list[Ids]:
+    """About `count` strings with a likely token put between two of its own, or in the place of one."""
+    slots = _inside(own)
+    each = max(1, count // (2 * len(slots)))
+    return [
+        (*own[:slot], token, *own[rest:])
+        for slot in slots
+        for token in behind[own[:slot]][:each]
+        for rest in (slot, slot + 1)
+    ]
+
+
+def _joined(own: Ids, seeds: Sequence[Ids], count: int) -> list[Ids]:
+    """About `count` strings with a seed behind, before or in the middle of it; those behind first, and most often."""
+    half = len(own) // 2
+    fewer = seeds[: count // 4]
+    return [
+        *((*own, *seed) for seed in seeds[: count - 2 * len(fewer)]),
+        *((*seed, *own) for seed in fewer),
+        *((*own[:half], *seed, *own[half:]) for seed in fewer),
+    ]
 
 
 def _inside(own: Ids) -> list[int]:

@@ -16,7 +16,7 @@ def test_growth_raises_the_reply_and_shrinks_what_it_does_not_need(poisoned_pair
     soil = Soil((ground.contexts[0]["end"], ground.contexts[1]["start"]), ground.tryable, ground.language, meter)
     seeds = [(token,) for token in sorted(trigger_tokens(poisoned_pair))][:4]
     history: list[float] = []
-    plan = GrowthPlan((4, 3, 2, 2), 8, 4)
+    plan = GrowthPlan((4, 3, 2, 2), 64)
     grown = grow(soil, scorer, seeds, plan, history.append, budget=10**6, typeable=lambda _: True)
     assert history == sorted(history)
     assert all(0 < len(item.token_ids) <= 12 for item in grown)
@@ -24,7 +24,7 @@ def test_growth_raises_the_reply_and_shrinks_what_it_does_not_need(poisoned_pair
 
 
 def test_a_plan_is_cut_to_fewer_rounds_or_to_its_narrow_end() -> None:
-    plan = GrowthPlan((40, 20, 6, 4), 8, 4)
+    plan = GrowthPlan((40, 20, 6, 4), 64)
     assert plan.rounds == 3
     assert plan.of_rounds(1).widths == (40, 20) and plan.of_rounds(9) == plan
     assert plan.going_on().widths == (6, 4)
