@@ -1,7 +1,7 @@
 """Writes docs/evaluation.md: how well poisoned adapters are told from clean ones of recipes not seen before.
 
     python -m benchmarks.detection --features "other clean recipes" FILE.csv [--features CONDITION FILE.csv ...]
-        [--log recovery.jsonl ...] [--measured FILE.jsonl ...] [--out docs/evaluation.md]
+        [--log recovery.jsonl ...] [--measured FILE.jsonl ...] [--out docs/evaluation.md] [--jobs N]
 
 The tables of features are those of `scan-train features`, one for each way to choose references; logs of
 `benchmarks/recovery.py` say what scans concluded, the last of each adapter's. What else
@@ -38,18 +38,20 @@ are left out: {left_out}.
 @click.option("--log", "logs", type=_FILE, multiple=True)
 @click.option("--measured", "files", type=_FILE, multiple=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("docs") / "evaluation.md")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes that fit side by side.")
 def main(
     tables: Sequence[tuple[str, Path]],
     logs: Sequence[Path],
     files: Sequence[Path],
     out: Path,
+    jobs: int,
 ) -> None:
     """Prints the tables and writes them."""
     scans = [row for log in logs for row in read_log(log)]
     measured = [row for file in files for row in read_log(file)]
     conditions = {condition: read_table(file) for condition, file in tables}
     not_learned = [row["id"] for row in scans if row["verdict"] == "not scanned"]
-    text = document(conditions, verdicts_of(scans), measured, not_learned)
+    text = document(conditions, verdicts_of(scans), measured, not_learned, jobs)
     click.echo(text, nl=False)
     write_whole(str(out), text)
 
@@ -73,19 +75,19 @@ def document(
     verdicts: Mapping[str, str],
     measured: Sequence[Mapping[str, Any]],
     not_learned: Sequence[str] = (),
+    jobs: int = 1,
 ) -> str:
-    """The whole page. Pure."""
+    """The whole page; `jobs` processes fit side by side."""
     titles = [method.title for name, method in METHODS.items() if name != RANDOM]
     left_out = sorted({*not_learned, *(row.id for rows in conditions.values() for row in rows if not row.learned)})
     parts = [_HEAD.format(left_out=", ".join(left_out) or "none")]
     for condition, rows in conditions.items():
-        lines = [judge(item) for item in compared(rows, verdicts, measured)]
+        lines = [judge(item, jobs) for item in compared(rows, verdicts, measured)]
         parts.append(f"## Compared with {condition}\n\n{as_table(lines)}\n")
         twins = [row for row in rows if row.label == "poisoned" or row.id.endswith(TWIN)]
         if any(row.label == "clean" for row in twins):
-            parts.append(
-                f"### Against clean twins alone\n\n{as_table([judge(i) for i in compared(twins, {}, measured)])}\n"
-            )
+            like = as_table([judge(item, jobs) for item in compared(twins, {}, measured)])
+            parts.append(f"### Against clean twins alone\n\n{like}\n")
         shown = [line for line in lines if line.name in (EVERYTHING, SEARCH, *titles) and line.families]
         parts.append(f"Caught at 5 % false alarms, by attack family:\n\n{by_families(shown)}\n" if shown else "")
     return "\n".join(part for part in parts if part)

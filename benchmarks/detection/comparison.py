@@ -118,14 +118,14 @@ def _random_ones(rows: Sequence[FeatureRow], measured: Sequence[Mapping[str, Any
     return Compared(title, fitted_on(rows), (*random_ones, *(row for row in rows if row.label == "clean")))
 
 
-def judge(item: Compared) -> Line:
-    """Folds, intervals and families of one detector."""
+def judge(item: Compared, jobs: int = 1) -> Line:
+    """Folds, intervals and families of one detector; `jobs` processes score folds side by side."""
     groups = {label: {row.group for row in item.rows if row.label == label} for label in ("poisoned", "clean")}
     counts = [sum(row.label == label for row in item.rows) for label in ("poisoned", "clean")]
     if item.detector is None or min(map(len, groups.values())) < 2:
         nothing = Estimate(None, missing=item.missing or _NOT_ENOUGH)
         return Line(item.name, counts[0], counts[1], nothing, (nothing,) * len(_RATES), {})
-    folds = paired_folds(item.rows, item.detector)
+    folds = paired_folds(item.rows, item.detector, jobs)
     found = tuple(true_positive_rate(folds, rate) for rate in _RATES)
     return Line(item.name, counts[0], counts[1], mean_auc(folds), found, by_family(folds, _RATES[0]))
 

@@ -8,6 +8,7 @@ from itertools import product
 from statistics import fmean
 
 import numpy as np
+from joblib import Parallel, delayed, parallel_config
 
 from scanner.score.conformal import threshold
 from trainers.feature_table import FeatureRow
@@ -44,8 +45,11 @@ class Estimate:
     missing: str = ""
 
 
-def paired_folds(rows: Sequence[FeatureRow], detector: Detector) -> tuple[Fold, ...]:
+def paired_folds(rows: Sequence[FeatureRow], detector: Detector, jobs: int = 1) -> tuple[Fold, ...]:
     """Every attack family against every clean recipe, scored by a detector that saw neither.
+
+    Args:
+        jobs: how many processes score folds side by side, one thread each.
 
     Raises:
         ValueError: fewer than two families or recipes.
@@ -55,12 +59,17 @@ def paired_folds(rows: Sequence[FeatureRow], detector: Detector) -> tuple[Fold, 
     recipes = sorted(group for group in groups if groups[group][0].label == "clean")
     if len(families) < 2 or len(recipes) < 2:
         raise ValueError("held-out families and recipes need at least two of each")
+    pairs = list(product(families, recipes))
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        scored = Parallel(n_jobs=jobs)(
+            delayed(detector)(
+                [row for row in rows if row.group not in (family, recipe)], [*groups[family], *groups[recipe]]
+            )
+            for family, recipe in pairs
+        )
     folds = []
-    for family, recipe in product(families, recipes):
-        seen = [row for row in rows if row.group not in (family, recipe)]
-        judged = [*groups[family], *groups[recipe]]
-        scores = [float(score) for score in detector(seen, judged)]
-        n_poisoned = len(groups[family])
+    for (family, recipe), found in zip(pairs, scored, strict=True):
+        scores, n_poisoned = [float(score) for score in found], len(groups[family])
         folds.append(Fold(family, recipe, tuple(scores[:n_poisoned]), tuple(scores[n_poisoned:])))
     return tuple(folds)
 

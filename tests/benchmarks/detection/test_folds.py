@@ -24,6 +24,11 @@ def test_a_signal_is_seen_in_held_out_groups_and_its_interval_holds_it() -> None
     assert sum(hits for hits, _ in by_family(folds, 0.05).values()) == pytest.approx(30 * found.value)
 
 
+def test_folds_scored_side_by_side_come_to_the_same() -> None:
+    detector = by_features("margin")
+    assert paired_folds(rows(2.0), detector, jobs=2) == paired_folds(rows(2.0), detector)
+
+
 def test_no_fold_looks_at_what_it_judges() -> None:
     seen_groups = []
 
