@@ -27,7 +27,7 @@ from scanner.search.targets import Target, choose_targets
 ENOUGH = 0.85
 # One that fires on 6 of 9 is grown on for its own reply, and for no other: it will most likely be verified.
 _LIKELY = 0.6
-# A grown string that fires on this share of prompts, if on no more, is grown on once.
+# A grown string that fires on this share of prompts, or would by its score, and on no more, is grown on once.
 _PROMISING = 0.2
 _GROWTHS = 2
 _PLACES_IN_TURN = ("end", "start", "inside", "end")
@@ -136,9 +136,12 @@ def hunt(
             best = max(best, share)
             if share >= ENOUGH:
                 return result("a string that fires reliably was found")
-            if share < _PROMISING or meter.tokens >= depth.tokens:
+            # What scores well on short prompts and does not fire has been fitted to them. How likely a mere first token
+            # is says nothing of that.
+            hopes = [lead.chance for lead in found] if index is not None else []
+            if max([share, *hopes]) < _PROMISING or meter.tokens >= depth.tokens:
                 break
-            # It fires in part: go on from it, on other prompts.
+            # It fires in part: go on from it, on longer prompts.
             begin = [lead.token_ids for lead in found]
         if best >= _LIKELY:
             return result("a string that fires on most prompts was found")
