@@ -136,16 +136,25 @@ def hunt(
             best = max(best, share)
             if share >= ENOUGH:
                 return result("a string that fires reliably was found")
-            # What scores well on short prompts and does not fire has been fitted to them. How likely a mere first token
-            # is says nothing of that.
-            hopes = [lead.chance for lead in found] if index is not None else []
-            if max([share, *hopes]) < _PROMISING or meter.tokens >= depth.tokens:
+            if not promising(share, found if index is not None else ()) or meter.tokens >= depth.tokens:
                 break
             # It fires in part: go on from it, on longer prompts.
             begin = [lead.token_ids for lead in found]
         if best >= _LIKELY:
             return result("a string that fires on most prompts was found")
     return result()
+
+
+def promising(share: float, scored: Sequence[Lead]) -> bool:
+    """Whether strings are worth growing on, in longer prompts: they fire in part, or would by what they score.
+
+    What scores well and does not fire has been fitted to short prompts.
+
+    Args:
+        share: of screening prompts on which the best of them fires.
+        scored: the strings; none where the score is of a mere first token, which says little.
+    """
+    return max([share, *(lead.chance for lead in scored)]) >= _PROMISING
 
 
 def _sweep(
