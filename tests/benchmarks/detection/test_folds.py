@@ -1,5 +1,6 @@
 """Folds, intervals and controls of the detection table, on synthetic features."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -27,6 +28,15 @@ def test_a_signal_is_seen_in_held_out_groups_and_its_interval_holds_it() -> None
 def test_folds_scored_side_by_side_come_to_the_same() -> None:
     detector = by_features("margin")
     assert paired_folds(rows(2.0), detector, jobs=2) == paired_folds(rows(2.0), detector)
+
+    def where(seen: list[FeatureRow], judged: list[FeatureRow]) -> list[float]:
+        return [float(os.getpid())] * len(judged)
+
+    def processes(jobs: int) -> set[float]:
+        return {score for fold in paired_folds(rows(2.0), where, jobs) for score in fold.clean}  # type: ignore[arg-type]
+
+    assert processes(1) == {float(os.getpid())}
+    assert processes(2) and float(os.getpid()) not in processes(2)
 
 
 def test_no_fold_looks_at_what_it_judges() -> None:
