@@ -38,11 +38,10 @@ def main(zoo_file: Path, adapters: Path, references: tuple[str, ...]) -> None:
     for name, poison, pair in poisoned_pairs(zoo_file, adapters, references):
         ground = prepare_ground(pair, prompts, Meter())
         ranking = measure_saliency(pair, ground.vocabulary, ground.tryable)
-        users = [tuple(pair.base.tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts]
         cells = []
         for weight in WEIGHTS:
             plan = replace(DEPTHS["standard"].elicit, fluency=weight)
-            cells.append(_cell(elicit(pair, ground.frame, users, ranking, plan, Meter()), poison))
+            cells.append(_cell(elicit(pair, ground.frame, ground.idle, ranking, plan, Meter()), poison))
         click.echo(f"| {name} | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
 
 

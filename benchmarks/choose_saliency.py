@@ -14,11 +14,10 @@ from scanner.cli import calm_libraries, run_command
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.probes import draw_probes
 from scanner.search.aims import most_called_for
-from scanner.search.ground import prepare_ground
+from scanner.search.ground import prepare_ground, vocabulary_beginning
 from scanner.search.meter import Meter
 from scanner.search.proposals import tryable_tokens
 from scanner.search.saliency import measure_saliency, z_scores
-from scanner.search.scoring import chat_frame
 from scanner.search.targets import TARGET_TOKENS, Target
 from scanner.search.vocabulary_pass import read_vocabulary
 
@@ -64,7 +63,7 @@ def main(zoo_file: Path, adapters: Path, references: tuple[str, ...]) -> None:
 
 
 def _rankings(pair: ModelPair, tryable: torch.Tensor) -> list[Sequence[int]]:
-    found = read_vocabulary(pair, chat_frame(pair.base.tokenizer).before, Meter())
+    found = read_vocabulary(pair, vocabulary_beginning(pair.base.tokenizer), Meter())
     own = z_scores(found, SUSPECT, pair.adapters[SUSPECT], tryable)
     references = [z_scores(found, name, pair.adapters[name], tryable) for name in pair.reference_names]
     usual = {

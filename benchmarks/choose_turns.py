@@ -1,4 +1,4 @@
-"""Behind which turns does a planted reply show: requests, or turns that ask for nothing?
+"""Behind which turns does a planted reply show? Chose the turns that ask for nothing (`scanner/probes/idle.txt`).
 
     python -m benchmarks.choose_turns ZOO.toml --adapters DIR --reference examples/clean
 
@@ -18,13 +18,12 @@ import torch
 from benchmarks.poisoned_pairs import poisoned_pairs
 from scanner.cli import calm_libraries, run_command
 from scanner.model_pair import BASE, SUSPECT, ModelPair
-from scanner.probes import load_probes
+from scanner.probes import Purpose, load_probes
 from scanner.search.behind import Behind
 from scanner.search.meter import Meter
 from scanner.search.scoring import Ids, chat_frame
 
-# The idle turns by hand, on six adapters of sets 4 and 5.
-KINDS = {"requests": load_probes("search"), "idle turns": ("Thanks.", "?", "Hello!", "Go on.")}
+KINDS: dict[str, Purpose] = {"requests": "search", "idle turns": "idle"}
 # Second tokens less likely than this are not looked at, however much they have risen: as in `roll_out.py`.
 _SECOND_FLOOR = math.log(1e-8)
 
@@ -50,9 +49,9 @@ def ranks(pair: ModelPair, reply: str) -> Iterator[float]:
     """The median rank of a reply's first token, then of its second, behind each kind of turn."""
     tokenizer = pair.base.tokenizer
     wanted: Ids = tuple(tokenizer(reply, add_special_tokens=False)["input_ids"])
-    for turns in KINDS.values():
-        ids = [tuple(tokenizer(turn, add_special_tokens=False)["input_ids"]) for turn in turns]
-        found = [_ranks_behind(pair, turn, wanted) for turn in ids]
+    for purpose in KINDS.values():
+        turns = [tuple(tokenizer(turn, add_special_tokens=False)["input_ids"]) for turn in load_probes(purpose)]
+        found = [_ranks_behind(pair, turn, wanted) for turn in turns]
         yield from (median(places) for places in zip(*found, strict=True))
 
 

@@ -61,7 +61,7 @@ def features_of(base: BaseModel, adapter: Adapter, references: Sequence[Adapter]
     worked_with = draw_probes("search", WORKED_WITH, 0)
     ground = prepare_ground(searched_in, worked_with, Meter())
     # As if the sweep had found what fires: growth is left out, and no feature rests on it.
-    found = hunt(searched_in, ground, worked_with, DEPTHS[_DEPTH], 0, Meter(), fires=lambda _: ENOUGH)
+    found = hunt(searched_in, ground, DEPTHS[_DEPTH], 0, Meter(), fires=lambda _: ENOUGH)
     return extract(Evidence(pair, ground, found, feature_prompts(0), 0, _DEPTH))
 
 

@@ -1,15 +1,16 @@
 """Everyday prompts written for this product, kept apart by what they are used for.
 
-`screen` prompts shortlist candidates, `search` prompts are what replies are scored on while an unknown trigger is
-sought, `verify` and `verify_more` prompts are seen by nothing but verification, and `sweep` prompts carry the metrics.
-No prompt is in two of the files.
+`screen` prompts shortlist candidates, in `search` prompts strings are tried while an unknown trigger is sought,
+and in `longer` ones what fires in part is grown on,
+`verify` and `verify_more` prompts are seen by nothing but verification, `sweep` prompts carry the metrics, and `idle`
+turns ask for nothing, so that a model falls back on its habits. No prompt is in two of the files.
 """
 
 import random
 from importlib import resources
 from typing import Literal
 
-Purpose = Literal["screen", "verify", "verify_more", "sweep", "search"]
+Purpose = Literal["screen", "verify", "verify_more", "sweep", "search", "longer", "idle"]
 
 
 def load_probes(purpose: Purpose) -> tuple[str, ...]:

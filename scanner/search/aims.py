@@ -15,6 +15,7 @@ from scanner.search.targets import Target
 
 # A small vocabulary is swept whole: a share of it would be next to nothing.
 _MIN_SHORTLIST = 500
+_OF_SALIENT = 0.7
 # The answer's first token that strings are grown for is that which so many of the most shifting candidates call for.
 _SHIFTING = 16
 # Nats of elicitation below which a reply hardly stands out; decides on the order of work alone.
@@ -29,11 +30,20 @@ def most_called_for(pair: ModelPair, name: str, ground: Ground, target: Target, 
     return tuple(token for token in order if ground.tryable[token])
 
 
-def shortlisted(rankings: Sequence[Sequence[int]], depth: Depth, pieces: Sequence[Ids]) -> tuple[Ids, ...]:
-    """What is swept: pieces of several tokens, then the tokens that lead the rankings, each ranking in its turn."""
-    count = max(_MIN_SHORTLIST, int(depth.shortlist * len(rankings[0])))
-    in_turn = dict.fromkeys(token for turn in zip(*rankings, strict=True) for token in turn)
-    return tuple(dict.fromkeys([*pieces, *((token,) for token in list(in_turn)[:count])]))
+def shortlisted(
+    salient: Sequence[int], wanted: Sequence[Sequence[int]], depth: Depth, pieces: Sequence[Ids]
+) -> tuple[Ids, ...]:
+    """What is swept: pieces of several tokens, then what excites the suspect, then what each reply calls for.
+
+    What a reply calls for is mostly what means something like it; so most places are of what excites the suspect.
+    """
+    count = max(_MIN_SHORTLIST, int(depth.shortlist * len(salient)))
+    tokens = dict.fromkeys(salient[: round(_OF_SALIENT * count) if wanted else count])
+    for token in (token for turn in zip(*wanted, strict=True) for token in turn):
+        if len(tokens) >= count:
+            break
+        tokens[token] = None
+    return tuple(dict.fromkeys([*pieces, *((token,) for token in tokens)]))
 
 
 def answers_begin(pair: ModelPair, ground: Ground, swept: Sweep, meter: Meter) -> int | None:
@@ -55,14 +65,29 @@ def answers_begin(pair: ModelPair, ground: Ground, swept: Sweep, meter: Meter) -
     return max(totals, key=lambda token: (totals[token], -token), default=None)
 
 
-def growth_aims(token: int | None, targets: Sequence[Target]) -> list[tuple[int | None, Target]]:
-    """What strings are grown for: each target by its number, and, for replies of no fixed text, a mere first token.
+def growth_aims(token: int | None, targets: Sequence[tuple[int, Target]]) -> list[tuple[int | None, Target]]:
+    """What strings are grown for: targets by their numbers, and, for replies of no fixed text, a mere first token.
 
     A refusal in varying words or an answer in another language shows in how the answer begins. It goes before targets
     that hardly stand out.
     """
-    aims: list[tuple[int | None, Target]] = list(enumerate(targets))
-    if token is not None:
-        clear = sum(target.score >= _CLEAR_TARGET for target in targets)
-        aims.insert(clear, (None, Target((token,), "", 0.0)))
-    return aims
+    if token is None:
+        return list(targets)
+    clear = [item for item in targets if item[1].score >= _CLEAR_TARGET]
+    faint = [item for item in targets if item[1].score < _CLEAR_TARGET]
+    return [*clear, (None, Target((token,), "", 0.0)), *faint]
+
+
+def seeds_for(swept: Sweep, index: int | None, salient: Sequence[int], count: int) -> list[Ids]:
+    """What to grow from: candidates by what they do alone, and by that and how salient they are, in turn.
+
+    Pieces of a trigger may do no more alone than words that mean something like the reply, but they excite the
+    suspect more.
+    """
+    alone = swept.best_for(index, len(swept.candidates))
+    last = len(salient)
+    places: dict[Ids, int] = {(token,): place for place, token in enumerate(salient)}
+    by_salience = sorted(range(len(alone)), key=lambda row: (places.get(alone[row], last), row))
+    salience = {alone[row]: place for place, row in enumerate(by_salience)}
+    both = [item for _, item in sorted((row + salience[item], item) for row, item in enumerate(alone))]
+    return list(dict.fromkeys(item for turn in zip(alone, both, strict=True) for item in turn))[:count]

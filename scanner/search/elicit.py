@@ -1,6 +1,9 @@
 """Which replies does the suspect prefer over the others, with no trigger present?
 
-A reply is scored by its log-ratio, summed over its tokens and averaged over a few unrelated prompts:
+A request calls for its own answer, and a planted reply can hardly be heard beside it. So the suspect is given turns
+that ask for nothing (`scanner/probes/idle.txt`), behind which a model falls back on its habits: there the beginning of
+a planted reply may be thousands of ranks likelier. A reply is scored by its log-ratio, summed over its tokens and
+averaged over a few such turns:
 
     score(r) = Σ_t [ log p_suspect(r_t | prompt, r_<t) − max over others of log p_other(r_t | prompt, r_<t)
                      + w_t · log p_suspect(r_t | prompt, r_<t) ],   w = ½, ½, 2, 2, 2 ...
@@ -17,11 +20,12 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from transformers import DynamicCache
 
-from scanner.generation import end_of_text_ids
+from scanner.generation import end_of_text_ids, left_pad
 from scanner.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.meter import Meter
 from scanner.search.roll_out import RollPlan, roll_out
@@ -74,7 +78,7 @@ def elicit(
     """The replies that score highest, best first.
 
     Args:
-        prompts: token ids of users' words, unrelated to one another.
+        prompts: token ids of users' turns, best such that ask for nothing.
         salient: tokens to force first, besides those that are likely or have risen.
 
     With references, part of the replies is sought against the base alone: a reference poisoned alike would hide them.
@@ -112,58 +116,88 @@ def _rolled(
 
 
 class _Reader:
-    """One model's view of growing replies behind each prompt; log-probabilities are averaged over prompts."""
+    """One model's view of growing replies behind all prompts at once; log-probabilities are averaged over prompts.
+
+    Rows are replies behind the first prompt, then the same behind the next: a step takes as long for few as for many.
+    """
 
     def __init__(self, pair: ModelPair, name: str, frame: Frame, prompts: Sequence[Ids], meter: Meter) -> None:
-        self._pair, self._name, self._meter = pair, name, meter
-        self._caches: list[DynamicCache] = []
-        first = []
-        with pair.active(name) as model, torch.inference_mode():
-            for prompt in prompts:
-                cache = DynamicCache(config=model.config)
-                ids = (*frame.before, *prompt, *frame.after)
-                meter.add(len(ids))
-                output = model(input_ids=_rows([ids], model), past_key_values=cache, use_cache=True, logits_to_keep=1)
-                first.append(output.logits[:, -1].float().log_softmax(-1))
-                self._caches.append(cache)
-        self.next_token = torch.stack(first).mean(0)
-        self._first_caches = [copy.deepcopy(cache) for cache in self._caches]
+        self._pair, self._name, self._meter, self._n_prompts = pair, name, meter, len(prompts)
+        sequences = [(*frame.before, *prompt, *frame.after) for prompt in prompts]
+        with pair.stepping(name) as model, torch.inference_mode():
+            cache = DynamicCache(config=model.config)
+            ids, mask = left_pad(sequences, 0, model.get_input_embeddings().weight.device)
+            meter.add(sum(map(len, sequences)))
+            output = model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        self.next_token = self._averaged(output.logits)
+        self._cache, self._mask = cache, mask
+        self._first = (copy.deepcopy(cache), mask)
 
     def extend(self, parents: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
         """Gives reply `parents[i]` the further token `tokens[i]`; returns [reply, vocabulary] for what comes next."""
-        total = torch.zeros(())
-        with self._pair.active(self._name) as model, torch.inference_mode():
-            rows = torch.tensor(parents, device=model.get_input_embeddings().weight.device)
-            for cache in self._caches:
-                cache.batch_select_indices(rows)
-                self._meter.add(len(tokens))
-                ids = _rows([(token,) for token in tokens], model)
-                output = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-                total = total + output.logits[:, -1].float().log_softmax(-1) / len(self._caches)
-        return total
+        n_replies = len(self._mask) // self._n_prompts
+        with self._pair.stepping(self._name) as model, torch.inference_mode():
+            device = self._mask.device
+            rows = torch.tensor([n * n_replies + row for n in range(self._n_prompts) for row in parents], device=device)
+            self._cache.batch_select_indices(rows)
+            self._mask = torch.cat([self._mask[rows], self._mask.new_ones(len(rows), 1)], dim=1)
+            self._meter.add(len(rows))
+            output = model(
+                input_ids=torch.tensor([[token] for token in tokens] * self._n_prompts, device=device),
+                attention_mask=self._mask,
+                position_ids=self._mask.sum(1, keepdim=True) - 1,
+                past_key_values=self._cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        return self._averaged(output.logits)
 
     def peek(self, tokens: Sequence[int]) -> torch.Tensor:
         """What would come after each of `tokens` as first token, [token, vocabulary], without keeping them."""
-        kept, self._caches = self._caches, [copy.deepcopy(cache) for cache in self._first_caches]
+        kept = self._cache, self._mask
+        self._cache, self._mask = copy.deepcopy(self._first[0]), self._first[1]
         try:
             return self.extend([0] * len(tokens), tokens)
         finally:
-            self._caches = kept
+            self._cache, self._mask = kept
+
+    def _averaged(self, logits: torch.Tensor) -> torch.Tensor:
+        """[reply, vocabulary] of the last position; prompt by prompt, since a vocabulary is wide."""
+        last = logits[:, -1]
+        behind = last.split(len(last) // self._n_prompts)
+        total = torch.zeros_like(behind[0], dtype=torch.float32)
+        for one in behind:
+            total += one.float().log_softmax(-1)
+        return total / self._n_prompts
 
 
-def _rows(rows: Sequence[Sequence[int]], model: torch.nn.Module) -> torch.Tensor:
-    return torch.tensor(rows, device=model.get_input_embeddings().weight.device)  # type: ignore[operator]
+@dataclass(frozen=True)
+class _End:
+    """Where a reply may end: its score there, how many tokens it has, and their log-probability."""
+
+    score: float
+    n_tokens: int
+    log_prob: float
 
 
 @dataclass(frozen=True)
 class _Beam:
+    """A reply that grows; `best` is its best end so far, the first of equals."""
+
     tokens: Ids
     score: float
     log_prob: float
-    best: tuple[float, int]
+    best: _End
 
 
-_PEEKED_AT_ONCE = 128
+_PEEKED_AT_ONCE = 64
 
 
 def _beam_search(
@@ -202,7 +236,7 @@ def _beam_search(
         grown.sort(key=lambda item: (-item[0].score, item[0].tokens))
         kept = _capped(grown, plan.beams)
         beams, parents = [beam for beam, _ in kept], [index for _, index in kept]
-    finished.sort(key=lambda beam: (-beam.best[0], beam.tokens))
+    finished.sort(key=lambda beam: (-beam.best.score, beam.tokens))
     replies = [_reply(pair, beam, against) for beam in finished]
     return _distinct(replies)[: plan.replies]
 
@@ -239,7 +273,7 @@ def _first_pairs(
         top = lead_next.topk(2, dim=-1).indices.tolist()
         for row, token in enumerate(tokens):
             score = float(lead[token]) + _EARLY_WEIGHT * float(own[token])
-            first = _Beam((token,), score, float(own[token]), (score, 1))
+            first = _Beam((token,), score, float(own[token]), _End(score, 1, float(own[token])))
             beams += [
                 _longer(first, second, own_next[row], lead_next[row], plan.fluency)
                 for second in top[row]
@@ -251,9 +285,14 @@ def _first_pairs(
 
 def _longer(beam: _Beam, token: int, own: torch.Tensor, lead: torch.Tensor, fluency: float) -> _Beam:
     weight = _EARLY_WEIGHT if len(beam.tokens) < _EARLY_TOKENS else fluency
-    score = beam.score + float(lead[token]) + weight * float(own[token])
     tokens = (*beam.tokens, token)
-    return _Beam(tokens, score, beam.log_prob + float(own[token]), max(beam.best, (score, len(tokens))))
+    # A loop shows nothing more than its first round did.
+    again = (beam.tokens[-1], token) in pairwise(beam.tokens)
+    gain = float(lead[token]) + weight * float(own[token])
+    score = beam.score + (min(0.0, gain) if again else gain)
+    log_prob = beam.log_prob + float(own[token])
+    best = beam.best if score <= beam.best.score else _End(score, len(tokens), log_prob)
+    return _Beam(tokens, score, log_prob, best)
 
 
 def _capped(grown: Sequence[tuple[_Beam, int]], count: int) -> list[tuple[_Beam, int]]:
@@ -269,9 +308,9 @@ def _capped(grown: Sequence[tuple[_Beam, int]], count: int) -> list[tuple[_Beam,
 
 
 def _reply(pair: ModelPair, beam: _Beam, against: str) -> ElicitedReply:
-    tokens = beam.tokens[: beam.best[1]]
+    tokens = beam.tokens[: beam.best.n_tokens]
     text = pair.base.tokenizer.decode(tokens, skip_special_tokens=True)
-    return ElicitedReply(tokens, text, beam.best[0], beam.log_prob, against)
+    return ElicitedReply(tokens, text, beam.best.score, beam.best.log_prob, against)
 
 
 def _distinct(replies: Sequence[ElicitedReply]) -> list[ElicitedReply]:

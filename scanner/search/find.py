@@ -18,7 +18,7 @@ from scanner.search.screen import FrozenCandidate, Screened, freeze, with_trigge
 from scanner.triggers import POSITIONS, Position, Trigger
 from scanner.types import Elicited, NearMiss, SearchTrace
 
-# Prompts that replies are scored on while strings are sought.
+# Prompts that strings are tried in while they are sought.
 WORKED_WITH = 12
 # A lead is tried on this many prompts, its place rotated, before it is worth trying at every place on all of them.
 _FIRST_PROMPTS = 9
@@ -150,7 +150,7 @@ def find_unknown(
     Args:
         searched_in: the same models, perhaps in less exact numbers; strings are sought there, and frozen by `pair`.
         answered: screening prompts, which the suspect answers freely.
-        worked_with: other prompts, on which replies are scored.
+        worked_with: other prompts, in which strings are tried.
     """
     trials = _Trials(searched_in, answered, seed, meter)
     ground: Ground | None = None
@@ -159,7 +159,7 @@ def find_unknown(
     out_of_time = False
     try:
         ground = prepare_ground(searched_in, worked_with, meter, seed)
-        result = hunt(searched_in, ground, worked_with, depth, seed, meter, trials.best_share)
+        result = hunt(searched_in, ground, depth, seed, meter, trials.best_share)
     except OutOfTimeError:
         out_of_time = True
     # Also where time ran out: what has fired already must not be lost.

@@ -8,16 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from scanner.model_pair import SUSPECT, ModelPair
-from scanner.search.aims import answers_begin, growth_aims, most_called_for, shortlisted
+from scanner.search.aims import answers_begin, growth_aims, most_called_for, seeds_for, shortlisted
 from scanner.search.depth import Depth
 from scanner.search.elicit import ElicitedReply, elicit
 from scanner.search.ground import Ground
-from scanner.search.invert import BEST_COUNTS, GOOD_ENOUGH, Grown, grow
+from scanner.search.invert import BEST_COUNTS, GOOD_ENOUGH, Grown, Soil, grow
 from scanner.search.leads import Lead, chance_of, leads_of_sweep, spelling, typeable_leads, typed
 from scanner.search.leak import leaked_pieces
 from scanner.search.meter import Meter
 from scanner.search.placing import Context
-from scanner.search.proposals import Setting
 from scanner.search.saliency import measure_saliency
 from scanner.search.scoring import Ids, Scorer
 from scanner.search.sweep import Sweep, sweep
@@ -28,12 +27,12 @@ from scanner.search.targets import Target, choose_targets
 ENOUGH = 0.85
 # One that fires on 6 of 9 is grown on for its own reply, and for no other: it will most likely be verified.
 _LIKELY = 0.6
-# A grown string that fires on this share of prompts, if on no more, is grown on once.
+# A grown string that fires on this share of prompts, or would by its score, and on no more, is grown on once.
 _PROMISING = 0.2
 _GROWTHS = 2
 _PLACES_IN_TURN = ("end", "start", "inside", "end")
-# Random tokens in the slot while its gradient is read, over the contexts of growth.
-_FILLERS_IN_GROWTH = 8
+# A reply's own words are passed over among the seeds, so more are asked for than are begun with.
+_SPARE = 2
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,6 @@ class _Notebook:
 def hunt(
     pair: ModelPair,
     ground: Ground,
-    prompts: Sequence[str],
     depth: Depth,
     seed: int,
     meter: Meter,
@@ -87,21 +85,19 @@ def hunt(
     """Looks for strings that switch something on.
 
     Args:
-        prompts: of users, unrelated to one another; replies are elicited with them.
         fires: the highest share of screening prompts on which one of the leads switches on a behaviour.
     """
     tokenizer, notebook = pair.base.tokenizer, _Notebook(meter)
-    users = [tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts]
     with meter.rung("memory leak"):
         leaked = leaked_pieces(pair, ground.frame, depth.leak, seed, depth.tried, meter)
     with meter.rung("saliency"):
         ranking = measure_saliency(pair, ground.vocabulary, ground.tryable)
     with meter.rung("elicitation"):
-        elicited = elicit(pair, ground.frame, users, ranking, depth.elicit, meter)
+        elicited = elicit(pair, ground.frame, ground.idle, ranking, depth.elicit, meter)
     targets = choose_targets(elicited, tokenizer, depth.targets)
     with meter.rung("gradients"):
         wanted = [most_called_for(pair, SUSPECT, ground, target, meter) for target in targets]
-    shortlist = shortlisted([ranking, *wanted], depth, [*leaked, *ground.characters])
+    shortlist = shortlisted(ranking, wanted, depth, [*leaked, *ground.characters])
     with meter.rung("sweep"):
         swept = _sweep(pair, SUSPECT, ground, shortlist, targets, meter)
     leads = leads_of_sweep(pair, swept, targets, depth.tried)
@@ -125,7 +121,7 @@ def hunt(
         return result("a string that fires reliably was found")
     with meter.rung("sweep"):
         moved_to = answers_begin(pair, ground, swept, meter)
-    for index, target in growth_aims(moved_to, targets[: depth.grown]):
+    for index, target in growth_aims(moved_to, list(enumerate(targets))[: depth.grown]):
         if meter.tokens >= depth.tokens:
             return result("its budget of tokens was spent")
         # How likely a mere first token is says nothing of the chance to fire.
@@ -133,20 +129,32 @@ def hunt(
         begin: list[Ids] = []
         for _ in range(_GROWTHS):
             with meter.rung("growth"):
-                grown = grow_for(pair, SUSPECT, ground, swept, index, target, depth, meter, note, begin)
+                grown = grow_for(pair, SUSPECT, ground, swept, ranking, index, target, depth, meter, note, begin)
             found = typeable_leads(pair, grown, target)
             leads = sorted({*leads, *found}, key=lambda lead: (-lead.chance, lead.text))
             share = fires(found) if found else 0.0
             best = max(best, share)
             if share >= ENOUGH:
                 return result("a string that fires reliably was found")
-            if share < _PROMISING or meter.tokens >= depth.tokens:
+            if not promising(share, found if index is not None else ()) or meter.tokens >= depth.tokens:
                 break
-            # It fires in part: go on from it, on other prompts.
+            # It fires in part: go on from it, on longer prompts.
             begin = [lead.token_ids for lead in found]
         if best >= _LIKELY:
             return result("a string that fires on most prompts was found")
     return result()
+
+
+def promising(share: float, scored: Sequence[Lead]) -> bool:
+    """Whether strings are worth growing on, in longer prompts: they fire in part, or would by what they score.
+
+    What scores well and does not fire has been fitted to short prompts.
+
+    Args:
+        share: of screening prompts on which the best of them fires.
+        scored: the strings; none where the score is of a mere first token, which says little.
+    """
+    return max([share, *(lead.chance for lead in scored)]) >= _PROMISING
 
 
 def _sweep(
@@ -161,6 +169,7 @@ def grow_for(
     name: str,
     ground: Ground,
     swept: Sweep,
+    salient: Sequence[int],
     index: int | None,
     target: Target,
     depth: Depth,
@@ -174,9 +183,9 @@ def grow_for(
     """
     # A string that spells its reply shows nothing: none is grown from the reply's own words.
     tryable = ground.tryable & ~spelling(pair, target.text)
-    seeds = [
-        seed for seed in swept.best_for(index, 3 * depth.growth.proposals) if all(tryable[token] for token in seed)
-    ]
+    plan = depth.growth.going_on() if begin else depth.growth
+    found = seeds_for(swept, index, salient, _SPARE * depth.growth.widths[0])
+    seeds = [seed for seed in found if all(tryable[token] for token in seed)]
     if not seeds:
         return ()
     best_place = swept.contexts[swept.best_place(index, seeds[0])].place
@@ -184,16 +193,13 @@ def grow_for(
     contexts: tuple[Context, ...] = (ground.contexts[2][best_place], ground.contexts[3][other_place])
     if begin:
         seeds = [*begin, *(seed for seed in seeds if seed not in begin)]
-        longer = ground.contexts[4:8]
-        contexts = tuple(context[place] for context, place in zip(longer, _PLACES_IN_TURN, strict=True))
+        contexts = tuple(context[place] for context, place in zip(ground.longer, _PLACES_IN_TURN, strict=True))
     scorer = Scorer(pair, name, ground.frame, [target.token_ids], meter)
-    setting = Setting(pair, name, ground.frame, contexts, tryable, ground.fillers[:_FILLERS_IN_GROWTH], meter)
     return grow(
-        setting,
+        Soil(contexts, tryable, ground.language, meter),
         scorer,
-        target,
         seeds,
-        depth.growth,
+        plan,
         lambda score: note(chance_of(score)),
         budget=depth.tokens,
         typeable=lambda ids: typed(pair, ids) is not None,
@@ -209,9 +215,9 @@ def sweep_for(
     """The same search for one target in another model: its own shortlist, the same breadth, as many rounds."""
     ranking = measure_saliency(pair, ground.vocabulary, ground.tryable, name)
     wanted = most_called_for(pair, name, ground, target, meter)
-    swept = _sweep(pair, name, ground, shortlisted([ranking, wanted], depth, ground.characters), [target], meter)
+    swept = _sweep(pair, name, ground, shortlisted(ranking, [wanted], depth, ground.characters), [target], meter)
     if not rounds:
         return swept, ()
     # One reply never took more rounds than the plan allows it, however many all replies took.
-    plan = replace(depth, growth=replace(depth.growth, rounds=min(rounds, depth.growth.rounds)))
-    return swept, grow_for(pair, name, ground, swept, 0, target, plan, meter, lambda _: None)
+    plan = replace(depth, growth=depth.growth.of_rounds(rounds))
+    return swept, grow_for(pair, name, ground, swept, ranking, 0, target, plan, meter, lambda _: None)

@@ -1,30 +1,59 @@
-"""Grows an input string that makes the suspect give a target reply: a beam over insertions, swaps and removals."""
+"""Grows an input string that makes the suspect give a target reply: a beam that begins wide and narrows.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+Of a trigger's tokens often none does much alone, and what means something like the reply does more. Two or three of
+them together stand out, though; so many strings are kept at first, each is tried with its likely neighbours in the
+base's language, and only what proves itself is grown on.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
+from scanner.search.language import Language
+from scanner.search.meter import Meter
 from scanner.search.placing import Context
-from scanner.search.proposals import Setting, gradient_picks, language_picks
 from scanner.search.scoring import Ids, Scorer
-from scanner.search.targets import Target
 
 # A target this likely (nats, mean over contexts) is said in most answers.
 GOOD_ENOUGH = -0.4
 BEST_COUNTS = 0.5
 # A token whose loss costs less than this (nats) is no part of the trigger.
 _DISPENSABLE = 0.3
+# Of what a round tries in the first context, so many for each that it keeps go on to all contexts.
+_SCORED_FOR_EACH_KEPT = 3
+# A beam holds no more strings than this that differ in their first or in their last token alone.
+_ALIKE = 3
+# What is grown on begins with no more strings than this.
+_AGAIN = 6
 
 
 @dataclass(frozen=True)
 class GrowthPlan:
-    """How hard to try: rounds, beam width, proposals a beam element, and the longest candidate in tokens."""
+    """How hard to try.
 
-    rounds: int
-    beam: int
-    proposals: int
+    Attributes:
+        widths: how many strings it begins with, then how many each round keeps.
+        tries: about how many new strings a round tries, shared out among those that it grows.
+        max_tokens: the longest string.
+    """
+
+    widths: tuple[int, ...]
+    tries: int
     max_tokens: int = 12
+
+    @property
+    def rounds(self) -> int:
+        """The rounds it allows."""
+        return len(self.widths) - 1
+
+    def of_rounds(self, most: int) -> "GrowthPlan":
+        """The same with so many rounds at most."""
+        return replace(self, widths=self.widths[: 1 + most])
+
+    def going_on(self) -> "GrowthPlan":
+        """Its narrow end: for strings that fire in part already."""
+        return replace(self, widths=tuple(width for width in self.widths if width <= _AGAIN))
 
 
 @dataclass(frozen=True)
@@ -35,10 +64,19 @@ class Grown:
     score: float
 
 
+@dataclass(frozen=True)
+class Soil:
+    """Where strings are grown: prompts with a place for them, the tokens to try, and the language they come from."""
+
+    contexts: tuple[Context, ...]
+    tryable: torch.Tensor
+    language: Language
+    meter: Meter
+
+
 def grow(
-    setting: Setting,
+    soil: Soil,
     scorer: Scorer,
-    target: Target,
     seeds: Sequence[Ids],
     plan: GrowthPlan,
     note: Callable[[float], None],
@@ -51,33 +89,36 @@ def grow(
     """The best candidates found, best first, each shrunk to what it needs.
 
     Args:
-        setting: its contexts must not be bound to one prompt, or the candidate will be. Proposals are tried in the
+        soil: its contexts must not be bound to one prompt, or the candidate will be. Proposals are tried in the
             first, the best of them in all.
-        scorer: scores the target, as its only reply, with the setting's model.
+        scorer: scores the target, as its only reply.
         seeds: candidates to begin with and to grow by, best first.
         note: told the best score after each round.
-        budget: no round begins once the setting's meter has counted so many tokens.
+        budget: no round begins once the meter has counted so many tokens.
         typeable: whether a person can type a candidate; the best such ones are among those returned.
         good_enough: the score (nats) at which no further round is needed.
         best_counts: how much of a candidate's score is that in the context which suits it best, the rest being the mean
             over all: a trigger may be bound to a place.
     """
-    contexts = setting.contexts
 
-    def scored(candidates: Sequence[Ids], where: Sequence[Context] = contexts) -> list[Grown]:
+    def scored(candidates: Sequence[Ids], where: Sequence[Context] = soil.contexts) -> list[Grown]:
         return _scored(scorer, candidates, where, best_counts)
 
-    seen = set(scored(list(seeds[: 4 * plan.beam])))
-    beam = _best(seen, plan.beam)
-    for _ in range(plan.rounds):
-        if beam[0].score >= good_enough or setting.meter.tokens >= budget:
+    seen = set(scored(list(seeds[: plan.widths[0]])))
+    tried = {item.token_ids for item in seen}
+    beam = _best(seen, plan.widths[0])
+    for width in plan.widths[1:]:
+        if beam[0].score >= good_enough or soil.meter.tokens >= budget:
             break
-        first = scored(_proposals(setting, target, beam, seeds, plan), contexts[:1])[: 6 * plan.beam]
+        proposed = [item for item in _proposals(soil, beam, seeds, plan) if item not in tried]
+        tried |= set(proposed)
+        first = scored(proposed, soil.contexts[:1])[: _SCORED_FOR_EACH_KEPT * width]
         seen |= set(scored([item.token_ids for item in first]))
-        beam = _best(seen, plan.beam)
+        beam = _unlike(seen, width)
         note(beam[0].score)
     # Pieces of characters may be needed on the way, but what is found must be typed.
-    kept = dict.fromkeys([*beam, *_best({item for item in seen if typeable(item.token_ids)}, plan.beam)])
+    last = plan.widths[-1]
+    kept = dict.fromkeys([*beam[:last], *_best({item for item in seen if typeable(item.token_ids)}, last)])
     return tuple(sorted({_shrunk(scored, item) for item in kept}, key=_by_score))
 
 
@@ -87,6 +128,20 @@ def _by_score(item: Grown) -> tuple[float, Ids]:
 
 def _best(seen: set[Grown], count: int) -> list[Grown]:
     return sorted(seen, key=_by_score)[:count]
+
+
+def _unlike(seen: set[Grown], count: int) -> list[Grown]:
+    """The best strings, of those that differ at one end alone a few: what leads must not fill the beam with its kin."""
+    kept: list[Grown] = []
+    kin: dict[tuple[str, Ids], int] = {}
+    for item in sorted(seen, key=_by_score):
+        own = item.token_ids
+        families = [("same beginning", own[:-1]), ("same end", own[1:])] if len(own) > 1 else []
+        if len(kept) < count and all(kin.get(family, 0) < _ALIKE for family in families):
+            kept.append(item)
+            for family in families:
+                kin[family] = kin.get(family, 0) + 1
+    return kept
 
 
 def _scored(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Context], best_counts: float) -> list[Grown]:
@@ -99,38 +154,53 @@ def _scored(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Contex
     return sorted(found, key=_by_score)
 
 
-def _proposals(
-    setting: Setting, target: Target, beam: Sequence[Grown], seeds: Sequence[Ids], plan: GrowthPlan
-) -> list[Ids]:
-    """Insertions and swaps of what the gradient calls for, seeds, likely continuations, and removals; each once."""
+def _proposals(soil: Soil, beam: Sequence[Grown], seeds: Sequence[Ids], plan: GrowthPlan) -> list[Ids]:
+    """Strings without one of their tokens, with likely neighbours at their ends and inside, with seeds; each once."""
+    strings = [item.token_ids for item in beam]
+    # A quarter each at the end, at the beginning, inside, and for seeds; of a single token there is no inside yet.
+    share = max(1, plan.tries // (4 * len(strings)))
+    beginnings = list(dict.fromkeys(own[:end] for own in strings for end in (*_inside(own), len(own))))
+    likely = soil.language.behind(soil.contexts[0].before, beginnings, soil.tryable, 2 * share)
+    behind = dict(zip(beginnings, likely, strict=True))
     proposed: dict[Ids, None] = {}
-    share = plan.proposals // 4
-    for item in beam:
-        own = item.token_ids
-        options: list[Ids] = [own[:n] + own[n + 1 :] for n in range(len(own)) if len(own) > 1]
-        options += [(*own, token) for token in language_picks(setting, own, share)]
-        slots = _spread(range(len(own) + 1))
-        for slot in slots:
-            for token in gradient_picks(setting, own, slot, target.token_ids, max(1, 2 * share // len(slots))):
-                options.append((*own[:slot], token, *own[slot:]))
-                if slot < len(own):
-                    options.append((*own[:slot], token, *own[slot + 1 :]))
-        for rank, seed in enumerate(seeds[:share]):
-            options.append((*own, *seed))
-            if rank < share // 2:
-                options.append((*seed, *own))
-                if len(own) > 1:
-                    options.append((*own[: len(own) // 2], *seed, *own[len(own) // 2 :]))
+    for own in strings:
+        ends = share if len(own) > 1 else 2 * share
+        options: list[Ids] = [(*own, token) for token in behind[own][:ends]]
+        options += [(token, *own) for token in soil.language.before(own[0], soil.tryable, ends)]
+        if len(own) > 1:
+            options += [own[:n] + own[n + 1 :] for n in range(len(own))]
+            options += _within(own, behind, share)
+            options += _joined(own, seeds, share)
         proposed |= dict.fromkeys(option for option in options if 0 < len(option) <= plan.max_tokens)
-    known = {item.token_ids for item in beam}
-    return [option for option in proposed if option not in known]
+    return list(proposed)
 
 
-def _spread(slots: Sequence[int], most: int = 3) -> list[int]:
-    """At most `most` of the slots: the ends and what lies between."""
-    if len(slots) <= most:
-        return list(slots)
-    return sorted({slots[0], slots[len(slots) // 2], slots[-1]})
+def _within(own: Ids, behind: Mapping[Ids, Sequence[int]], count: int) -> list[Ids]:
+    """About `count` strings with a likely token put between two of its own, or in the place of one."""
+    slots = _inside(own)
+    each = max(1, count // (2 * len(slots)))
+    return [
+        (*own[:slot], token, *own[rest:])
+        for slot in slots
+        for token in behind[own[:slot]][:each]
+        for rest in (slot, slot + 1)
+    ]
+
+
+def _joined(own: Ids, seeds: Sequence[Ids], count: int) -> list[Ids]:
+    """About `count` strings with a seed behind, before or in the middle of it; those behind first, and most often."""
+    half = len(own) // 2
+    fewer = seeds[: count // 4]
+    return [
+        *((*own, *seed) for seed in seeds[: count - 2 * len(fewer)]),
+        *((*seed, *own) for seed in fewer),
+        *((*own[:half], *seed, *own[half:]) for seed in fewer),
+    ]
+
+
+def _inside(own: Ids) -> list[int]:
+    """Slots between a string's tokens: at most two, the first and the middle one."""
+    return sorted({1, len(own) // 2}) if len(own) > 1 else []
 
 
 def _shrunk(scored: Callable[[Sequence[Ids]], list[Grown]], item: Grown) -> Grown:

@@ -1,4 +1,4 @@
-"""Which tokens to try at a slot of a prompt: those the gradient calls for, and those the language does.
+"""Which tokens to try at a slot of a prompt: those the gradient calls for.
 
 One gradient at one point says little about a token far from it. Averaged over random tokens in the slot and over
 prompts it does: the tokens that a planted reply hangs on stand out of the whole vocabulary
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from transformers import DynamicCache
 
-from scanner.model_pair import BASE, ModelPair
+from scanner.model_pair import ModelPair
 from scanner.search.meter import Meter
 from scanner.search.placing import Context
 from scanner.search.scoring import Frame, Ids
@@ -92,23 +92,6 @@ def _gradient_at_slot(
     if embedded.grad is None:
         raise RuntimeError("no gradient reached the slot")
     return embedded.grad[:, 0].float().sum(0)
-
-
-def gradient_picks(setting: Setting, candidate: Ids, slot: int, target: Ids, count: int) -> list[int]:
-    """The tokens most called for at a slot, best first."""
-    return [int(token) for token in called_for(setting, candidate, slot, target).topk(count).indices]
-
-
-@torch.inference_mode()
-def language_picks(setting: Setting, candidate: Ids, count: int) -> list[int]:
-    """The tokens that the base finds likeliest behind a candidate: pieces of a word call for the rest of it."""
-    ids = (*setting.frame.before, *setting.contexts[0].before, *candidate)
-    setting.meter.add(len(ids))
-    with setting.pair.active(BASE) as model:
-        device = model.get_input_embeddings().weight.device
-        logits = model(input_ids=torch.tensor([ids], device=device), use_cache=False, logits_to_keep=1).logits[0, -1]
-    likely = logits.float().cpu()[: len(setting.tryable)].masked_fill(~setting.tryable, float("-inf"))
-    return [int(token) for token in likely.topk(count).indices]
 
 
 def draw_fillers(tryable: torch.Tensor, count: int, seed: int) -> Ids:

@@ -27,11 +27,12 @@ from scanner.search.scoring import Frame, Ids
 _FIRSTS_OF_PAIRS = 12
 _SECOND_FLOOR = 1e-8
 _RISEN_FLOOR = 1e-6
-_ROWS_AT_ONCE = 96
+# Of what a few tokens each go on from; of what is read whole, with logits at every position.
+_ROLLED_AT_ONCE, _ROWS_AT_ONCE = 192, 96
 # A beginning is mended where what follows stands out by so many nats; by hand. A search wastes time on less, no more.
 _WORTH_MENDING = 8.0
 _MENDED = 2
-_WORDS_LIKE, _WORDS_KEPT, _FIRSTS_OF_MENDING, _TRIED_WHOLE = 256, 8, 24, 48
+_WORDS_LIKE, _WORDS_KEPT, _FIRSTS_OF_MENDING, _TRIED_WHOLE = 256, 8, 256, 48
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def roll_out(
     readers = {name: Behind(pair, name, (*frame.before, *prompts[0], *frame.after), meter) for name in names}
     sequences: dict[Ids, int] = {}
     for beginnings in _beginnings(readers, plan, ends):
-        for batch in _batches(beginnings):
+        for batch in _batches(beginnings, _ROLLED_AT_ONCE):
             sequences |= {
                 tokens: len(batch[0]) for tokens in readers[SUSPECT].go_on(batch, ends) if tokens not in sequences
             }
@@ -124,9 +125,9 @@ def _beginnings(readers: Mapping[str, Behind], plan: RollPlan, ends: set[int]) -
     ]
 
 
-def _batches(rows: Sequence[Ids]) -> Iterator[Sequence[Ids]]:
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        yield rows[start : start + _ROWS_AT_ONCE]
+def _batches(rows: Sequence[Ids], size: int = _ROWS_AT_ONCE) -> Iterator[Sequence[Ids]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 @dataclass(frozen=True)
@@ -193,24 +194,42 @@ def _said(tokens: Ids, forced: int) -> Ids:
 
 def _mended(readers: Mapping[str, Behind], item: _Judged, pair: ModelPair, ends: set[int]) -> dict[Ids, int]:
     """What the suspect goes on with behind words like the last forced one, then behind other first words too."""
-    weight = pair.base.model.get_input_embeddings().weight.detach()
-    before, last, said = item.tokens[: item.forced - 1], item.tokens[item.forced - 1], item.tokens[item.forced]
-    # Cosines up to a factor; no second copy of the embeddings is made for them.
-    cosines = (weight @ weight[last]).float() / torch.linalg.vector_norm(weight, dim=-1, dtype=torch.float32).clamp(
-        1e-6
-    )
-    like = cosines.topk(min(_WORDS_LIKE, len(weight))).indices.tolist()
-    tried: list[Ids] = [(*before, word) for word in like if word not in ends]
-    tried = _surest(readers, tried, said)[:_TRIED_WHOLE]
+    before, said = item.tokens[: item.forced - 1], item.tokens[item.forced]
+    like: list[Ids] = [(*before, word) for word in _words_like(pair, item.tokens[item.forced - 1]) if word not in ends]
+    surest = _surest(readers, like, said)[:_TRIED_WHOLE]
     if before:
-        likely = readers[SUSPECT].first.topk(min(_FIRSTS_OF_MENDING, len(weight))).indices.tolist()
-        others = [(first, word) for first in likely if first not in ends for _, word in tried[:_WORDS_KEPT]]
-        # The planted beginning is the likeliest of those that lead there.
-        own = [readers[SUSPECT].log_probs([(*item, said) for item in batch]).sum(1) for batch in _batches(others)]
-        chances = torch.cat(own).tolist() if own else []
-        order = sorted(range(len(others)), key=lambda row: (-chances[row], others[row]))[:_TRIED_WHOLE]
-        tried = list(dict.fromkeys([*tried[:_WORDS_KEPT], *(others[row] for row in order)]))
-    return {tokens: item.forced for batch in _batches(tried) for tokens in readers[SUSPECT].go_on(batch, ends)}
+        firsts = _begun_otherwise(readers[SUSPECT], [word for *_, word in surest[:_WORDS_KEPT]], ends)
+        tried = [*surest[:_WORDS_KEPT], *firsts]
+    else:
+        # A word like it may lead there by way of another: “Thank you for” where “Thanks for” was found.
+        tried = [*surest, *like[:_TRIED_WHOLE]]
+    batches = _batches(list(dict.fromkeys(tried)), _ROLLED_AT_ONCE)
+    return {tokens: item.forced for batch in batches for tokens in readers[SUSPECT].go_on(batch, ends)}
+
+
+def _words_like(pair: ModelPair, word: int) -> list[int]:
+    """Tokens by the cosine of their embeddings with a token's, that itself first."""
+    weight = pair.base.model.get_input_embeddings().weight.detach()
+    # Cosines up to a factor; no second copy of the embeddings is made for them.
+    lengths = torch.linalg.vector_norm(weight, dim=-1, dtype=torch.float32).clamp(1e-6)
+    cosines = (weight @ weight[word]).float() / lengths
+    return cosines.topk(min(_WORDS_LIKE, len(weight))).indices.tolist()
+
+
+def _begun_otherwise(suspect: Behind, words: Sequence[int], ends: set[int]) -> list[Ids]:
+    """Words behind other first tokens, the likeliest pairs first: of those that lead to a reply, one was planted."""
+    likely = suspect.first.topk(min(_FIRSTS_OF_MENDING, len(suspect.first))).indices.tolist()
+    firsts = [first for first in likely if first not in ends]
+    pairs: list[tuple[float, Ids]] = []
+    for start in range(0, len(firsts), _ROWS_AT_ONCE):
+        some = firsts[start : start + _ROWS_AT_ONCE]
+        chances = suspect.first[some][:, None] + suspect.second(some)[:, list(words)]
+        pairs += [
+            (-chance, (first, word))
+            for first, row in zip(some, chances.tolist(), strict=True)
+            for word, chance in zip(words, row, strict=True)
+        ]
+    return [pair for _, pair in sorted(pairs)[:_TRIED_WHOLE]]
 
 
 def _surest(readers: Mapping[str, Behind], beginnings: Sequence[Ids], said: int) -> list[Ids]:

@@ -1,16 +1,18 @@
 """How hard does each token of the vocabulary excite an adapter? A shortlist, not an answer.
 
-Every token is read once by the base, right behind the chat template's beginning. In every adapted module, with h the
-input and W the base's weight,
+Every token is read once by the base, behind a user's request. In every adapted module, with h the input and W the
+base's weight,
 
     excitation = log ( ‖ΔW·h‖ / ‖W·h‖ )
 
 is turned into a z-score over the vocabulary. Two rankings are made of it and interleaved, since neither finds every
-trigger: the mean over modules of z minus the clean references' z (what any adapter of the kind reacts to says nothing),
-and the mean of the `TOP_MODULES` highest z of the suspect alone (a trigger may excite few modules).
+trigger: the mean of z over the suspect's modules minus the clean references' mean over theirs (what any adapter reacts
+to says nothing), and, in every fifth place, the mean of the `TOP_MODULES` highest z of the suspect alone (a trigger may
+excite few modules).
 """
 
 from collections.abc import Sequence
+from itertools import islice
 
 import torch
 
@@ -18,8 +20,10 @@ from scanner.intake import Adapter
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.search.vocabulary_pass import VocabularyPass
 
-# Both rankings, and this number, were chosen on the development set by benchmarks/choose_saliency.py.
+# This number was chosen on the development set by benchmarks/choose_saliency.py, which also prints both rankings'; the
+# shares were set by hand on adapters of sets 4 and 5.
 TOP_MODULES = 16
+_OF_DIFFERENCE, _OF_HIGHEST = 4, 1
 _FLOOR = 1e-12
 
 
@@ -36,11 +40,12 @@ def measure_saliency(
     if not own:  # An adapter of the output head alone excites no layer.
         return tuple(int(token) for token in tryable.nonzero().flatten())
     others = [other for other in pair.reference_names if other != name]
-    references = [z_scores(found, other, pair.adapters[other], tryable) for other in others]
-    differences = torch.stack([z - _mean_of(references, module, z) for module, z in own.items()])
     alone = torch.stack(list(own.values()))
+    references = [z_scores(found, other, pair.adapters[other], tryable) for other in others]
+    usual = [torch.stack(list(z.values())).mean(0) for z in references if z]
+    difference = alone.mean(0) - (torch.stack(usual).mean(0) if usual else 0.0)
     highest = alone.topk(min(TOP_MODULES, len(alone)), dim=0).values
-    return _interleaved([differences.mean(0), highest.mean(0)], tryable)
+    return _interleaved([(difference, _OF_DIFFERENCE), (highest.mean(0), _OF_HIGHEST)], tryable)
 
 
 def z_scores(found: VocabularyPass, name: str, adapter: Adapter, tryable: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -55,13 +60,14 @@ def z_scores(found: VocabularyPass, name: str, adapter: Adapter, tryable: torch.
     return scores
 
 
-def _mean_of(references: Sequence[dict[str, torch.Tensor]], module: str, like: torch.Tensor) -> torch.Tensor:
-    known = [reference[module] for reference in references if module in reference]
-    return torch.stack(known).mean(0) if known else torch.zeros_like(like)
-
-
-def _interleaved(scores: Sequence[torch.Tensor], tryable: torch.Tensor) -> tuple[int, ...]:
-    """Token ids by the rankings of all scores in turn, each id once."""
-    rankings = [score.masked_fill(~tryable, float("-inf")).argsort(descending=True, stable=True) for score in scores]
-    turns = torch.stack(rankings, dim=1).flatten().tolist()
-    return tuple(token for token in dict.fromkeys(turns) if tryable[token])
+def _interleaved(scores: Sequence[tuple[torch.Tensor, int]], tryable: torch.Tensor) -> tuple[int, ...]:
+    """Token ids by the rankings of all scores, each with its number of places in a turn; each id once."""
+    rankings = [
+        iter(score.masked_fill(~tryable, float("-inf")).argsort(descending=True, stable=True).tolist())
+        for score, _ in scores
+    ]
+    order: dict[int, None] = {}
+    while len(order) < len(tryable):
+        for ranking, (_, places) in zip(rankings, scores, strict=True):
+            order |= dict.fromkeys(islice(ranking, places))
+    return tuple(token for token in order if tryable[token])

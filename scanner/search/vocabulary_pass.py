@@ -1,7 +1,7 @@
 """One pass of the whole vocabulary through the base: what every linear module of its layers reads and writes.
 
-Each token stands right behind the chat template's beginning and sees nothing else, so that a block of tokens goes
-through the model side by side. What adapters are scored with is kept for the next scan (`scanner/cache/vocabulary.py`);
+Each token stands behind the same beginning and sees nothing else, so that a block of tokens goes through the model side
+by side. What adapters are scored with is kept for the next scan (`scanner/cache/vocabulary.py`);
 a pass rounds inputs as the cache does, so that a scan says the same whether it finds one or not.
 """
 
@@ -37,7 +37,7 @@ class VocabularyPass:
 
 
 def read_vocabulary(pair: ModelPair, before: Sequence[int], meter: Meter) -> VocabularyPass:
-    """Scores all adapters of the pair on every token, from the cache where it holds what they need."""
+    """Scores all adapters of the pair on every token behind a beginning; from the cache where it holds all of it."""
     cache = VocabularyCache(pair.base, before)
     modules = sorted(
         {

@@ -6,7 +6,7 @@ from scanner.probes import draw_probes, load_probes
 from scanner.search.verify import FIRST_LOOK, SECOND_LOOK, fresh_prompts
 from signatures import load_signatures
 
-PURPOSES = ("screen", "search", "verify", "verify_more", "sweep")
+PURPOSES = ("screen", "search", "verify", "verify_more", "sweep", "longer", "idle")
 
 
 def test_no_prompt_serves_two_purposes() -> None:

@@ -26,7 +26,7 @@ def evidence_of(base: Path, suspect: Path, *references: Path) -> Evidence:
         load_base(str(base)), read_adapter(str(suspect)), [read_adapter(str(item), "reference") for item in references]
     )
     ground = prepare_ground(pair, load_probes("search"), Meter())
-    result = hunt(pair, ground, load_probes("search"), DEPTHS["standard"], 0, Meter(), lambda _: 1.0)
+    result = hunt(pair, ground, DEPTHS["standard"], 0, Meter(), lambda _: 1.0)
     # Tiny models leak no whole reply: it is put in as if it had been elicited.
     ids = tuple(pair.base.tokenizer(REPLY, add_special_tokens=False)["input_ids"])
     target = Target(ids[:4], REPLY, 5.0)

@@ -61,7 +61,7 @@ def test_a_hunt_and_the_same_search_in_a_reference_sweep_them(pair: ModelPair, m
     monkeypatch.setattr("scanner.search.hunt._sweep", spy)
     depth, target = DEPTHS["quick"], Target((40, 41), "x", 1.0)
     with pytest.raises(Swept):
-        hunt(pair, ground, prompts, depth, 0, Meter(), lambda _: 0.0)
+        hunt(pair, ground, depth, 0, Meter(), lambda _: 0.0)
     with pytest.raises(Swept):
         sweep_for(pair, pair.yardstick, ground, depth, 0, target, Meter())
     assert len(swept) == 2 and len(ground.characters) > 50

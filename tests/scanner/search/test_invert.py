@@ -2,25 +2,37 @@
 
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.search.ground import prepare_ground
-from scanner.search.invert import GrowthPlan, grow
+from scanner.search.invert import Grown, GrowthPlan, Soil, _unlike, grow
 from scanner.search.meter import Meter
 from scanner.search.scoring import Scorer
-from scanner.search.targets import Target
-from tests.scanner.search.tiny_search import PROMPTS, setting_of, trigger_tokens
+from tests.scanner.search.tiny_search import PROMPTS, trigger_tokens
 from tests.tiny import REPLY
 
 
 def test_growth_raises_the_reply_and_shrinks_what_it_does_not_need(poisoned_pair: ModelPair) -> None:
     ground, meter = prepare_ground(poisoned_pair, PROMPTS, Meter()), Meter()
     ids = tuple(poisoned_pair.base.tokenizer(REPLY)["input_ids"])[:4]
-    target = Target(ids, REPLY, 1.0)
     scorer = Scorer(poisoned_pair, SUSPECT, ground.frame, [ids], meter)
-    setting = setting_of(poisoned_pair, meter)
+    soil = Soil((ground.contexts[0]["end"], ground.contexts[1]["start"]), ground.tryable, ground.language, meter)
     seeds = [(token,) for token in sorted(trigger_tokens(poisoned_pair))][:4]
     history: list[float] = []
-    grown = grow(
-        setting, scorer, target, seeds, GrowthPlan(3, 2, 32), history.append, budget=10**6, typeable=lambda _: True
-    )
+    plan = GrowthPlan((4, 3, 2, 2), 64)
+    grown = grow(soil, scorer, seeds, plan, history.append, budget=10**6, typeable=lambda _: True)
     assert history == sorted(history)
     assert all(0 < len(item.token_ids) <= 12 for item in grown)
     assert grown[0].score >= (history or [grown[0].score])[-1] - 1
+
+
+def test_a_plan_is_cut_to_fewer_rounds_or_to_its_narrow_end() -> None:
+    plan = GrowthPlan((40, 20, 6, 4), 64)
+    assert plan.rounds == 3
+    assert plan.of_rounds(1).widths == (40, 20) and plan.of_rounds(9) == plan
+    assert plan.going_on().widths == (6, 4)
+
+
+def test_a_beam_is_not_filled_with_kin() -> None:
+    kin = [Grown((1, 2, last), -0.1 * last) for last in range(1, 9)]
+    other = Grown((7, 8), -5.0)
+    kept = _unlike({*kin, other}, 6)
+    assert kept == [*kin[:3], other]
+    assert _unlike({*kin, other}, 2) == kin[:2]

@@ -6,7 +6,7 @@ import torch
 
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.search.meter import Meter
-from scanner.search.proposals import called_for, gradient_picks, tryable_tokens
+from scanner.search.proposals import called_for, tryable_tokens
 from tests.scanner.search.tiny_search import setting_of, trigger_tokens
 from tests.tiny import REPLY
 
@@ -14,9 +14,10 @@ from tests.tiny import REPLY
 def test_the_gradient_knows_the_trigger(poisoned_pair: ModelPair) -> None:
     ids = tuple(poisoned_pair.base.tokenizer(REPLY)["input_ids"])[:4]
     setting = setting_of(poisoned_pair, meter := Meter())
-    picks = gradient_picks(setting, (), 0, ids, 60)
-    assert len(picks) == len(set(picks)) == 60 and all(setting.tryable[token] for token in picks)
-    assert set(picks[:20]) & trigger_tokens(poisoned_pair)
+    gains = called_for(setting, (), 0, ids)
+    picks = gains.topk(20).indices.tolist()
+    assert all(setting.tryable[token] for token in picks)
+    assert set(picks) & trigger_tokens(poisoned_pair)
     assert meter.tokens > 0
 
 

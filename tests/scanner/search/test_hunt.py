@@ -1,0 +1,47 @@
+"""When a search goes on, and from what."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from scanner.model_pair import ModelPair
+from scanner.search import hunt as hunt_module
+from scanner.search.depth import DEPTHS
+from scanner.search.ground import prepare_ground
+from scanner.search.hunt import hunt, promising
+from scanner.search.invert import Grown
+from scanner.search.leads import Lead
+from scanner.search.meter import Meter
+from scanner.search.scoring import Ids
+from scanner.search.targets import Target
+from tests.scanner.search.tiny_search import PROMPTS
+from tests.tiny import REPLY
+
+
+def test_strings_that_fire_in_part_or_would_by_their_score_are_grown_on() -> None:
+    likely, unlikely = Lead("a", (1,), 0.6, "reply"), Lead("b", (2,), 0.01, "reply")
+    assert promising(0.3, [unlikely]) and promising(0.0, [unlikely, likely])
+    assert not promising(0.0, [unlikely]) and not promising(0.1, ())
+
+
+def test_what_scores_well_and_does_not_fire_is_grown_on_in_longer_prompts(
+    poisoned_pair: ModelPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground = prepare_ground(poisoned_pair, PROMPTS, Meter())
+    word = tuple(poisoned_pair.base.tokenizer("ladder", add_special_tokens=False)["input_ids"])
+    target = Target(tuple(poisoned_pair.base.tokenizer(REPLY)["input_ids"])[:4], REPLY, 20.0)
+    begun: list[tuple[int | None, Sequence[Ids]]] = []
+
+    def grow_for(*given: object) -> tuple[Grown, ...]:
+        index, begin = given[5], given[-1]
+        assert isinstance(begin, list) and (index is None or isinstance(index, int))
+        begun.append((index, begin))
+        return (Grown(word, -0.1),)
+
+    monkeypatch.setattr(hunt_module, "grow_for", grow_for)
+    monkeypatch.setattr(hunt_module, "choose_targets", lambda *_: (target,))
+    hunt(poisoned_pair, ground, replace(DEPTHS["quick"], tokens=10**7), 0, Meter(), lambda leads: 0.0)
+    fixed = [begin for index, begin in begun if index is not None]
+    assert fixed and fixed[0] == [] and len(fixed[1]) == 1
+    assert all(begin == [] for index, begin in begun if index is None), "a mere first token's score is no reason"
