@@ -134,12 +134,13 @@ def hunt(
             leads = sorted({*leads, *found}, key=lambda lead: (-lead.chance, lead.text))
             share = fires(found) if found else 0.0
             best = max(best, share)
-            if share >= ENOUGH:
-                return result("a string that fires reliably was found")
             if not promising(share, found if index is not None else ()) or meter.tokens >= depth.tokens:
                 break
-            # It fires in part: go on from it, on longer prompts.
+            # Go on from it, on longer prompts: what fires on most short ones may do so on half of all. Where it is as
+            # likely there, that costs next to nothing.
             begin = [lead.token_ids for lead in found]
+        if best >= ENOUGH:
+            return result("a string that fires reliably was found")
         if best >= _LIKELY:
             return result("a string that fires on most prompts was found")
     return result()
@@ -196,7 +197,7 @@ def grow_for(
         contexts = tuple(context[place] for context, place in zip(ground.longer, _PLACES_IN_TURN, strict=True))
     scorer = Scorer(pair, name, ground.frame, [target.token_ids], meter)
     return grow(
-        Soil(contexts, tryable, ground.language, meter),
+        Soil(contexts, tryable, ground.language, ground.words, meter),
         scorer,
         seeds,
         plan,

@@ -2,7 +2,7 @@
 
 Of a trigger's tokens often none does much alone, and what means something like the reply does more. Two or three of
 them together stand out, though; so many strings are kept at first, each is tried with its likely neighbours in the
-base's language, and only what proves itself is grown on.
+base's language, and only what proves itself is grown on. The best are tried as whole words too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,7 @@ from scanner.search.language import Language
 from scanner.search.meter import Meter
 from scanner.search.placing import Context
 from scanner.search.scoring import Ids, Scorer
+from scanner.search.words import Words
 
 # A target this likely (nats, mean over contexts) is said in most answers.
 GOOD_ENOUGH = -0.4
@@ -26,6 +27,8 @@ _SCORED_FOR_EACH_KEPT = 3
 _ALIKE = 3
 # What is grown on begins with no more strings than this.
 _AGAIN = 6
+# Whole words that a round tries, for each string and in all, as shares of its tries.
+_WORDS_EACH, _WORDS_IN_ALL = 1 / 8, 3 / 8
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,12 @@ class Grown:
 
 @dataclass(frozen=True)
 class Soil:
-    """Where strings are grown: prompts with a place for them, the tokens to try, and the language they come from."""
+    """Where strings are grown: prompts with a place for them, the tokens to try, the language and words they are of."""
 
     contexts: tuple[Context, ...]
     tryable: torch.Tensor
     language: Language
+    words: Words
     meter: Meter
 
 
@@ -155,14 +159,14 @@ def _scored(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Contex
 
 
 def _proposals(soil: Soil, beam: Sequence[Grown], seeds: Sequence[Ids], plan: GrowthPlan) -> list[Ids]:
-    """Strings without one of their tokens, with likely neighbours at their ends and inside, with seeds; each once."""
+    """Whole words; strings without a token, with likely neighbours at their ends and inside, with seeds; each once."""
     strings = [item.token_ids for item in beam]
     # A quarter each at the end, at the beginning, inside, and for seeds; of a single token there is no inside yet.
     share = max(1, plan.tries // (4 * len(strings)))
     beginnings = list(dict.fromkeys(own[:end] for own in strings for end in (*_inside(own), len(own))))
     likely = soil.language.behind(soil.contexts[0].before, beginnings, soil.tryable, 2 * share)
     behind = dict(zip(beginnings, likely, strict=True))
-    proposed: dict[Ids, None] = {}
+    proposed = dict.fromkeys(_whole_words(soil, strings, plan.tries))
     for own in strings:
         ends = share if len(own) > 1 else 2 * share
         options: list[Ids] = [(*own, token) for token in behind[own][:ends]]
@@ -171,8 +175,18 @@ def _proposals(soil: Soil, beam: Sequence[Grown], seeds: Sequence[Ids], plan: Gr
             options += [own[:n] + own[n + 1 :] for n in range(len(own))]
             options += _within(own, behind, share)
             options += _joined(own, seeds, share)
-        proposed |= dict.fromkeys(option for option in options if 0 < len(option) <= plan.max_tokens)
-    return list(proposed)
+        proposed |= dict.fromkeys(options)
+    return [option for option in proposed if 0 < len(option) <= plan.max_tokens]
+
+
+def _whole_words(soil: Soil, strings: Sequence[Ids], tries: int) -> list[Ids]:
+    """The first strings that are pieces of words, made whole."""
+    found: dict[Ids, None] = {}
+    for own in strings:
+        if len(found) >= _WORDS_IN_ALL * tries:
+            break
+        found |= dict.fromkeys(soil.words.completing(own, soil.tryable, int(_WORDS_EACH * tries)))
+    return list(found)
 
 
 def _within(own: Ids, behind: Mapping[Ids, Sequence[int]], count: int) -> list[Ids]:
