@@ -9,6 +9,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from scanner.model_pair import ModelPair
 from scanner.probes import draw_probes, load_probes
 from scanner.search.characters import rare_characters
+from scanner.search.excitement import Excitement
 from scanner.search.language import Language
 from scanner.search.meter import Meter
 from scanner.search.placing import Context, make_contexts
@@ -33,8 +34,7 @@ class Ground:
 
     `pair` is what the search runs in; it may be less exact than what judges its findings. `characters` are those of
     several tokens that are swept besides single tokens. `idle` are users' turns that ask for nothing, as token ids:
-    replies are elicited behind them. `language` is the base's; `words`
-    are those of its tokenizer.
+    replies are elicited behind them. `language` is the base's, `words` are those of its tokenizer.
     """
 
     pair: ModelPair
@@ -48,6 +48,11 @@ class Ground:
     language: Language
     words: Words
     characters: tuple[Ids, ...] = ()
+
+    def excitement(self, name: str, meter: Meter) -> Excitement:
+        """What says how hard strings excite an adapter of the pair."""
+        beginning = vocabulary_beginning(self.pair.base.tokenizer)
+        return Excitement(self.pair, self.vocabulary, self.tryable, beginning, meter, name)
 
 
 def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: int = 0) -> Ground:

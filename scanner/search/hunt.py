@@ -197,7 +197,7 @@ def grow_for(
         contexts = tuple(context[place] for context, place in zip(ground.longer, _PLACES_IN_TURN, strict=True))
     scorer = Scorer(pair, name, ground.frame, [target.token_ids], meter)
     return grow(
-        Soil(contexts, tryable, ground.language, ground.words, meter),
+        Soil(contexts, tryable, ground.language, ground.words, ground.excitement(name, meter), meter),
         scorer,
         seeds,
         plan,

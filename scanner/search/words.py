@@ -51,4 +51,3 @@ def _last_word(text: str) -> tuple[str, str]:
     """What stands before the last word, with a space before it unless it is empty, and the last word."""
     *before, last = text.split() or [""]
     return "".join(f" {word}" for word in before), last
-
