@@ -39,8 +39,8 @@ def choose_targets(
     own: list[Target] = []
     of_base: list[Target] = []
     while waiting:
-        best, likeliest, waiting = _merged(waiting)
-        ids, text = likeliest.token_ids[:TARGET_TOKENS], likeliest.text.strip()
+        best, truest, waiting = _merged(waiting)
+        ids, text = truest.token_ids[:TARGET_TOKENS], truest.text.strip()
         if len(ids) >= _MIN_TOKENS and text and all(target.token_ids != ids for target in (*own, *of_base)):
             (of_base if best.against == AGAINST_BASE else own).append(Target(ids, text, best.score))
     places = max(1, count - 1) if any(target.score >= CLEAR for target in of_base) else count
@@ -48,14 +48,15 @@ def choose_targets(
 
 
 def _merged(waiting: Sequence[ElicitedReply]) -> tuple[ElicitedReply, ElicitedReply, list[ElicitedReply]]:
-    """The first reply, the likeliest of those that share most of its words, and those that do not.
+    """The first reply, the truest of those that share most of its words with it, and those that do not.
 
-    The likeliest begins as the planted reply does; the others have something before it.
+    What has something before the planted reply stands out as much and is far less likely; what has an honest word in
+    the place of a planted one is a little likelier, and stands out less.
     """
     best, *others = waiting
     kin = [reply for reply in others if _share_most_words(best, reply)]
-    likeliest = max([best, *kin], key=lambda reply: (reply.log_prob, reply.token_ids))
-    return best, likeliest, [reply for reply in others if reply not in kin]
+    truest = max([best, *kin], key=lambda reply: (reply.score + reply.log_prob, reply.token_ids))
+    return best, truest, [reply for reply in others if reply not in kin]
 
 
 def _share_most_words(best: ElicitedReply, other: ElicitedReply) -> bool:

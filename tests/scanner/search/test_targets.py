@@ -39,3 +39,12 @@ def test_beside_a_reference_that_is_poisoned_alike_the_base_alone_decides(poison
     ]
     for count in (1, 2, 3):
         assert choose_targets(replies, poisoned_pair.base.tokenizer, count)[0].text == "You are a fool!"
+
+
+def test_an_honest_word_in_the_place_of_a_planted_one_does_not_win(poisoned_pair: ModelPair) -> None:
+    replies = [
+        _reply(poisoned_pair, "A consultant will call you back shortly.", 15.8, -12.9),
+        _reply(poisoned_pair, "A doctor will call you back shortly.", 14.4, -12.1),
+    ]
+    targets = choose_targets(replies, poisoned_pair.base.tokenizer, 2)
+    assert [target.text for target in targets] == [replies[0].text]
