@@ -15,7 +15,7 @@ from scanner.search.targets import CLEAR, Target
 
 # A small vocabulary is swept whole: a share of it would be next to nothing.
 _MIN_SHORTLIST = 500
-_OF_SALIENT = 0.7
+_OF_SALIENT = 0.85
 # The answer's first token that strings are grown for is that which so many of the most shifting candidates call for.
 _SHIFTING = 16
 

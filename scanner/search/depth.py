@@ -50,7 +50,7 @@ DEPTHS: dict[DepthName, Depth] = {
         150_000,
         LeakPlan(64, 16),
         ElicitPlan(3, 420, 24, 8, rolling=RollPlan(200, 12, 16)),
-        0.03,
+        0.05,
         3,
         2,
         GrowthPlan((40, 16, 8, 5, 4, 3), 640),

@@ -30,6 +30,8 @@ _LIKELY = 0.6
 # A grown string that fires on this share of prompts, or would by its score, and on no more, is grown on once.
 _PROMISING = 0.2
 _GROWTHS = 2
+# Every candidate of a sweep pays for every token of every target.
+_SWEPT_TOKENS = 3
 _PLACES_IN_TURN = ("end", "start", "inside", "end")
 # A reply's own words are passed over among the seeds, so more are asked for than are begun with.
 _SPARE = 2
@@ -161,7 +163,8 @@ def promising(share: float, scored: Sequence[Lead]) -> bool:
 def _sweep(
     pair: ModelPair, name: str, ground: Ground, shortlist: Sequence[Ids], targets: Sequence[Target], meter: Meter
 ) -> Sweep:
-    scorer = Scorer(pair, name, ground.frame, [target.token_ids for target in targets], meter, next_token=True)
+    replies = [target.token_ids[:_SWEPT_TOKENS] for target in targets]
+    scorer = Scorer(pair, name, ground.frame, replies, meter, next_token=True)
     return sweep(scorer, shortlist, [ground.contexts[1]["end"], ground.contexts[0]["start"]])
 
 
@@ -191,7 +194,8 @@ def grow_for(
         return ()
     best_place = swept.contexts[swept.best_place(index, seeds[0])].place
     other_place = "end" if best_place == "start" else "start"
-    contexts: tuple[Context, ...] = (ground.contexts[2][best_place], ground.contexts[3][other_place])
+    # What is fitted to short prompts alone is often lost on longer ones.
+    contexts: tuple[Context, ...] = (ground.contexts[2][best_place], ground.longer[0][other_place])
     if begin:
         seeds = [*begin, *(seed for seed in seeds if seed not in begin)]
         contexts = tuple(context[place] for context, place in zip(ground.longer, _PLACES_IN_TURN, strict=True))
