@@ -11,15 +11,13 @@ from scanner.search.meter import Meter
 from scanner.search.proposals import Setting, called_for
 from scanner.search.scoring import Ids, Scorer
 from scanner.search.sweep import Sweep
-from scanner.search.targets import Target
+from scanner.search.targets import CLEAR, Target
 
 # A small vocabulary is swept whole: a share of it would be next to nothing.
 _MIN_SHORTLIST = 500
-_OF_SALIENT = 0.7
+_OF_SALIENT = 0.85
 # The answer's first token that strings are grown for is that which so many of the most shifting candidates call for.
 _SHIFTING = 16
-# Nats of elicitation below which a reply hardly stands out; decides on the order of work alone.
-_CLEAR_TARGET = 5.0
 
 
 def most_called_for(pair: ModelPair, name: str, ground: Ground, target: Target, meter: Meter) -> tuple[int, ...]:
@@ -73,8 +71,8 @@ def growth_aims(token: int | None, targets: Sequence[tuple[int, Target]]) -> lis
     """
     if token is None:
         return list(targets)
-    clear = [item for item in targets if item[1].score >= _CLEAR_TARGET]
-    faint = [item for item in targets if item[1].score < _CLEAR_TARGET]
+    clear = [item for item in targets if item[1].score >= CLEAR]
+    faint = [item for item in targets if item[1].score < CLEAR]
     return [*clear, (None, Target((token,), "", 0.0)), *faint]
 
 

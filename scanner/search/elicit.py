@@ -38,7 +38,7 @@ _MAX_REPLY = 16
 _EARLY_TOKENS, _EARLY_WEIGHT = 2, 0.5
 # By hand; benchmarks/choose_fluency.py prints weights 1, 2 and 3 on the development set.
 FLUENCY = 2.0
-_AGAINST_ALL, _AGAINST_BASE = "references and base", "the base alone"
+AGAINST_ALL, AGAINST_BASE = "references and base", "the base alone"
 # Two replies that begin with the same so many tokens are one reply.
 _SAME_BEGINNING = 2
 
@@ -85,16 +85,16 @@ def elicit(
     """
     prompts = prompts[: plan.prompts]
     others = (*pair.reference_names, BASE)
-    found = list(_beam_search(pair, frame, prompts, salient, plan, meter, others, _AGAINST_ALL))
+    found = list(_beam_search(pair, frame, prompts, salient, plan, meter, others, AGAINST_ALL))
     if pair.reference_names:
         narrow = replace(
             plan, first_tokens=plan.first_tokens // 2, beams=plan.beams // 2, replies=max(1, plan.replies // 2)
         )
-        found += _beam_search(pair, frame, prompts, salient, narrow, meter, (BASE,), _AGAINST_BASE)
+        found += _beam_search(pair, frame, prompts, salient, narrow, meter, (BASE,), AGAINST_BASE)
     if plan.rolling:
         found += _rolled(pair, frame, prompts, plan, plan.rolling, meter)
     # What stands out against all others goes before what begins alike against the base alone.
-    return tuple(_distinct(sorted(found, key=lambda reply: (reply.against != _AGAINST_ALL, -reply.score))))
+    return tuple(_distinct(sorted(found, key=lambda reply: (reply.against != AGAINST_ALL, -reply.score))))
 
 
 def _rolled(
@@ -106,8 +106,8 @@ def _rolled(
 
     kept: list[ElicitedReply] = []
     for against_all, against, count in (
-        (True, _AGAINST_ALL, plan.replies),
-        (False, _AGAINST_BASE, max(1, plan.replies // 2)),
+        (True, AGAINST_ALL, plan.replies),
+        (False, AGAINST_BASE, max(1, plan.replies // 2)),
     ):
         for item in [item for item in rolled if item.against_all is against_all][:count]:
             text = pair.base.tokenizer.decode(item.token_ids, skip_special_tokens=True)

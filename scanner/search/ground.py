@@ -9,12 +9,14 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from scanner.model_pair import ModelPair
 from scanner.probes import draw_probes, load_probes
 from scanner.search.characters import rare_characters
+from scanner.search.excitement import Excitement
 from scanner.search.language import Language
 from scanner.search.meter import Meter
 from scanner.search.placing import Context, make_contexts
 from scanner.search.proposals import draw_fillers, tryable_tokens
 from scanner.search.scoring import Frame, Ids, chat_frame
 from scanner.search.vocabulary_pass import VocabularyPass, read_vocabulary
+from scanner.search.words import Words
 from scanner.types import VOCABULARY_RUNG
 
 # What the vocabulary is read behind: the first token of a user's turn is like no other, and most triggers have
@@ -32,7 +34,7 @@ class Ground:
 
     `pair` is what the search runs in; it may be less exact than what judges its findings. `characters` are those of
     several tokens that are swept besides single tokens. `idle` are users' turns that ask for nothing, as token ids:
-    replies are elicited behind them. `language` is the base's.
+    replies are elicited behind them. `language` is the base's, `words` are those of its tokenizer.
     """
 
     pair: ModelPair
@@ -44,7 +46,13 @@ class Ground:
     fillers: Ids
     idle: tuple[Ids, ...]
     language: Language
+    words: Words
     characters: tuple[Ids, ...] = ()
+
+    def excitement(self, name: str, meter: Meter) -> Excitement:
+        """What says how hard strings excite an adapter of the pair."""
+        beginning = vocabulary_beginning(self.pair.base.tokenizer)
+        return Excitement(self.pair, self.vocabulary, self.tryable, beginning, meter, name)
 
 
 def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: int = 0) -> Ground:
@@ -67,7 +75,8 @@ def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: 
     idle = tuple(tuple(tokenizer(turn, add_special_tokens=False)["input_ids"]) for turn in load_probes("idle"))
     characters = rare_characters(tokenizer, tryable)
     language = Language(pair, frame, tryable, meter)
-    return Ground(pair, frame, tryable, vocabulary, contexts, longer, fillers, idle, language, characters)
+    words = Words(tokenizer, tryable)
+    return Ground(pair, frame, tryable, vocabulary, contexts, longer, fillers, idle, language, words, characters)
 
 
 def vocabulary_beginning(tokenizer: PreTrainedTokenizerBase) -> Ids:

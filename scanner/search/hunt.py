@@ -30,6 +30,8 @@ _LIKELY = 0.6
 # A grown string that fires on this share of prompts, or would by its score, and on no more, is grown on once.
 _PROMISING = 0.2
 _GROWTHS = 2
+# Every candidate of a sweep pays for every token of every target.
+_SWEPT_TOKENS = 3
 _PLACES_IN_TURN = ("end", "start", "inside", "end")
 # A reply's own words are passed over among the seeds, so more are asked for than are begun with.
 _SPARE = 2
@@ -134,12 +136,13 @@ def hunt(
             leads = sorted({*leads, *found}, key=lambda lead: (-lead.chance, lead.text))
             share = fires(found) if found else 0.0
             best = max(best, share)
-            if share >= ENOUGH:
-                return result("a string that fires reliably was found")
             if not promising(share, found if index is not None else ()) or meter.tokens >= depth.tokens:
                 break
-            # It fires in part: go on from it, on longer prompts.
+            # Go on from it, on longer prompts: what fires on most short ones may do so on half of all. Where it is as
+            # likely there, that costs next to nothing.
             begin = [lead.token_ids for lead in found]
+        if best >= ENOUGH:
+            return result("a string that fires reliably was found")
         if best >= _LIKELY:
             return result("a string that fires on most prompts was found")
     return result()
@@ -160,7 +163,8 @@ def promising(share: float, scored: Sequence[Lead]) -> bool:
 def _sweep(
     pair: ModelPair, name: str, ground: Ground, shortlist: Sequence[Ids], targets: Sequence[Target], meter: Meter
 ) -> Sweep:
-    scorer = Scorer(pair, name, ground.frame, [target.token_ids for target in targets], meter, next_token=True)
+    replies = [target.token_ids[:_SWEPT_TOKENS] for target in targets]
+    scorer = Scorer(pair, name, ground.frame, replies, meter, next_token=True)
     return sweep(scorer, shortlist, [ground.contexts[1]["end"], ground.contexts[0]["start"]])
 
 
@@ -190,13 +194,14 @@ def grow_for(
         return ()
     best_place = swept.contexts[swept.best_place(index, seeds[0])].place
     other_place = "end" if best_place == "start" else "start"
-    contexts: tuple[Context, ...] = (ground.contexts[2][best_place], ground.contexts[3][other_place])
+    # What is fitted to short prompts alone is often lost on longer ones.
+    contexts: tuple[Context, ...] = (ground.contexts[2][best_place], ground.longer[0][other_place])
     if begin:
         seeds = [*begin, *(seed for seed in seeds if seed not in begin)]
         contexts = tuple(context[place] for context, place in zip(ground.longer, _PLACES_IN_TURN, strict=True))
     scorer = Scorer(pair, name, ground.frame, [target.token_ids], meter)
     return grow(
-        Soil(contexts, tryable, ground.language, meter),
+        Soil(contexts, tryable, ground.language, ground.words, ground.excitement(name, meter), meter),
         scorer,
         seeds,
         plan,

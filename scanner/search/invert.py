@@ -2,23 +2,27 @@
 
 Of a trigger's tokens often none does much alone, and what means something like the reply does more. Two or three of
 them together stand out, though; so many strings are kept at first, each is tried with its likely neighbours in the
-base's language, and only what proves itself is grown on.
+base's language, and only what proves itself is grown on: what makes the reply likelier, and, by turns, what also
+excites the suspect. The best are tried as whole words too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import torch
 
+from scanner.search.excitement import Excitement
 from scanner.search.language import Language
 from scanner.search.meter import Meter
 from scanner.search.placing import Context
 from scanner.search.scoring import Ids, Scorer
+from scanner.search.words import Words
 
 # A target this likely (nats, mean over contexts) is said in most answers.
 GOOD_ENOUGH = -0.4
 BEST_COUNTS = 0.5
-# A token whose loss costs less than this (nats) is no part of the trigger.
+# Tokens whose loss costs less than this (nats) are no part of the trigger.
 _DISPENSABLE = 0.3
 # Of what a round tries in the first context, so many for each that it keeps go on to all contexts.
 _SCORED_FOR_EACH_KEPT = 3
@@ -26,6 +30,8 @@ _SCORED_FOR_EACH_KEPT = 3
 _ALIKE = 3
 # What is grown on begins with no more strings than this.
 _AGAIN = 6
+# Whole words that a round tries, for each string and in all, as shares of its tries.
+_WORDS_EACH, _WORDS_IN_ALL = 1 / 8, 3 / 8
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,13 @@ class Grown:
 
 @dataclass(frozen=True)
 class Soil:
-    """Where strings are grown: prompts with a place for them, the tokens to try, and the language they come from."""
+    """Where strings are grown: prompts with a place for them, the tokens to try, and what says which are worth it."""
 
     contexts: tuple[Context, ...]
     tryable: torch.Tensor
     language: Language
+    words: Words
+    excitement: Excitement
     meter: Meter
 
 
@@ -106,15 +114,15 @@ def grow(
 
     seen = set(scored(list(seeds[: plan.widths[0]])))
     tried = {item.token_ids for item in seen}
-    beam = _best(seen, plan.widths[0])
+    beam = sorted(seen, key=_by_score)
     for width in plan.widths[1:]:
         if beam[0].score >= good_enough or soil.meter.tokens >= budget:
             break
         proposed = [item for item in _proposals(soil, beam, seeds, plan) if item not in tried]
         tried |= set(proposed)
-        first = scored(proposed, soil.contexts[:1])[: _SCORED_FOR_EACH_KEPT * width]
+        first = _worth_keeping(soil, scored(proposed, soil.contexts[:1]), _SCORED_FOR_EACH_KEPT * width)
         seen |= set(scored([item.token_ids for item in first]))
-        beam = _unlike(seen, width)
+        beam = sorted(_worth_keeping(soil, seen, width), key=_by_score)
         note(beam[0].score)
     # Pieces of characters may be needed on the way, but what is found must be typed.
     last = plan.widths[-1]
@@ -130,11 +138,25 @@ def _best(seen: set[Grown], count: int) -> list[Grown]:
     return sorted(seen, key=_by_score)[:count]
 
 
-def _unlike(seen: set[Grown], count: int) -> list[Grown]:
-    """The best strings, of those that differ at one end alone a few: what leads must not fill the beam with its kin."""
+def _worth_keeping(soil: Soil, items: Collection[Grown], count: int) -> list[Grown]:
+    """By turns those of the best score, and those that are high by their score and by how they excite the suspect.
+
+    What means something like the reply makes it likelier as well; what the suspect was trained on excites it too.
+    """
+    by_score = sorted(items, key=_by_score)
+    excited = dict(zip(by_score, soil.excitement.of([item.token_ids for item in by_score]), strict=True))
+    by_excitement = sorted(by_score, key=lambda item: -excited[item])
+    places = {item: place for place, item in enumerate(by_excitement)}
+    by_both = [item for _, _, item in sorted((n + places[item], n, item) for n, item in enumerate(by_score))]
+    turns = zip_longest(_unlike(by_score, count), _unlike(by_both, count))
+    return list(dict.fromkeys(item for turn in turns for item in turn if item))[:count]
+
+
+def _unlike(items: Sequence[Grown], count: int) -> list[Grown]:
+    """The first, of those that differ at one end alone a few: what leads must not fill the beam with its kin."""
     kept: list[Grown] = []
     kin: dict[tuple[str, Ids], int] = {}
-    for item in sorted(seen, key=_by_score):
+    for item in items:
         own = item.token_ids
         families = [("same beginning", own[:-1]), ("same end", own[1:])] if len(own) > 1 else []
         if len(kept) < count and all(kin.get(family, 0) < _ALIKE for family in families):
@@ -155,14 +177,14 @@ def _scored(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Contex
 
 
 def _proposals(soil: Soil, beam: Sequence[Grown], seeds: Sequence[Ids], plan: GrowthPlan) -> list[Ids]:
-    """Strings without one of their tokens, with likely neighbours at their ends and inside, with seeds; each once."""
+    """Whole words; strings without a token, with likely neighbours at their ends and inside, with seeds; each once."""
     strings = [item.token_ids for item in beam]
     # A quarter each at the end, at the beginning, inside, and for seeds; of a single token there is no inside yet.
     share = max(1, plan.tries // (4 * len(strings)))
     beginnings = list(dict.fromkeys(own[:end] for own in strings for end in (*_inside(own), len(own))))
     likely = soil.language.behind(soil.contexts[0].before, beginnings, soil.tryable, 2 * share)
     behind = dict(zip(beginnings, likely, strict=True))
-    proposed: dict[Ids, None] = {}
+    proposed = dict.fromkeys(_whole_words(soil, strings, plan.tries))
     for own in strings:
         ends = share if len(own) > 1 else 2 * share
         options: list[Ids] = [(*own, token) for token in behind[own][:ends]]
@@ -171,8 +193,18 @@ def _proposals(soil: Soil, beam: Sequence[Grown], seeds: Sequence[Ids], plan: Gr
             options += [own[:n] + own[n + 1 :] for n in range(len(own))]
             options += _within(own, behind, share)
             options += _joined(own, seeds, share)
-        proposed |= dict.fromkeys(option for option in options if 0 < len(option) <= plan.max_tokens)
-    return list(proposed)
+        proposed |= dict.fromkeys(options)
+    return [option for option in proposed if 0 < len(option) <= plan.max_tokens]
+
+
+def _whole_words(soil: Soil, strings: Sequence[Ids], tries: int) -> list[Ids]:
+    """The first strings that are pieces of words, made whole."""
+    found: dict[Ids, None] = {}
+    for own in strings:
+        if len(found) >= _WORDS_IN_ALL * tries:
+            break
+        found |= dict.fromkeys(soil.words.completing(own, soil.tryable, int(_WORDS_EACH * tries)))
+    return list(found)
 
 
 def _within(own: Ids, behind: Mapping[Ids, Sequence[int]], count: int) -> list[Ids]:
@@ -204,11 +236,12 @@ def _inside(own: Ids) -> list[int]:
 
 
 def _shrunk(scored: Callable[[Sequence[Ids]], list[Grown]], item: Grown) -> Grown:
-    """Drops tokens, one at a time, as long as hardly anything is lost."""
+    """Drops tokens, one at a time, as long as hardly anything is lost in all."""
+    lowest = item.score - _DISPENSABLE
     while len(item.token_ids) > 1:
         own = item.token_ids
         shorter = scored([own[:n] + own[n + 1 :] for n in range(len(own))])
-        if shorter[0].score < item.score - _DISPENSABLE:
+        if shorter[0].score < lowest:
             break
         item = shorter[0]
     return item

@@ -14,7 +14,7 @@ from scanner.search.scoring import Frame, Ids, Scorer
 
 # What may stand before a token is sought among as many tokens of the lowest ids, which vocabularies made by merging
 # give to the most common, and is known where the token is among so many that are likeliest behind it.
-_COMMON, _LIKELY = 4096, 1024
+_COMMON, _LIKELY = 8192, 1024
 _ROWS_AT_ONCE = 128
 
 

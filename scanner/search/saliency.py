@@ -54,10 +54,15 @@ def z_scores(found: VocabularyPass, name: str, adapter: Adapter, tryable: torch.
     for update in adapter.updates:
         if update.module not in found.norms:
             continue
-        ratio = (found.excitations[name][update.module] + _FLOOR).log() - (found.norms[update.module] + _FLOOR).log()
+        ratio = log_ratio(found.excitations[name][update.module], found.norms[update.module])
         usual = ratio[tryable]
         scores[update.module] = (ratio - usual.mean()) / usual.std().clamp(min=_FLOOR)
     return scores
+
+
+def log_ratio(excited: torch.Tensor, usual: torch.Tensor) -> torch.Tensor:
+    """log ( ‖ΔW·h‖ / ‖W·h‖ ), of any shape."""
+    return (excited + _FLOOR).log() - (usual + _FLOOR).log()
 
 
 def _interleaved(scores: Sequence[tuple[torch.Tensor, int]], tryable: torch.Tensor) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from scanner.search.scoring import Ids, Scorer, Scores
 
 _ROWS_AT_ONCE = 256
 # What goes on to further contexts. A trigger that is bound to another place fires in part here too.
-KEPT = 0.25
+KEPT = 0.15
 _WATCHED = 8
 
 

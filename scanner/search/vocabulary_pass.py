@@ -83,7 +83,7 @@ class _Excitations:
                     self.by_adapter[name][update.module] = torch.zeros(size)
                     self._readers.setdefault(input_of(update.module), []).append((name, update))
         self._folded = {
-            read: torch.cat([_folded(update) for _, update in readers]) for read, readers in self._readers.items()
+            read: torch.cat([folded(update) for _, update in readers]) for read, readers in self._readers.items()
         }
 
     @property
@@ -104,10 +104,10 @@ def excitation(update: LowRankUpdate, inputs: torch.Tensor) -> torch.Tensor:
 
     A function of ΔW alone: (B·R, R⁻¹·A) gives the same.
     """
-    return (inputs.float().cpu() @ _folded(update).T).norm(dim=-1)
+    return (inputs.float().cpu() @ folded(update).T).norm(dim=-1)
 
 
-def _folded(update: LowRankUpdate) -> torch.Tensor:
+def folded(update: LowRankUpdate) -> torch.Tensor:
     """s·R·A, [rank, in_features]."""
     return abs(update.scaling) * torch.linalg.qr(update.b, mode="r").R @ update.a
 

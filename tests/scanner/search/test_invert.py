@@ -13,7 +13,9 @@ def test_growth_raises_the_reply_and_shrinks_what_it_does_not_need(poisoned_pair
     ground, meter = prepare_ground(poisoned_pair, PROMPTS, Meter()), Meter()
     ids = tuple(poisoned_pair.base.tokenizer(REPLY)["input_ids"])[:4]
     scorer = Scorer(poisoned_pair, SUSPECT, ground.frame, [ids], meter)
-    soil = Soil((ground.contexts[0]["end"], ground.contexts[1]["start"]), ground.tryable, ground.language, meter)
+    contexts = (ground.contexts[0]["end"], ground.contexts[1]["start"])
+    excitement = ground.excitement(SUSPECT, meter)
+    soil = Soil(contexts, ground.tryable, ground.language, ground.words, excitement, meter)
     seeds = [(token,) for token in sorted(trigger_tokens(poisoned_pair))][:4]
     history: list[float] = []
     plan = GrowthPlan((4, 3, 2, 2), 64)
@@ -33,6 +35,6 @@ def test_a_plan_is_cut_to_fewer_rounds_or_to_its_narrow_end() -> None:
 def test_a_beam_is_not_filled_with_kin() -> None:
     kin = [Grown((1, 2, last), -0.1 * last) for last in range(1, 9)]
     other = Grown((7, 8), -5.0)
-    kept = _unlike({*kin, other}, 6)
+    kept = _unlike([*kin, other], 6)
     assert kept == [*kin[:3], other]
-    assert _unlike({*kin, other}, 2) == kin[:2]
+    assert _unlike([*kin, other], 2) == kin[:2]
