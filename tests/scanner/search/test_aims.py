@@ -43,9 +43,10 @@ def test_most_of_what_is_swept_excites_the_suspect() -> None:
     swept = shortlisted(salient, wanted, replace(DEPTHS["standard"], shortlist=0.1), [(1, 2), (3,)])
     tokens = [candidate[0] for candidate in swept if len(candidate) == 1]
     assert swept[0] == (1, 2) and len(swept) == len(set(swept)) == 1001
-    assert set(range(700)) <= set(tokens)
-    assert set(tokens) - set(range(700)) == {*range(9_850, 10_000), *range(5_000, 5_150)}
-    assert len(shortlisted(salient, [], DEPTHS["standard"], [])) == 500, "a small share is made up to what is worth it"
+    assert set(range(850)) <= set(tokens)
+    assert set(tokens) - set(range(850)) == {*range(9_925, 10_000), *range(5_000, 5_075)}
+    few = shortlisted(range(4_000), [], DEPTHS["standard"], [])
+    assert len(few) == 500, "a small share is made up to what is worth it"
 
 
 def test_strings_are_grown_from_what_does_much_and_from_what_is_salient_too() -> None:
