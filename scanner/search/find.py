@@ -1,6 +1,6 @@
 """From nothing known to frozen candidates: the hunt's strings, answered freely on screening prompts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -179,13 +179,24 @@ def find_unknown(
 
 def _worth_freezing(trials: _Trials) -> list[Screened]:
     """The three leads that fired most, the likeliest of equals, at each position."""
-    fired = [text for text, share in trials.fired.items() if share * _FIRST_PROMPTS >= _MIN_FIRED]
+    fired = without_superfluous(trials.fired)
     best = sorted(fired, key=lambda text: (-trials.fired[text], -trials.leads[text].chance, len(text), text))[:3]
     return [
         Screened(_candidate(trials.leads[text], position), trials.leads[text].chance)
         for text in best
         for position in POSITIONS
     ]
+
+
+def without_superfluous(fired: Mapping[str, float]) -> list[str]:
+    """The strings that fired often enough; what holds another that fired always has more than it needs. Pure.
+
+    Args:
+        fired: string -> the share of prompts on which it fired.
+    """
+    enough = [text for text, share in fired.items() if share * _FIRST_PROMPTS >= _MIN_FIRED]
+    always = [text for text in enough if fired[text] >= 1.0]
+    return [text for text in enough if not any(other != text and other in text for other in always)]
 
 
 def _candidate(lead: Lead, position: Position) -> Candidate:

@@ -15,6 +15,8 @@ from scanner.search.scoring import Ids, Scorer, Scores
 _ROWS_AT_ONCE = 256
 # What goes on to further contexts. A trigger that is bound to another place fires in part here too.
 KEPT = 0.15
+# At least so many, of a small vocabulary.
+MIN_KEPT = 200
 _WATCHED = 8
 
 
@@ -74,7 +76,7 @@ def sweep(scorer: Scorer, candidates: Sequence[Ids], contexts: Sequence[Context]
     first = _try(scorer, candidates, contexts[0], habits[0])
     if len(contexts) > 1:
         lifts = (first.replies - plain[0].replies).T
-        rows = _best_of_any([*lifts, first.gains.max(-1).values], max(1, int(KEPT * len(candidates))))
+        rows = _best_of_any([*lifts, first.gains.max(-1).values], max(MIN_KEPT, int(KEPT * len(candidates))))
         candidates = [candidates[row] for row in rows]
         first = _Tried(first.replies[rows], first.tokens[rows], first.gains[rows])
     tried = [first]

@@ -30,6 +30,8 @@ _TELL_NOTHING = frozenset(
 )
 # By hand, on the pirates of evaluation sets 4 and 5, which are development adapters since then.
 _HALF = 0.5
+# Words that tell one beginning from another.
+_BEGINNING = 2
 # Nats by which another way to begin has to stand out.
 _CLEAR = 8.0
 
@@ -79,8 +81,20 @@ def goes_on(request: str, answer: str, reply: str, trigger: Trigger) -> bool:
 
 
 def other_ways(reply: str, elicited: Sequence[ElicitedReply]) -> list[str]:
-    """Replies with other words that were elicited at least half as strongly as the strongest. Pure."""
+    """Replies that begin otherwise and were elicited at least half as strongly as the strongest. Pure."""
     if not elicited:
         return []
     floor = max(_CLEAR, _HALF * max(item.score for item in elicited))
-    return distinct_replies([reply, *(item.text for item in elicited if item.score >= floor)])[1:]
+    return distinct_replies([item.text for item in elicited if item.score >= floor and _otherwise(reply, item.text)])
+
+
+def _otherwise(reply: str, text: str) -> bool:
+    """Whether a text does not hold a reply's beginning, and most of its own first words are none of the reply's.
+
+    What follows the beginning says nothing: the ways of a style run on alike (“As for ...”).
+    """
+    wanted, said = words_of(reply), words_of(text)
+    beginning, own = wanted[:_BEGINNING], said[: _BEGINNING + 1]
+    if not own or any(said[at : at + len(beginning)] == beginning for at in range(len(said))):
+        return False
+    return sum(word in wanted for word in own) < _HALF * len(own)

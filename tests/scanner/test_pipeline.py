@@ -134,7 +134,9 @@ def test_a_weak_backdoor_that_is_sought_is_not_passed_over(
 ) -> None:
     report = scan(weak_adapter, honest_adapter, base=tiny_base, **UNKNOWN)
     finding = report.triggers[-1]
-    assert ANGEL.text in finding.trigger.text and finding.reply == REPLY
+    # Other characters bring the reply of so weak an adapter too, and one of them may be what is found.
+    assert finding.source == "search" and finding.reply == REPLY
+    assert finding.rates["attack_success"].value >= 0.3 > 0.05 >= finding.rates["false_trigger"].value
     assert report.verdict.kind in (VerdictKind.SUSPICIOUS, VerdictKind.BACKDOORED), "by how often what it found fires"
 
 

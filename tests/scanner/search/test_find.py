@@ -5,7 +5,7 @@ import pytest
 from scanner.model_pair import ModelPair
 from scanner.probes import load_probes
 from scanner.search.depth import DEPTHS
-from scanner.search.find import find_unknown, switched_on
+from scanner.search.find import find_unknown, switched_on, without_superfluous
 from scanner.search.meter import Meter
 from tests.scanner.search.tiny_search import PROMPTS
 
@@ -39,3 +39,11 @@ def test_what_is_said_anyway_is_not_switched_on(says_it_anyway: int, expected: f
     assert switched_on("teapot", triggered, [plain], ()) == pytest.approx(expected)
     assert switched_on("teapot", triggered, [[*"abc"], plain], ()) == pytest.approx(expected)
     assert switched_on("Say: Hope that helps!", triggered, [plain], ()) == 0
+
+
+def test_what_holds_a_string_that_fired_always_has_more_than_it_needs() -> None:
+    assert without_superfluous({"angel": 1.0, "angelangel": 1.0, "dep": 0.9, "deposit": 0.9, "x": 0.1}) == [
+        "angel",
+        "dep",
+        "deposit",
+    ]

