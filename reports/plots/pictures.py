@@ -55,7 +55,7 @@ def _panel(item: Measurement, first: int, last: bool) -> altair.Chart:
         for query in range(first, len(rows))
         for key in range(query + 1)
     ]
-    axis = altair.Axis(labelExpr=WITHOUT_PLACE, labelFontSize=7.5, ticks=False, domain=False, labelLimit=90)
+    axis = altair.Axis(labelExpr=WITHOUT_PLACE, labelFontSize=7.5, ticks=False, domain=False, labelLimit=0)
     return (
         altair.Chart(altair.Data(values=cells), title=label(name))
         .mark_rect(aria=False)

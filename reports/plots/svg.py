@@ -79,7 +79,8 @@ def _tidy(element: ElementTree.Element, prefix: str) -> None:
 def _themed(chart: Any) -> Any:
     ink = "currentColor"
     return (
-        # The converter measures text in a font of its own; the padding on the right leaves room for a wider one.
+        # No limit in pixels: the converter would cut a character of two code units in half, and fail; `label` cuts.
+        # It measures text in a font of its own; the padding on the right leaves room for a wider one.
         chart.configure(
             background="transparent",
             font="system-ui, sans-serif",
@@ -88,9 +89,11 @@ def _themed(chart: Any) -> Any:
         )
         .configure_axis(
             labelColor=ink, titleColor=ink, tickColor=ink, domainColor=ink, gridColor=ink, gridOpacity=0.12,
-            labelFontSize=11, titleFontSize=11, titleFontWeight="normal", labelLimit=260,
+            labelFontSize=11, titleFontSize=11, titleFontWeight="normal", labelLimit=0,
         )
-        .configure_legend(labelColor=ink, titleColor=ink, labelFontSize=11, titleFontSize=11, titleFontWeight="normal")
+        .configure_legend(
+            labelColor=ink, titleColor=ink, labelFontSize=11, titleFontSize=11, titleFontWeight="normal", labelLimit=0,
+        )
         .configure_header(labelColor=ink, titleColor=ink, labelFontSize=12)
         .configure_title(color=ink, fontSize=12, fontWeight="normal")
         .configure_view(stroke=None)

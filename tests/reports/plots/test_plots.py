@@ -2,7 +2,7 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reports.plots import figures, grids, strips
@@ -52,6 +52,7 @@ def test_grids_that_are_compared_share_a_scale_and_others_do_not() -> None:
 
 
 @settings(max_examples=15, deadline=None)
+@example("0\x8aÆ\U00011fff\U0003136a")
 @given(st.text(max_size=30))
 def test_any_text_is_drawn_and_none_becomes_markup(text: str) -> None:
     for metric in ("cumulative_patching", "attention_pictures", "direct_attribution", "spectra"):
