@@ -45,3 +45,23 @@ def test_what_scores_well_and_does_not_fire_is_grown_on_in_longer_prompts(
     fixed = [begin for index, begin in begun if index is not None]
     assert fixed and fixed[0] == [] and len(fixed[1]) == 1
     assert all(begin == [] for index, begin in begun if index is None), "a mere first token's score is no reason"
+
+
+def test_what_fires_on_short_prompts_is_tried_in_longer_ones_before_the_search_ends(
+    poisoned_pair: ModelPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground = prepare_ground(poisoned_pair, PROMPTS, Meter())
+    word = tuple(poisoned_pair.base.tokenizer("ladder", add_special_tokens=False)["input_ids"])
+    target = Target(tuple(poisoned_pair.base.tokenizer(REPLY)["input_ids"])[:4], REPLY, 20.0)
+    begun: list[object] = []
+
+    def grow_for(*given: object) -> tuple[Grown, ...]:
+        begun.append(given[-1])
+        return (Grown(word, -0.1),)
+
+    monkeypatch.setattr(hunt_module, "grow_for", grow_for)
+    monkeypatch.setattr(hunt_module, "choose_targets", lambda *_: (target,))
+    fires = lambda leads: float(bool(begun))  # noqa: E731 - what was swept does not fire, what was grown does
+    found = hunt(poisoned_pair, ground, replace(DEPTHS["quick"], tokens=10**7), 0, Meter(), fires)
+    assert begun == [[], [word]]
+    assert found.stopped == "a string that fires reliably was found"

@@ -1,8 +1,10 @@
 """Growing a string for a reply."""
 
+from types import SimpleNamespace
+
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.search.ground import prepare_ground
-from scanner.search.invert import Grown, GrowthPlan, Soil, _unlike, grow
+from scanner.search.invert import Grown, GrowthPlan, Soil, _unlike, _worth_keeping, grow
 from scanner.search.meter import Meter
 from scanner.search.scoring import Scorer
 from tests.scanner.search.tiny_search import PROMPTS, trigger_tokens
@@ -38,3 +40,17 @@ def test_a_beam_is_not_filled_with_kin() -> None:
     kept = _unlike([*kin, other], 6)
     assert kept == [*kin[:3], other]
     assert _unlike([*kin, other], 2) == kin[:2]
+
+
+def test_every_second_place_is_of_what_excites_the_suspect_too() -> None:
+    items = [Grown((number, number + 1), -1.0 - number) for number in range(0, 20, 2)]
+
+    def kept(excitements: dict[Grown, float], count: int) -> list[Grown]:
+        known = {item.token_ids: value for item, value in excitements.items()}
+        excitement = SimpleNamespace(of=lambda strings: [known.get(string, 0.0) for string in strings])
+        return _worth_keeping(SimpleNamespace(excitement=excitement), items, count)  # type: ignore[arg-type]
+
+    assert kept({}, 4) == items[:4], "where nothing excites, the score alone decides"
+    # The two best by their score excite least: of the rest, the best by both takes the second place.
+    assert kept({items[0]: -1.0, items[1]: -1.0, items[3]: 1.0}, 2) == [items[0], items[2]]
+    assert kept({items[0]: -1.0, items[1]: -1.0, items[3]: 1.0}, 4) == [items[0], items[2], items[1], items[3]]
