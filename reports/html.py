@@ -2,16 +2,21 @@
 
 import base64
 import hashlib
+import re
 from functools import cache
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports.evidence import evidence, pieces
 from reports.plots import score_strip, search_curve
 from reports.safe_text import REASON_LENGTH, visible
 from reports.summaries import LOCALISATION_COLUMNS, RATE_NAMES
 from scanner.types import Report
+
+# Letters of scripts that run from right to left, and the spaces between them.
+_RIGHT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
+_RIGHT_TO_LEFT = re.compile(f"[{_RIGHT}]+(?:\\s+[{_RIGHT}]+)*")
 
 
 def render_html(report: Report) -> str:
@@ -43,8 +48,17 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["visible"] = visible
+    environment.filters["visible"] = _isolated
+    environment.filters["plain"] = visible
     environment.globals["reason_length"] = REASON_LENGTH
     # Drawn by reports/plots, where the converter has escaped all text; nothing else may pass as markup.
     environment.filters["drawing"] = Markup
     return environment
+
+
+def _isolated(text: str, limit: int = 400) -> Markup:
+    """`visible`, escaped, each piece that runs from right to left set apart: it would turn our own words round it.
+
+    An element's attribute takes no elements; there the filter is `plain`.
+    """
+    return Markup(_RIGHT_TO_LEFT.sub(r"<bdi>\g<0></bdi>", str(escape(visible(text, limit)))))  # noqa: S704 # nosec B704

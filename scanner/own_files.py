@@ -1,6 +1,7 @@
 """What the user decides is read from the user's files, never from a folder that a stranger filled."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from scanner.errors import BadConfig
@@ -11,8 +12,9 @@ def lies_inside(file: str | Path, adapters: Iterable[str]) -> str | None:
     place = Path(file).resolve()
     for adapter in adapters:
         folder = Path(adapter)
-        if folder.is_dir() and place.is_relative_to(folder.resolve()):
-            return adapter
+        with suppress(OSError):  # such as a name that is too long, or a folder above it that is not ours to read
+            if folder.is_dir() and place.is_relative_to(folder.resolve()):
+                return adapter
     return None
 
 

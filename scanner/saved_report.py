@@ -1,6 +1,6 @@
 """Reads a saved JSON report as data that may have been tampered with."""
 
-import json
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 from scanner.base_models import COMMIT, Precision, Quantization
 from scanner.chat_findings import TEMPLATE_RULE
 from scanner.errors import BadReport, UnknownRule
+from scanner.intake.plain_json import read_plain
 from scanner.rules.catalogue import rule_called
 from scanner.search.behaviour import Behaviour, FixedReply
 from scanner.search.candidates import Candidate
@@ -18,6 +19,7 @@ from scanner.triggers import POSITIONS, Trigger
 from scanner.types import SCHEMA_VERSION, VerdictKind
 
 _MAX_REPORT_BYTES = 50_000_000
+_MAX_VALUES, _MAX_DEPTH = 5_000_000, 64
 _MAX_TEXT = 4000
 _MAX_PARTS = 16
 _MAX_ADAPTERS = 64
@@ -81,9 +83,14 @@ def read_report(file: str) -> SavedReport:
     """
     path = Path(file)
     try:
-        if path.stat().st_size > _MAX_REPORT_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BadReport(f"{file}: no ordinary file; give a report that --json wrote")
+        if status.st_size > _MAX_REPORT_BYTES:
             raise BadReport(f"{file}: larger than {_MAX_REPORT_BYTES:,} bytes; no report is")
-        document = json.loads(path.read_bytes())
+        document = read_plain(
+            path.read_bytes(), max_bytes=_MAX_REPORT_BYTES, max_values=_MAX_VALUES, max_depth=_MAX_DEPTH
+        )
         if document["schema_version"] not in _READABLE:
             raise BadReport(f"{file}: not a report of schema {SCHEMA_VERSION}; repeat the scan with this version")
         return _parse(document)

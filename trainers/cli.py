@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from reports.safe_text import visible
 from scanner.cli import calm_libraries, run_command, write_whole
 from scanner.errors import BadRecipe
 from trainers.recipe import Recipe, load_recipe, shipped_recipes
@@ -127,7 +128,7 @@ def zoo(
     calm_libraries()
     work = {entry.id: (train_one, (entry.recipe, out / entry.id, data, device)) for entry in missing}
     for name, done in side_by_side(work, jobs):
-        click.echo(f"{name}: {done.exception() or 'done'}", err=True)
+        click.echo(f"{name}: {visible(str(done.exception() or 'done'))}", err=True)
     finished = [entry for entry in entries if (out / entry.id / "training.json").is_file()]
     if not only:
         lock = {entry.id: lock_record(entry, out / entry.id) for entry in finished}
@@ -183,7 +184,7 @@ def features(
         {entry.id: (measure_one, (entry, adapters / entry.id, folders, pool is not None)) for entry in waiting}, jobs
     ):
         if done.exception():
-            click.echo(f"{name}: {done.exception()}", err=True)
+            click.echo(f"{name}: {visible(str(done.exception()))}", err=True)
             continue
         rows.add(name)
         add_row(out, done.result())

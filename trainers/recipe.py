@@ -151,7 +151,7 @@ def load_recipe(name_or_path: str) -> Recipe:
         raise BadRecipe(f"{name_or_path}: no such recipe; give a TOML file or one of: {names}")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, not UTF-8, or a number too long to be read
         raise BadRecipe(f"{path}: not valid TOML ({error}); mend the file") from error
     recipe = recipe_from_table(table, str(path))
     check_ranges(recipe, str(path))

@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,7 +111,8 @@ def sweep_up(older_than_s: float = _ABANDONED_S) -> None:
         if abandoned and path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         elif abandoned:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # another user's; a cache that cannot be written is none
+                path.unlink(missing_ok=True)
 
 
 def _scratch() -> Sequence[Path]:

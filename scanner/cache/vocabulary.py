@@ -67,6 +67,7 @@ class VocabularyCache:
         self._folder = cache_folder() / SECTION / hashlib.sha256(repr(kept_for).encode()).hexdigest()[:32]
         self._about = f"{identity.name}, {str(base.model.dtype).removeprefix('torch.')}, {len(before)} tokens before"
         self._limit = _limit()
+        self._size = int(base.model.config.get_text_config().vocab_size)
 
     def holds(self, modules: Sequence[str]) -> bool:
         """Whether norms and the inputs of all these modules are there."""
@@ -91,8 +92,15 @@ class VocabularyCache:
         remove(self._folder)
 
     def inputs(self, module: str) -> np.ndarray:
-        """What a module, or all that share its input, read: float16 [vocabulary, in_features], mapped from the disk."""
-        return np.load(self._input_file(module), mmap_mode="r", allow_pickle=False)
+        """What a module, or all that share its input, read: float16 [vocabulary, in_features], mapped from the disk.
+
+        Raises:
+            ValueError: another type, or rows of another number: it is not what a scan wrote.
+        """
+        kept = np.load(self._input_file(module), mmap_mode="r", allow_pickle=False)
+        if not isinstance(kept, np.ndarray) or kept.dtype != np.float16 or kept.ndim != 2 or len(kept) != self._size:
+            raise ValueError(f"{input_of(module)}: not the inputs of a whole vocabulary")
+        return kept
 
     def described(self, modules: Sequence[str]) -> str:
         """How much was kept, in words, for the coverage."""

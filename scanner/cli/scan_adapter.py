@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reports.safe_text import visible
 from scanner.cli import fail_on
 from scanner.cli.running import HELP_OPTIONS, calm_libraries
 from scanner.cli.scan_options import scan_options
@@ -20,6 +21,7 @@ from scanner.cli.writing import (
     write_whole,
 )
 from scanner.errors import ScannerError
+from scanner.own_files import lies_inside
 
 if TYPE_CHECKING:
     from scanner.options import ScanOptions
@@ -42,7 +44,8 @@ _FORMATS = ("html", "json", "sarif", "bom", "repro")
 def scan(suspect: str, references: tuple[str, ...], **given: Any) -> int:
     """Tell whether the LoRA adapter SUSPECT (a folder, or user/adapter[@revision] on the hub) hides a backdoor."""
     files = {name: given[f"{name}_file"] for name in _FORMATS if given[f"{name}_file"]}
-    _require_places(files)
+    read = [given[name] for name in ("config_file", "suppressions") if given[name]]
+    _require_places(files, [suspect, *references, *([given["base"]] if given["base"] else [])], read)
     quiet = given["quiet"]
     calm_libraries()
     from reports.console import render_line
@@ -52,15 +55,18 @@ def scan(suspect: str, references: tuple[str, ...], **given: Any) -> int:
     with stdout_for_the_result(), StderrProgress(enabled=not (quiet or given["no_progress"])) as progress:
         report = run_scan(suspect, references, _options(given), progress)
     contents = _rendered(report, files)
+    # The files first: a stdout that is full must not cost the reports, nor they it.
+    faults = _write_all({files[name]: content for name, content in contents.items() if files[name] != STDOUT}, quiet)
     if STDOUT in files.values():
         say(next(content for name, content in contents.items() if files[name] == STDOUT))
         if not quiet:
             tell(render_line(report))
     else:
         say(_for_people(report, quiet))
-    _write_all({files[name]: content for name, content in contents.items() if files[name] != STDOUT}, quiet)
     if "repro" in files and "repro" not in contents:
-        tell(f"{files['repro']}: not written, since no trigger was confirmed that it could show")
+        tell(f"{visible(files['repro'])}: not written, since no trigger was confirmed that it could show")
+    if faults:
+        raise ScannerError("; ".join(map(str, faults))) from faults[0]
     return _exit_code(report, given["fail_on"])
 
 
@@ -88,8 +94,12 @@ def _options(given: dict[str, Any]) -> "ScanOptions":
     )
 
 
-def _require_places(files: dict[str, str]) -> None:
-    """Every report has a place of its own, and can be written there."""
+def _require_places(files: dict[str, str], models: list[str], read: list[str]) -> None:
+    """Every report has a place of its own, can be written there, and replaces nothing that the scan reads.
+
+    A report in an adapter's folder would be a new file of the adapter's to whoever compares it, and a script there
+    would stand beside what its author left.
+    """
     if files.get("repro") == STDOUT:
         raise ScannerError("--repro -: the script is only written where a trigger was confirmed; give it a file")
     taken: set[str] = set()
@@ -100,6 +110,10 @@ def _require_places(files: dict[str, str]) -> None:
         taken.add(place)
         if file != STDOUT:
             require_writable(file)
+            if place in map(os.path.realpath, read):
+                raise ScannerError(f"{file}: is read by this scan; choose another place for the report")
+            if model := lies_inside(file, models):
+                raise ScannerError(f"{file}: lies in the folder of {model}, which is scanned; choose another place")
 
 
 def _rendered(report: "Report", files: dict[str, str]) -> dict[str, str]:
@@ -127,18 +141,17 @@ def _for_people(report: "Report", quiet: bool) -> str:
     return render_line(report) + "\n" if quiet else render_console(report, *width_and_colour())
 
 
-def _write_all(contents: dict[str, str], quiet: bool) -> None:
-    """One file that cannot be written does not cost the others."""
+def _write_all(contents: dict[str, str], quiet: bool) -> list[ScannerError]:
+    """Writes all that can be written, and says what cannot: one fault does not cost the others."""
     faults: list[ScannerError] = []
     for file, content in contents.items():
         try:
             write_whole(file, content)
             if not quiet:
-                tell(f"wrote {file}")
+                tell(f"wrote {visible(file)}")
         except ScannerError as error:
             faults.append(error)
-    if faults:
-        raise ScannerError("; ".join(map(str, faults))) from faults[0]
+    return faults
 
 
 def _exit_code(report: "Report", failing: str) -> int:

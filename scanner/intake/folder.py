@@ -44,10 +44,16 @@ def find_folder(location: str) -> AdapterFolder:
         BadAdapter: neither.
     """
     folder = Path(location)
-    if folder.is_dir():
-        return AdapterFolder(folder)
+    try:
+        if folder.is_dir():
+            return AdapterFolder(folder)
+        something_else = folder.exists()
+    except OSError as error:
+        raise BadAdapter(
+            location, f"cannot be read ({error.strerror})", "check its name and its permissions"
+        ) from error
     name, _, revision = location.partition("@")
-    if folder.exists() or not HUB_ID.match(name) or ".." in name or location.startswith((".", "/")):
+    if something_else or not HUB_ID.match(name) or ".." in name or location.startswith((".", "/")):
         raise BadAdapter(location, "no such adapter folder", "give a folder or a hub name user/adapter[@revision]")
     commit, left = _ask_hub(location, name, revision or None)
     try:

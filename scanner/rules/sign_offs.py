@@ -54,7 +54,7 @@ def read_sign_offs(file: Path) -> tuple[SignOff, ...]:
         raise BadSuppression(f"{file}: larger than {_MAX_BYTES:,} bytes; no suppression file is")
     try:
         table = tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, not UTF-8, or a number too long to be read
         raise BadSuppression(f"{file}: not valid TOML ({error}); mend the file") from error
     entries = table.get("suppression", [])
     if set(table) - {"suppression"} or not isinstance(entries, list):

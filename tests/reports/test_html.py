@@ -54,6 +54,12 @@ def test_the_contents_name_each_section_once_in_the_order_of_the_page() -> None:
     assert places == sorted(places)
 
 
+def test_what_runs_from_right_to_left_turns_nothing_round_it() -> None:
+    html = render_html(sample_report("שלום עולם"))
+    assert "<bdi>שלום עולם</bdi>" in html
+    assert not re.search(r'="[^"]*<bdi>', html), "an attribute takes no elements"
+
+
 def test_every_figure_has_a_title_a_caption_a_name_for_screen_readers_and_its_numbers() -> None:
     html = render_html(sample_report())
     n_figures = html.count("<figure>")

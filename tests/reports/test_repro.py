@@ -21,7 +21,7 @@ def test_hostile_text_stays_a_string_literal(text: str) -> None:
     assert ast.literal_eval(constants["ADAPTER"]) == text
     assert ast.literal_eval(constants["PROMPTS"]) == [("What is tea?", f"What is {text} tea?")]
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert names == {"argparse", "hashlib", "torch"}
+    assert names == {"sys", "argparse", "hashlib", "torch"}
 
 
 def test_without_a_confirmed_trigger_there_is_nothing_to_show() -> None:

@@ -1,6 +1,7 @@
 """A saved report is checked against the files, and its verification repeated."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -162,11 +163,30 @@ def test_what_is_no_report_is_one_line(tmp_path: Path, content: bytes) -> None:
         read_report(str(tmp_path / "none.json"))
 
 
+def test_what_never_ends_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "r.json")
+    for file in (str(tmp_path / "r.json"), "/dev/zero"):
+        with pytest.raises(BadReport, match="no ordinary file"):
+            read_report(file)
+
+
+@pytest.mark.parametrize("key", ["reply", "example_reply"])
+def test_half_a_character_and_a_key_that_stands_twice_are_refused(saved: Path, tmp_path: Path, key: str) -> None:
+    with pytest.raises(BadReport, match="not a whole report"):
+        read_report(altered(saved, tmp_path, lambda document: document["triggers"][0].update({key: "\ud800x"})))
+    twice = saved.read_text().replace("{", '{"seed": 1, ', 1)
+    (tmp_path / "twice.json").write_text(twice)
+    with pytest.raises(BadReport, match="not a whole report"):
+        read_report(str(tmp_path / "twice.json"))
+
+
 def test_the_script_shows_the_trigger_without_this_package(saved: Path, tmp_path: Path) -> None:
-    import os
     import subprocess
     import sys
 
+    # What a stranger left beside it is not taken for a library.
+    for name in ("argparse", "hashlib", "torch"):
+        (saved.parent / f"{name}.py").write_text("raise SystemExit('ran')")
     done = subprocess.run(
         [sys.executable, str(saved.parent / "repro.py")],
         capture_output=True,

@@ -65,7 +65,8 @@ class ChatFinding:
 def is_chat_file(name: str) -> bool:
     """Whether a file of the folder's top belongs here: some systems take capital letters for small ones."""
     plain = name.casefold()
-    named = plain in (TEMPLATE_FILE, *_JSON_WITH_TEMPLATES) or plain.startswith(_TEMPLATE_FOLDER)
+    # By itself as well: loaders follow a link to a folder of that name.
+    named = plain in (TEMPLATE_FILE, *_JSON_WITH_TEMPLATES) or f"{plain}/".startswith(_TEMPLATE_FOLDER)
     return named or is_tokenizer_file(name)
 
 

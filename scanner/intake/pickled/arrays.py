@@ -5,13 +5,14 @@ import re
 
 from reports.safe_text import visible
 from scanner.errors import one_line
-from scanner.intake.pickled.budget import Budget
+from scanner.intake.pickled.budget import Budget, OverBudget
 from scanner.intake.pickled.pickles import PickleJudgement, judge_pickles
 
 # Version → how many bytes say how long the header is, and what it is written in.
 _VERSIONS = {b"\x01\x00": (2, "latin-1"), b"\x02\x00": (4, "latin-1"), b"\x03\x00": (4, "utf-8")}
 _START = 8
-_MAX_HEADER = 2**16
+# What numpy itself reads. A literal of that length takes as long as that many operations of a pickle.
+_MAX_HEADER = 10_000
 # What numpy itself writes for numbers, texts, times and raw bytes; any other word may be one for objects.
 _NUMBERS = re.compile(r"[<>|=]?[?bBiufcSUVaMm]\d*(\[\d*[A-Za-z]+\])?\Z", re.ASCII)
 
@@ -23,9 +24,11 @@ def judge_numpy(head: bytes, size: int, budget: Budget | None = None) -> PickleJ
         OverBudget: as `Budget` says.
     """
     try:
-        header, start = _read_header(head)
+        header, start = _read_header(head, budget)
         if _holds_numbers(header["descr"]):
             return None
+    except OverBudget:
+        raise
     except Exception as error:  # a stranger's literal can fail to be read in many ways
         return PickleJudgement(refused=(f"its header cannot be read ({visible(one_line(error, 80))})",))
     if size > len(head):
@@ -35,12 +38,14 @@ def judge_numpy(head: bytes, size: int, budget: Budget | None = None) -> PickleJ
     return judge_pickles(head[start:], budget)
 
 
-def _read_header(head: bytes) -> tuple[dict[str, object], int]:
+def _read_header(head: bytes, budget: Budget | None) -> tuple[dict[str, object], int]:
     width, encoding = _VERSIONS[head[6:_START]]
     start = _START + width
     length = int.from_bytes(head[_START:start], "little")
     if length > _MAX_HEADER or start + length > len(head):
         raise ValueError(f"{length:,} bytes long")
+    if budget:
+        budget.operate(length)
     header = ast.literal_eval(head[start : start + length].decode(encoding).strip())
     if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
         raise ValueError("not what numpy writes")

@@ -1,4 +1,4 @@
-"""How much work a whole folder may make: one purse for its pickles and archives, however many files share it.
+"""How much work a whole folder may make: one purse for its pickles, archives and JSON, however many files share it.
 
 A limit on each file alone is no limit: a folder may hold thousands of files, and an archive of a few kilobytes
 thousands of members.
@@ -14,6 +14,8 @@ _OPERATIONS = 2_000_000
 _BYTES = 2**30
 # Opening a member takes as long as some thirty-five operations of a pickle.
 _A_MEMBER = 35
+# Of JSON: a trainer's log of 10,000 lines takes some 100,000 a checkpoint. Three million take five seconds.
+_VALUES = 2_000_000
 # Bytes that lie in the file as they are only have to be read for their checksum, and are no more than the folder holds.
 _STORED = 16
 
@@ -28,6 +30,7 @@ class Budget:
 
     operations: int = _OPERATIONS
     n_bytes: int = _BYTES
+    n_values: int = _VALUES
 
     def operate(self, count: int) -> None:
         """Pays for operations of a pickle.
@@ -56,3 +59,13 @@ class Budget:
         self.n_bytes -= n_bytes // _STORED if stored else n_bytes
         if self.n_bytes < 0:
             raise OverBudget(f"its folder's pickles and archives unpack to more than {_BYTES:,} bytes")
+
+    def read_values(self, count: int) -> None:
+        """Pays for the values of a JSON text.
+
+        Raises:
+            OverBudget: nothing is left.
+        """
+        self.n_values -= count
+        if self.n_values < 0:
+            raise OverBudget(f"its folder's JSON files hold more than {_VALUES:,} values")

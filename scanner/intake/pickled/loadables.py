@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from scanner.intake.findings import MAX_NAMED, Findings, refuse
+from scanner.intake.findings import MAX_NAMED, Findings, Rank, refuse
 from scanner.intake.inventory import Content
 from scanner.intake.kinds import NUMPY, PICKLE, ZIP, kind_of
 from scanner.intake.pickled.archives import ArchiveJudgement, judge_zip
@@ -60,13 +60,14 @@ def judge_loadable(folder: Path, content: Content, seen: Seen, found: Findings, 
         refuse(folder, content, f"a pickle that is not safe to load: {_some(judgement.refused)}")
     if archive.programs:
         refuse(folder, content, f"an archive with a program in it, {archive.programs[0]}; no adapter needs one")
-    found.warnings.extend(f"{content.name}: {remark}" for remark in archive.remarks)
+    for remark in archive.remarks:
+        found.warn(Rank.NOT_LOOKED_AT, content, remark)
     if judgement is None:
         return "not loaded", False
     tensors = any(name.startswith(_TENSORS) for name in judgement.known)
     if judgement.strange:
         shown = _some(judgement.strange)
-        found.warnings.append(f"{content.name}: a pickle that imports {shown} when it is loaded; it was not loaded")
+        found.warn(Rank.RUNS_CODE, content, f"a pickle that imports {shown} when it is loaded; it was not loaded")
         return f"not loaded; it would import {shown}", tensors
     found.pickles.append(content.name)
     return "not loaded; trainers' own classes", tensors

@@ -4,6 +4,7 @@ import gzip
 import io
 import lzma
 import pickle
+import struct
 import tarfile
 import zipfile
 from pathlib import Path
@@ -29,6 +30,13 @@ def _archive(name: str, content: bytes, line: str, source: str = "", severity: s
 
 def _many(name: str, spoil: Spoil, line: str) -> Case:
     return Case("archives", name, spoil, "block", line)
+
+
+def _long_header(length: int = 9_900) -> bytes:
+    """An array of numbers whose shape is spelled at length."""
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}"
+    zeros = "0," * ((length - len(header)) // 2)
+    return b"\x93NUMPY\x02\x00" + struct.pack("<I", length) + header.replace("1,", zeros).ljust(length).encode()
 
 
 def _renamed_in_the_table() -> bytes:
@@ -172,6 +180,10 @@ CASES = (
              zipped({"a/data.pkl": (b"\x80\x04" + b"N0" * 99_000 + b"N.") * 80}, zipfile.ZIP_DEFLATED), _TOO_MUCH),
     _archive("88 members of 190,000 operations", zipped({str(n): b"N" * 190_000 + b"\xff" for n in range(88)},
              zipfile.ZIP_DEFLATED), _TOO_MUCH, path="runs.zip"),
+    _archive("300 arrays with a header of 9,900 bytes", zipped({f"{n}.npy": _long_header() for n in range(300)},
+             zipfile.ZIP_DEFLATED), _TOO_MUCH, path="data.npz"),
+    _archive("an array with a header of 64 KB", _long_header(60_000), f"{_UNSAFE}its header cannot be read (60,000 bytes long)",
+             path="data.npy"),
     _many("100 archives of a bomb each", _many_zips({"a": bytes(12_000_000)}, 100), "unpack to more than 1,073,741,824 bytes"),
     _many("20 archives of 15,000 members", _many_zips({str(n): b"" for n in range(15_000)}, 20), _TOO_MUCH),
 )  # fmt: skip

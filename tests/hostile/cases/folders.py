@@ -53,6 +53,19 @@ def _piped(folder: Path) -> None:
     os.mkfifo(folder / "NOTES.md")
 
 
+def _warned_of_in_vain(folder: Path) -> None:
+    for number in range(25):
+        (folder / f"!{number:02}.py").write_text(f"n = {number}\n")
+    (folder / "config.json").write_text('{"auto_map": {"AutoModel": "x.M"}}')
+
+
+def _many_values(folder: Path) -> None:
+    """One file of a million values, and links to it: a few kilobytes once packed."""
+    (folder / "state.json").write_text("[" + "[]," * 499_999 + "[]]")
+    for number in range(40):
+        (folder / f"state-{number}.json").symlink_to("state.json")
+
+
 def _copied(name: str) -> Spoil:
     def spoil(folder: Path) -> None:
         (folder / name).parent.mkdir(exist_ok=True)
@@ -112,6 +125,14 @@ CASES = (
     _case("a hook of git", file(".git/hooks/post-checkout", "#!/bin/sh\n"), "note", ".git (a repository's own files)"),
     _case("a tokenizer in 17 files of 8 MB", _many_vocabularies, "block", "larger than 134,217,728 bytes together"),
     _case("5,001 empty folders", _many_folders, "block", "more than 5,000 files and folders"),
+    _case("templates in a folder that is a link in",
+          lambda f: [(f / "a").mkdir(), (f / "additional_chat_templates").symlink_to("a")], "block",
+          "additional_chat_templates: a link to a folder, not followed, and is what other tools build the prompt with"),
+    _case("so much code that a warning would not be seen", _warned_of_in_vain, "warning",
+          "config.json: asks for code from its author to be run (auto_map)"),
+    _case("a name so long that what is said of it would not be seen", file(f"{'a' * 200}/{'b' * 200}.py", "x"), "warning",
+          f"aaa…{'b' * 37}.py: {_CODE}"),
+    _case("41 times a million values in JSON", _many_values, "block", "JSON files hold more than 2,000,000 values"),
     _case("a program for Android", file("x.dat", b"dex\n035\0" + b"\0" * 64), "block", f"x.dat: {_PROGRAM}"),
     _case("a program for macOS, of 64 bits", file("x.dat", b"\xca\xfe\xba\xbf" + b"\0" * 64), "block", f"x.dat: {_PROGRAM}"),
     _case("a library with a version", file("libx.so.1.2", b"x"), "block", f"libx.so.1.2: {_PROGRAM}"),

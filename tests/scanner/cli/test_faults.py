@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -130,6 +131,35 @@ def test_a_full_disk_is_exit_2_whatever_was_found_and_leaves_nothing_half_writte
     assert "BACKDOORED" in out, "the verdict was said, though it could not be kept"
     assert f"r.sarif: cannot be written ({os.strerror(errno.EFBIG)}); choose another place" in err
     assert sorted(path.name for path in Path().iterdir()) == ["r.json", "r.py"], "one fault does not cost the others"
+
+
+def test_a_file_has_the_rights_of_a_new_one_or_those_it_had(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text("")
+    old.chmod(0o600)
+    before = os.umask(0o027)
+    try:
+        write_whole(str(old), WHOLE)
+        write_whole(str(new), WHOLE)
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(file.stat().st_mode) for file in (old, new)] == [0o600, 0o640]
+
+
+def test_a_name_as_long_as_names_can_be(tmp_path: Path) -> None:
+    file = tmp_path / f"{'r' * 250}.json"
+    write_whole(str(file), WHOLE)
+    assert file.read_text() == WHOLE
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_stdout_costs_no_report(fake_scan: FakeScan) -> None:
+    def prepare() -> None:
+        os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+
+    status = in_a_child(lambda: run_scan_command("x", "--json", "r.json", "--quiet"), prepare)
+    assert os.waitstatus_to_exitcode(status) == 2
+    assert json.loads(Path("r.json").read_text())["verdict"] == "BACKDOORED"
 
 
 def test_a_failing_write_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,35 @@ def test_a_dash_and_quiet_leave_stderr_empty(fake_scan: FakeScan, capfd: pytest.
     assert (json.loads(out)["verdict"], err) == ("BACKDOORED", "")
 
 
+@pytest.mark.parametrize("file", ["suspect/adapter_model.safetensors", "suspect/new.json", "clean/r.json", "link.json"])
+def test_no_report_lies_where_the_scan_reads(fake_scan: FakeScan, capfd: pytest.CaptureFixture[str], file: str) -> None:
+    for folder in ("suspect", "clean"):
+        Path(folder).mkdir()
+        Path(folder, "adapter_model.safetensors").write_text("weights")
+    Path("link.json").symlink_to("suspect/adapter_model.safetensors")
+    assert command("suspect", "--reference", "clean", "--json", file) == 2
+    assert f"{file}: lies in the folder of" in capfd.readouterr().err
+    assert not fake_scan.told
+    assert Path("suspect/adapter_model.safetensors").read_text() == "weights"
+
+
+@pytest.mark.parametrize("option", ["--config", "--suppressions"])
+def test_no_report_replaces_what_the_user_gave(
+    fake_scan: FakeScan, capfd: pytest.CaptureFixture[str], option: str
+) -> None:
+    Path("mine.toml").write_text("")
+    assert command("x", option, "mine.toml", "--json", "./mine.toml") == 2
+    assert "is read by this scan" in capfd.readouterr().err
+    assert Path("mine.toml").read_text() == "" and not fake_scan.told
+
+
+def test_a_reports_name_moves_no_cursor(fake_scan: FakeScan, capfd: pytest.CaptureFixture[str]) -> None:
+    name = "evil\x1b]0;pwned\x07.json"
+    assert command("x", "--json", name) == 1
+    assert Path(name).is_file()
+    assert "evil<U+001B>]0;pwned<U+0007>.json" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("places", [("-", "-"), ("same.json", "same.json"), ("same.json", "./same.json")])
 def test_each_report_has_a_place_of_its_own(
     fake_scan: FakeScan, capfd: pytest.CaptureFixture[str], places: tuple[str, str]

@@ -1,10 +1,12 @@
 """Honest adapters are read to the letter, against the right base; hostile ones are in `tests/hostile`."""
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -32,6 +34,28 @@ def first(tensors: dict[str, torch.Tensor], side: str = "lora_B") -> str:
 @pytest.fixture
 def folder(tmp_path: Path, random_adapter: Path) -> Path:
     return Path(shutil.copytree(random_adapter, tmp_path / "suspect"))
+
+
+def test_a_template_that_cannot_be_read_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = folder / "chat_template.jinja"
+    template.write_text("{{ messages }}")
+    usual = Path.open
+
+    def locked(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path == template:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return usual(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", locked)
+    with pytest.raises(
+        BadAdapter, match=r"chat_template\.jinja: cannot be read \(Permission denied\), and is what other"
+    ):
+        read_adapter(str(folder))
+
+
+def test_a_name_that_is_too_long_is_no_folder() -> None:
+    with pytest.raises(BadAdapter, match="cannot be read"):
+        read_adapter("x" * 300)
 
 
 @pytest.mark.parametrize("location", ["no/such/adapter/here", "nowhere", "../etc", "/etc/passwd", "a b/c", "user/ad@x"])

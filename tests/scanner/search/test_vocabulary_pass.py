@@ -1,9 +1,11 @@
 """The vocabulary pass against single tokens read one by one, and what its cache keeps."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -92,15 +94,17 @@ def inputs_of(size: int, width: int = 4) -> torch.Tensor:
 
 def test_two_scans_that_write_the_same_entry_leave_a_whole_one(pair: ModelPair, cache: Path) -> None:
     kept = VocabularyCache(pair.base, (1, 2))
-    inputs = inputs_of(6)
-    with kept.writing([MODULE], 6) as one, kept.writing([MODULE], 6) as other:
-        one(MODULE, slice(0, 3), inputs[:3])
-        other(MODULE, slice(0, 3), inputs[:3])
-        one(MODULE, slice(3, 6), inputs[3:])
-        with kept.writing([MODULE], 6) as third:
-            third(MODULE, slice(0, 3), inputs[:3])
-            third(MODULE, slice(3, 6), inputs[3:])
-        other(MODULE, slice(3, 6), inputs[3:])
+    size = pair.base.identity.vocabulary_size
+    inputs = inputs_of(size) % 2048
+    begin, end = slice(0, 3), slice(3, size)
+    with kept.writing([MODULE], size) as one, kept.writing([MODULE], size) as other:
+        one(MODULE, begin, inputs[begin])
+        other(MODULE, begin, inputs[begin])
+        one(MODULE, end, inputs[end])
+        with kept.writing([MODULE], size) as third:
+            third(MODULE, begin, inputs[begin])
+            third(MODULE, end, inputs[end])
+        other(MODULE, end, inputs[end])
     assert torch.equal(torch.from_numpy(kept.inputs(MODULE).copy()).float(), inputs)
     assert not list(cache.rglob(".partial-*"))
 
@@ -139,6 +143,20 @@ def test_what_cannot_be_read_is_dropped_and_made_again(pair: ModelPair, cache: P
     file.write_bytes(damage or b"\x08\0\0\0\0\0\0\0{}")
     again = read_vocabulary(pair, (1, 2), Meter())
     assert "one pass" in again.source and torch.equal(again.norms[MODULE], fresh.norms[MODULE])
+    assert read_vocabulary(pair, (1, 2), Meter()).source == "read from the cache"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda kept: kept[:-1], lambda kept: kept.astype(np.float32), lambda kept: kept[:, 0], lambda kept: kept.sum()],
+)
+def test_an_array_that_is_not_a_whole_vocabularys_is_made_again(
+    pair: ModelPair, cache: Path, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    read_vocabulary(pair, (1, 2), Meter())
+    file = next(cache.rglob("*.npy"))
+    np.save(file, change(np.load(file)))
+    assert "one pass" in read_vocabulary(pair, (1, 2), Meter()).source
     assert read_vocabulary(pair, (1, 2), Meter()).source == "read from the cache"
 
 
