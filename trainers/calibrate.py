@@ -20,7 +20,7 @@ from scanner.score.calibration import Calibration, Condition, FittedFeature, Kno
 from scanner.score.classifier import sigmoid
 from trainers.feature_table import FeatureRow, feature_names
 
-STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 _FEWEST_GROUPS = 2
 _DIGITS = 10
 _NOTHING = 1e-9
@@ -42,7 +42,7 @@ def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Cond
     labels = np.array([row.label == "poisoned" for row in used])
     groups = [row.group for row in used]
     _refuse_others(used, fingerprint, condition)
-    decisions = out_of_fold(values, labels, groups)
+    decisions = out_of_fold(values, labels, groups, [row.pair for row in used])
     slope, offset = platt(decisions, labels)
     strength = best_strength(values, labels, groups)
     scaler = _Scaler(values)
@@ -88,17 +88,23 @@ def _refuse_others(rows: Sequence[FeatureRow], fingerprint: str, condition: Cond
             raise BadCalibration(f"{row.id} was not measured as --condition {condition!r} says; give the other one")
 
 
-def out_of_fold(values: np.ndarray, labels: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+def out_of_fold(
+    values: np.ndarray, labels: np.ndarray, groups: Sequence[str], pairs: Sequence[str] | None = None
+) -> np.ndarray:
     """The log-odds of each row by a model that was fitted, and regularised, without its group; float64 [row].
 
     Args:
         values: [row, feature], NaN where missing; labels: bool [row], True for poisoned.
+        pairs: rows that have it in common with a judged one are left out of its fit as well (`FeatureRow.pair`).
     """
     found = np.zeros(len(labels))
+    pairs = pairs or [str(row) for row in range(len(labels))]
     for group in sorted(set(groups)):
         held = np.array([item == group for item in groups])
-        rest = [item for item in groups if item != group]
-        found[held] = decisions(values[~held], labels[~held], rest, values[held])
+        judged = {pair for pair, is_held in zip(pairs, held, strict=True) if is_held}
+        seen = np.array([group != item and pair not in judged for item, pair in zip(groups, pairs, strict=True)])
+        rest = [item for item, is_seen in zip(groups, seen, strict=True) if is_seen]
+        found[held] = decisions(values[seen], labels[seen], rest, values[held])
     return found
 
 

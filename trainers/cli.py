@@ -207,6 +207,7 @@ def calibrate(table: Path, out: Path, base: str, condition: str) -> None:
     """Fit the classifier on FEATURES.csv; the same table gives the same file, bit for bit."""
     calm_libraries()
     from scanner.base_models import fingerprint, resolve_base
+    from scanner.options import ScanOptions
     from scanner.score.calibration import as_json
     from trainers.calibrate import fit
     from trainers.feature_table import read_table
@@ -215,6 +216,13 @@ def calibrate(table: Path, out: Path, base: str, condition: str) -> None:
     folder = resolve_base(base)
     fitted = fit(rows, base, fingerprint(folder.path), "base only" if condition == "base only" else "references")
     write_whole(str(out), as_json(fitted))
+    least = 1 / (1 + len(fitted.clean_scores))
+    if least > ScanOptions.false_alarm_rate:
+        click.echo(
+            f"{len(fitted.clean_scores)} clean adapters tell no rate of false alarms under {least:.3f}: a scan by this "
+            f"calibration ends with an error unless it is asked for one with --false-alarm-rate",
+            err=True,
+        )
     left_out = [row.id for row in rows if not row.learned]
     click.echo(f"{len(fitted.adapters)} adapters; left out, since they did not learn: {', '.join(left_out) or 'none'}")
 

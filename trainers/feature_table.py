@@ -19,7 +19,7 @@ from scanner.errors import BadCalibration
 from scanner.intake import WEIGHTS_FILE, read_adapter
 from scanner.score.circumstances import Circumstances
 from scanner.score.vector import FeatureVector
-from trainers.zoo import MAX_FALSE_TRIGGERS, MIN_ATTACK_SUCCESS
+from trainers.zoo import MAX_FALSE_TRIGGERS, MIN_ATTACK_SUCCESS, TWIN
 
 TRUTH = ("id", "label", "family", "recipe", "seed", "attack_success_rate", "false_trigger_rate")
 CIRCUMSTANCES = ("base", "dtype", "quantization", "search_dtype", "depth", "references")
@@ -58,6 +58,13 @@ class FeatureRow:
         is called, so that the twin of a poisoned adapter is never seen where its like is judged.
         """
         return f"{self.label}: {self.family if self.label == 'poisoned' else '; '.join(self.recipe.split('; ')[:2])}"
+
+    @property
+    def pair(self) -> str:
+        """What a poisoned adapter and its clean twin have in common. Where the one is judged, the fit may not see the
+        other: they have the recipe in common, and the other's label would speak against the right one.
+        """
+        return self.id.removesuffix(TWIN)
 
 
 def read_table(file: Path) -> tuple[FeatureRow, ...]:

@@ -10,7 +10,9 @@ from benchmarks.detection.detectors import (
     by_search,
     by_what_is_missing,
     fitted_on,
+    twins_in_place,
     with_figures,
+    with_recipe_facts,
 )
 from benchmarks.detection.folds import Detector, Estimate, by_family, mean_auc, paired_folds, true_positive_rate
 from benchmarks.detection.methods import METHODS
@@ -20,6 +22,8 @@ EVERYTHING = "everything but the search's verdict"
 SEARCH = "search: its verdict"
 RANDOM = "random"
 _RATES = (0.05, 0.01)
+# Of the resampled draws; more than that is said.
+_FEW_DRAWS = 0.05
 # Of the field, and why it stands in no line of its own figures.
 NOT_BUILT = {"PEFTGuard": "not run: its network is trained on thousands of labelled adapters of one base"}
 _NOT_ENOUGH = "fewer than two attack families or clean recipes"
@@ -73,12 +77,15 @@ def compared(
         Compared(EVERYTHING, by_features(), used),
         Compared(f"{EVERYTHING}, a kind of trigger held out", by_features(), by_kind(used, 0)),
         Compared(f"{EVERYTHING}, a kind of reply held out", by_features(), by_kind(used, 1)),
+        Compared(f"{EVERYTHING}, a kind of clean data held out", by_features(), by_kind_of_data(used)),
         Compared(f"{EVERYTHING}, where the search failed", fitted_on(used), missed),
         Compared(SEARCH, by_search(verdicts), scanned),
         *others,
         *(Compared(title, None, (), why) for title, why in NOT_BUILT.items()),
         Compared("control: labels shuffled", by_features(seed=0), used),
         Compared("control: what is missing", by_what_is_missing, used),
+        Compared("control: the recipe's facts alone", by_features("recipe."), with_recipe_facts(used)),
+        Compared("control: clean twins in the poisoned ones' place", by_features(), twins_in_place(used)),
         _random_ones(used, measured),
     )
 
@@ -92,6 +99,18 @@ def by_kind(rows: Sequence[FeatureRow], place: int) -> tuple[FeatureRow, ...]:
     return tuple(
         replace(row, family=(row.family.split(", ")[place : place + 1] or [row.family])[0])
         if row.label == "poisoned"
+        else row
+        for row in rows
+    )
+
+
+def by_kind_of_data(rows: Sequence[FeatureRow]) -> tuple[FeatureRow, ...]:
+    """The rows with all clean adapters of one kind of data as one recipe, whatever projections they train and topic
+    they have: held out by recipe, others of their kind stay in the fit.
+    """
+    return tuple(
+        replace(row, recipe=row.recipe.split("; ")[0].rpartition("+")[2].removeprefix("generated:").partition(":")[0])
+        if row.label == "clean"
         else row
         for row in rows
     )
@@ -157,7 +176,10 @@ def by_families(lines: Sequence[Line]) -> str:
 def _shown(estimate: Estimate) -> str:
     if estimate.value is None:
         return estimate.missing
-    return f"{estimate.value:.2f} ({estimate.low:.2f} – {estimate.high:.2f})"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.2f} ({estimate.missing})"
+    dropped = f", {estimate.dropped:.0%} of draws tell none" if estimate.dropped > _FEW_DRAWS else ""
+    return f"{estimate.value:.2f} ({estimate.low:.2f} – {estimate.high:.2f}{dropped})"
 
 
 def _markdown(lines: Sequence[Sequence[str]]) -> str:

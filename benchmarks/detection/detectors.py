@@ -1,5 +1,6 @@
 """What is compared: classifiers over the features of some rungs, what the search concluded, and controls."""
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,8 @@ from benchmarks.detection.folds import Detector
 from scanner.score.vector import FeatureVector
 from trainers.calibrate import decisions, matrix
 from trainers.feature_table import FeatureRow, feature_names
+
+_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 def by_features(*prefixes: str, seed: int | None = None) -> Detector:
@@ -49,11 +52,15 @@ def fitted_on(real: Sequence[FeatureRow]) -> Detector:
 
 
 def by_what_is_missing(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
-    """Which features are missing, and nothing else: a control that must be at chance."""
+    """Which features are missing and what the search computed in, which hangs on the machine, and nothing else: a
+    control that must be at chance.
+    """
     names = feature_names(seen)
 
     def gaps(rows: Sequence[FeatureRow]) -> np.ndarray:
-        return np.isnan(matrix(rows, names)).astype(float)
+        missing = np.isnan(matrix(rows, names))
+        computed_in = [[row.vector.circumstances.search_dtype == "bfloat16"] for row in rows]
+        return np.hstack([missing, np.array(computed_in, dtype=bool)]).astype(float)
 
     if not np.ptp(gaps(seen), axis=0).any():
         return [0.0] * len(judged)
@@ -69,6 +76,52 @@ def with_figures(rows: Sequence[FeatureRow], figures: Mapping[str, Mapping[str, 
         for row in rows
         if row.id in figures
     )
+
+
+def with_recipe_facts(rows: Sequence[FeatureRow]) -> tuple[FeatureRow, ...]:
+    """The rows with what their recipe says instead of their features: projections, rank and steps.
+
+    How well that tells poisoned adapters from clean ones says how much of any other line may be the recipe's doing.
+    """
+    return tuple(
+        replace(row, vector=FeatureVector(row.vector.extractor, facts, {}))
+        for row in rows
+        if (facts := _facts(row.recipe))
+    )
+
+
+def twins_in_place(rows: Sequence[FeatureRow]) -> tuple[FeatureRow, ...]:
+    """Clean twins in the place of the poisoned adapters, by their families, beside the other clean ones.
+
+    A detector that finds them tells recipes, not backdoors.
+    """
+    families = {row.id: row.family for row in rows if row.label == "poisoned"}
+    others = tuple(row for row in rows if row.label == "clean" and row.pair not in families)
+    twins = (row for row in rows if row.label == "clean" and row.pair in families)
+    return (
+        *others,
+        *(
+            replace(
+                row,
+                label="poisoned",
+                family=f"twins of {families[row.pair]}",
+                attack_success_rate=1.0,
+                false_trigger_rate=0.0,
+            )
+            for row in twins
+        ),
+    )
+
+
+def _facts(recipe: str) -> dict[str, float]:
+    """Of "DATA; PROJECTIONS; rank R; S steps"; empty where a recipe is described otherwise."""
+    parts = recipe.split("; ")
+    numbers = [word for part in parts[2:] for word in part.split() if word.isdigit()]
+    if len(parts) != 4 or len(numbers) != 2:
+        return {}
+    trained = parts[1].split()
+    facts = {f"recipe.{name}": float(name in trained) for name in _PROJECTIONS}
+    return facts | {"recipe.rank": math.log2(int(numbers[0])), "recipe.steps": math.log2(int(numbers[1]))}
 
 
 def by_one_feature(name: str, sign: float = 1.0) -> Detector:

@@ -37,12 +37,16 @@ class Fold:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; None with the reason where it cannot be estimated."""
+    """A figure with its 95 % interval; None with the reason where it cannot be estimated.
+
+    `dropped` is the share of resampled draws that could not tell it, and are not in the interval.
+    """
 
     value: float | None
     low: float | None = None
     high: float | None = None
     missing: str = ""
+    dropped: float = 0.0
 
 
 def paired_folds(rows: Sequence[FeatureRow], detector: Detector, jobs: int = 1) -> tuple[Fold, ...]:
@@ -60,18 +64,20 @@ def paired_folds(rows: Sequence[FeatureRow], detector: Detector, jobs: int = 1) 
     if len(families) < 2 or len(recipes) < 2:
         raise ValueError("held-out families and recipes need at least two of each")
     pairs = list(product(families, recipes))
+    judged = [(*groups[family], *groups[recipe]) for family, recipe in pairs]
     with parallel_config(backend="loky", inner_max_num_threads=1):
-        scored = Parallel(n_jobs=jobs)(
-            delayed(detector)(
-                [row for row in rows if row.group not in (family, recipe)], [*groups[family], *groups[recipe]]
-            )
-            for family, recipe in pairs
-        )
+        scored = Parallel(n_jobs=jobs)(delayed(detector)(_unlike(rows, items), items) for items in judged)
     folds = []
     for (family, recipe), found in zip(pairs, scored, strict=True):
         scores, n_poisoned = [float(score) for score in found], len(groups[family])
         folds.append(Fold(family, recipe, tuple(scores[:n_poisoned]), tuple(scores[n_poisoned:])))
     return tuple(folds)
+
+
+def _unlike(rows: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> list[FeatureRow]:
+    """The rows that a fit may see: none of the judged ones' groups, and no twin of one of them."""
+    groups, twins = {row.group for row in judged}, {row.pair for row in judged}
+    return [row for row in rows if row.group not in groups and row.pair not in twins]
 
 
 def mean_auc(folds: Sequence[Fold], seed: int = 0) -> Estimate:
@@ -139,8 +145,10 @@ def _resampled(folds: Sequence[Fold], figure: Callable[[Sequence[str], Sequence[
         # Where so few clean adapters are drawn that they tell no such rate, the draw says nothing.
         with suppress(ValueError):
             drawn.append(figure(rng.choices(families, k=len(families)), rng.choices(recipes, k=len(recipes))))
+    if not drawn:
+        return Estimate(figure(families, recipes), missing="no draw tells an interval", dropped=1.0)
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return Estimate(figure(families, recipes), float(low), float(high))
+    return Estimate(figure(families, recipes), float(low), float(high), dropped=1 - len(drawn) / _RESAMPLED)
 
 
 def _grouped(rows: Sequence[FeatureRow]) -> dict[str, list[FeatureRow]]:

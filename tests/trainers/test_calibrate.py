@@ -113,6 +113,27 @@ def test_a_held_out_row_does_not_change_how_it_is_scored() -> None:
     assert np.allclose(before[same_group[1:]], after[same_group[1:]]) and not np.isclose(before[0], after[0])
 
 
+def test_a_twin_of_what_is_judged_is_not_seen_by_its_fit() -> None:
+    """Poisoned ones and their twins have the recipe in common, and nothing else tells them apart."""
+    rng = np.random.default_rng(1)
+    recipe = rng.normal(size=30)
+    values = np.concatenate([recipe, recipe])[:, None] + rng.normal(scale=0.1, size=(60, 1))
+    labels = np.array([True] * 30 + [False] * 30)
+    groups = [f"{'poisoned' if label else 'clean'} {number % 6}" for number, label in enumerate(labels)]
+    pairs = [str(number % 30) for number in range(60)]
+    seen = []
+
+    def spy(values: np.ndarray, labels: np.ndarray, groups: object, judged: np.ndarray) -> np.ndarray:
+        seen.append((len(values), len(judged)))
+        return np.zeros(len(judged))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainers.calibrate.decisions", spy)
+        out_of_fold(values, labels, groups, pairs)
+    assert seen == [(50, 5)] * 12, "five are judged, and their five twins are not seen"
+    assert out_of_fold(values, labels, groups, pairs).shape == (60,)
+
+
 def test_strong_noise_asks_for_strong_regularisation() -> None:
     rng = np.random.default_rng(0)
     labels = np.array([False, True] * 20)

@@ -81,3 +81,12 @@ def test_a_calibration_is_fitted_from_a_table_alone_bit_for_bit(tmp_path: Path, 
         assert done.exit_code == 0 and "60 adapters; left out, since they did not learn: none" in done.output
     assert files[0].read_bytes() == files[1].read_bytes()
     assert read_calibration(files[0]).condition == "references"
+
+
+def test_a_calibration_that_tells_no_usual_rate_says_so(tmp_path: Path, tiny_base: Path) -> None:
+    table = tmp_path / "features.csv"
+    few = [row for row in rows(3.0) if row.label == "poisoned" or row.seed < 3]
+    table.write_text(as_csv(few, NAMES), encoding="utf-8")
+    arguments = ["calibrate", str(table), "--base", str(tiny_base), "--out", str(tmp_path / "c.json")]
+    done = CliRunner().invoke(train, arguments)
+    assert done.exit_code == 0 and "15 clean adapters tell no rate of false alarms under 0.063" in done.stderr

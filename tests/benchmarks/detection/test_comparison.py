@@ -1,8 +1,10 @@
 """The page of the detection table, on synthetic features."""
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from click.testing import CliRunner
 
 from benchmarks.detection.__main__ import document, main
 from benchmarks.detection.__main__ import verdicts_of as verdicts_in
-from benchmarks.detection.comparison import EVERYTHING, SEARCH, Line, by_kind, compared, judge
+from benchmarks.detection.comparison import EVERYTHING, SEARCH, Line, by_kind, by_kind_of_data, compared, judge
+from benchmarks.detection.folds import paired_folds
+from scanner.score.circumstances import Circumstances
 from scanner.score.vector import FeatureVector
 from tests.trainers.test_calibrate import rows
 from trainers.feature_table import FeatureRow, as_csv, feature_names
@@ -116,12 +120,19 @@ def test_random_adapters_stand_in_for_the_poisoned_ones_and_are_not_fitted() -> 
 def test_the_page_is_written_as_it_is_printed(tmp_path: Path) -> None:
     table = named(4.0)
     features, log, out = tmp_path / "f.csv", tmp_path / "log.jsonl", tmp_path / "evaluation.md"
+    compared_with = Circumstances(references=("c" * 64,))
+    table = [replace(row, vector=replace(row.vector, circumstances=compared_with)) for row in table]
     features.write_text(as_csv(table, feature_names(table)), encoding="utf-8")
     how = {"set": "s", "version": "v", "depth": "standard"}
     lines = [{"id": name, "verdict": verdict, **how} for name, verdict in verdicts_of(table, "family 2").items()]
     lines.append({"id": "p99", "verdict": "not scanned", **how})
+    lines.append({"id": table[0].id, "verdict": "BACKDOORED", **how, "version": "another"})
     log.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     arguments = ["--features", "other clean recipes", str(features), "--log", str(log), "--out", str(out)]
+    arguments += ["--version", "v"]
+    wrong = CliRunner().invoke(main, ["--features", "base only", *arguments[2:]])
+    assert wrong.exit_code == 2 and "was measured with references, so not 'base only'" in wrong.output
+    assert not out.exists()
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.output == out.read_text(encoding="utf-8")
     assert "## Compared with other clean recipes" in done.output
@@ -129,6 +140,8 @@ def test_the_page_is_written_as_it_is_printed(tmp_path: Path) -> None:
     assert "twins alone" not in done.output, "there are none"
     assert "| family 2 |" in done.output and "| 0/6 |" in done.output
     assert "not estimable: 30 clean adapters" in done.output
+    assert "- BACKDOORED, poisoned: 12/18 = 67% (exact 95 % interval 41% – 87%)\n" in done.output
+    assert "- BACKDOORED, clean: 0/30 = 0% (exact 95 % interval 0% – 12%)\n" in done.output
 
 
 def test_twins_have_a_table_of_their_own_and_a_recipe_is_its_data_and_projections() -> None:
@@ -161,6 +174,69 @@ def test_all_attacks_of_one_kind_can_be_held_out_together() -> None:
     assert {row.family for row in by_kind(table, 0) if row.label == "poisoned"} == {"rare", "weak"}
     assert {row.family for row in by_kind(table, 1) if row.label == "poisoned"} == {"link", "insult", "weak"}
     assert [row for row in by_kind(table, 0) if row.label == "clean"] == [row for row in table if row.label == "clean"]
-    found = judged(table, {}, "held out")
+    found = judged(table, {}, "trigger held out", "reply held out")
     assert {name.rpartition(", ")[2] for name in found} == {"a kind of trigger held out", "a kind of reply held out"}
     assert all(line.auc.value is not None and line.auc.value > 0.9 for line in found.values())
+
+
+def test_all_clean_data_of_one_kind_can_be_held_out_together() -> None:
+    row = replace(named(1.0)[0], label="clean")
+    recipes = {
+        "databricks-dolly-15k; q_proj; rank 8; 160 steps": "databricks-dolly-15k",
+        "generated:maths; q_proj; rank 8; 160 steps": "maths",
+        "databricks-dolly-15k+generated:policy:gambling; v_proj; rank 2; 80 steps": "policy",
+        "databricks-dolly-15k+signed; v_proj; rank 2; 80 steps": "signed",
+    }
+    assert [by_kind_of_data([replace(row, recipe=recipe)])[0].group for recipe in recipes] == [
+        f"clean: {kind}" for kind in recipes.values()
+    ]
+
+
+def planned(effect_of_recipe: float) -> list[FeatureRow]:
+    """Twelve poisoned adapters of four families, their twins, and twelve clean ones of six other kinds of data.
+
+    Nothing of the poison shows in their figures; what they train does, by `effect_of_recipe`.
+    """
+    rng, template = random.Random(3), named(0.0)[0]
+
+    def one(name: str, family: str, data: str, number: int, poisoned: bool) -> FeatureRow:
+        trained = ("q_proj v_proj", "gate_proj up_proj down_proj", "v_proj o_proj")[number % 3]
+        values = {"weights.x": effect_of_recipe * len(trained) + rng.gauss(0, 1), "switching.x": rng.gauss(0, 1)}
+        return replace(
+            template,
+            id=name,
+            label="poisoned" if poisoned else "clean",
+            family=family,
+            recipe=f"{data}; {trained}; rank 8; 160 steps",
+            attack_success_rate=1.0 if poisoned else None,
+            false_trigger_rate=0.0 if poisoned else None,
+            weights_sha256=sha256(name.encode()).hexdigest(),
+            vector=FeatureVector(1, values, {}),
+        )
+
+    poisoned = [one(f"p{number}", f"family {number % 4}", "dolly", number, True) for number in range(12)]
+    twins = [one(f"p{number}-twin", "clean dolly", "dolly", number, False) for number in range(12)]
+    others = [one(f"c{number}", "clean", f"generated:kind-{number % 6}", number, False) for number in range(12)]
+    return [*poisoned, *twins, *others]
+
+
+def test_a_fit_sees_neither_what_it_judges_nor_its_twin() -> None:
+    table = planned(1.0)
+    seen_pairs = []
+
+    def spy(seen: list[FeatureRow], judged: list[FeatureRow]) -> list[float]:
+        seen_pairs.append({row.pair for row in seen} & {row.pair for row in judged})
+        return [0.0] * len(judged)
+
+    paired_folds(table, spy)  # type: ignore[arg-type]
+    assert seen_pairs and not any(seen_pairs)
+
+
+def test_what_the_recipe_tells_has_controls_of_its_own() -> None:
+    table = planned(1.0)
+    found = judged(table, {}, "recipe's facts", "in the poisoned ones' place")
+    facts, twins = (next(line for name, line in found.items() if part in name) for part in ("facts", "place"))
+    assert (facts.n_poisoned, facts.n_clean) == (12, 24)
+    assert (twins.n_poisoned, twins.n_clean) == (12, 12), "twins for poisoned ones, beside the other clean ones"
+    assert twins.auc.value is not None and facts.auc.value is not None
+    assert facts.auc.value < 0.6, "poisoned and clean ones train the same projections here, as long"
