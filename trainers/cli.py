@@ -219,7 +219,7 @@ def calibrate(table: Path, out: Path, base: str, condition: str) -> None:
     least = 1 / (1 + len(fitted.clean_scores))
     if least > ScanOptions.false_alarm_rate:
         click.echo(
-            f"{len(fitted.clean_scores)} clean adapters tell no rate of false alarms under {least:.3f}: a scan by this "
+            f"{len(fitted.clean_scores)} clean adapters tell no rate of false alarms under {least:.4g}: a scan by this "
             f"calibration ends with an error unless it is asked for one with --false-alarm-rate",
             err=True,
         )
