@@ -8,6 +8,7 @@ import click
 
 from reports.safe_text import visible
 from scanner.cli import calm_libraries, run_command, write_whole
+from scanner.cli.writing import require_writable
 from scanner.errors import BadRecipe
 from trainers.recipe import Recipe, load_recipe, shipped_recipes
 from trainers.workers import measure_one, side_by_side, train_and_measure, train_one
@@ -84,6 +85,7 @@ def honest(
     """Compare clean ADAPTERS with one another by every metric, for the reports' "honest" column."""
     if len(adapters) < 2:
         raise BadRecipe("scan-train honest: give at least two clean adapters")
+    require_writable(str(out))
     calm_libraries()
     import torch
 
@@ -212,6 +214,7 @@ def calibrate(table: Path, out: Path, base: str, condition: str) -> None:
     from trainers.calibrate import fit
     from trainers.feature_table import read_table
 
+    require_writable(str(out))
     rows = read_table(table)
     folder = resolve_base(base)
     fitted = fit(rows, base, fingerprint(folder.path), "base only" if condition == "base only" else "references")

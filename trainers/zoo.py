@@ -43,8 +43,10 @@ def load_zoo(file: Path) -> tuple[ZooEntry, ...]:
     """
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadRecipe(f"{file}: cannot be read as TOML ({error}); mend the file") from error
+    except OSError as error:
+        raise BadRecipe(f"{file}: cannot be read ({error.strerror}); give a zoo file") from error
+    except (ValueError, RecursionError) as error:  # no TOML, not UTF-8, or a number too long to be read
+        raise BadRecipe(f"{file}: not valid TOML ({error}); mend the file") from error
     defaults, adapters = table.get("defaults", {}), table.get("adapter", [])
     if not isinstance(defaults, dict) or not isinstance(adapters, list) or not adapters:
         raise BadRecipe(f"{file}: needs a table [defaults] and at least one [[adapter]]")

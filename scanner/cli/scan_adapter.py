@@ -1,6 +1,5 @@
 """`scan SUSPECT`: a scan, its reports and its exit code."""
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +7,12 @@ import click
 
 from reports.safe_text import visible
 from scanner.cli import fail_on
+from scanner.cli.places import require_adapters, require_places
 from scanner.cli.running import HELP_OPTIONS, calm_libraries
 from scanner.cli.scan_options import scan_options
 from scanner.cli.settings import CommandWithDefaults
 from scanner.cli.writing import (
     STDOUT,
-    require_writable,
     say,
     stdout_for_the_result,
     tell,
@@ -21,7 +20,6 @@ from scanner.cli.writing import (
     write_whole,
 )
 from scanner.errors import ScannerError
-from scanner.own_files import lies_inside
 
 if TYPE_CHECKING:
     from scanner.options import ScanOptions
@@ -45,7 +43,8 @@ def scan(suspect: str, references: tuple[str, ...], **given: Any) -> int:
     """Tell whether the LoRA adapter SUSPECT (a folder, or user/adapter[@revision] on the hub) hides a backdoor."""
     files = {name: given[f"{name}_file"] for name in _FORMATS if given[f"{name}_file"]}
     read = [given[name] for name in ("config_file", "suppressions") if given[name]]
-    _require_places(files, [suspect, *references, *([given["base"]] if given["base"] else [])], read)
+    require_adapters([suspect, *references])
+    require_places(files, [suspect, *references, *([given["base"]] if given["base"] else [])], read)
     quiet = given["quiet"]
     calm_libraries()
     from reports.console import render_line
@@ -92,28 +91,6 @@ def _options(given: dict[str, Any]) -> "ScanOptions":
         metrics=not given["no_metrics"],
         exact=given["exact"],
     )
-
-
-def _require_places(files: dict[str, str], models: list[str], read: list[str]) -> None:
-    """Every report has a place of its own, can be written there, and replaces nothing that the scan reads.
-
-    A report in an adapter's folder would be a new file of the adapter's to whoever compares it, and a script there
-    would stand beside what its author left.
-    """
-    if files.get("repro") == STDOUT:
-        raise ScannerError("--repro -: the script is only written where a trigger was confirmed; give it a file")
-    taken: set[str] = set()
-    for file in files.values():
-        place = file if file == STDOUT else os.path.realpath(file)
-        if place in taken:
-            raise ScannerError(f"{'stdout' if file == STDOUT else file}: holds one report; give each its own place")
-        taken.add(place)
-        if file != STDOUT:
-            require_writable(file)
-            if place in map(os.path.realpath, read):
-                raise ScannerError(f"{file}: is read by this scan; choose another place for the report")
-            if model := lies_inside(file, models):
-                raise ScannerError(f"{file}: lies in the folder of {model}, which is scanned; choose another place")
 
 
 def _rendered(report: "Report", files: dict[str, str]) -> dict[str, str]:

@@ -52,8 +52,10 @@ def find_folder(location: str) -> AdapterFolder:
         raise BadAdapter(
             location, f"cannot be read ({error.strerror})", "check its name and its permissions"
         ) from error
+    if something_else:
+        raise BadAdapter(location, "a file", "give the folder that holds it")
     name, _, revision = location.partition("@")
-    if something_else or not HUB_ID.match(name) or ".." in name or location.startswith((".", "/")):
+    if not HUB_ID.match(name) or ".." in name or location.startswith((".", "/")):
         raise BadAdapter(location, "no such adapter folder", "give a folder or a hub name user/adapter[@revision]")
     commit, left = _ask_hub(location, name, revision or None)
     try:
