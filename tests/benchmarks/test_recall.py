@@ -1,5 +1,6 @@
 """What a set's log says of the search, as it is shipped."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.recall import NEVER_MADE, REPLIES, TRIGGERS, main, recall_of
+from benchmarks.recovery import rows_of
+from scanner.beforehand.measured_recall import as_json
 from trainers.zoo import load_zoo
 
 SETS = Path(__file__).parents[2] / "benchmarks" / "recovery_sets"
+SHIPPED = Path(__file__).parents[2] / "signatures" / "recall"
 
 
 IDS = (("s", "rare, link"), ("s", "clean maths"), ("s", "not run"))
@@ -45,6 +49,16 @@ def test_nothing_scanned_and_unnamed_kinds_are_refused() -> None:
         recall_of([row("clean maths", "NO FINDING")], IDS, "b", "f")
     with pytest.raises(ValueError, match="without a name: moon"):
         recall_of([row("moon, link", "BACKDOORED")], IDS, "b", "f")
+
+
+@pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.json")), ids=lambda file: file.stem)
+def test_what_is_shipped_is_what_the_logs_say(file: Path) -> None:
+    shipped = json.loads(file.read_text(encoding="utf-8"))
+    names = shipped["name"].split(", ")
+    ids = [(name, entry.id) for name in names for entry in load_zoo(SETS / f"{name}.toml")]
+    logs = (rows_of(SETS / f"{name}.jsonl", name, shipped["search"], shipped["depth"]) for name in names)
+    found = recall_of([row for log in logs for row in log], ids, shipped["base"], shipped["fingerprint"])
+    assert as_json(found) == file.read_text(encoding="utf-8")
 
 
 def test_every_kind_of_the_drawn_sets_has_a_name() -> None:
