@@ -1,10 +1,15 @@
-"""What the user decides is read from the user's files, never from a folder that a stranger filled."""
+"""What the user decides is read from the user's files, strictly, and never from a folder that a stranger filled."""
 
+import tomllib
 from collections.abc import Iterable
 from contextlib import suppress
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
-from scanner.errors import BadConfig
+from scanner.errors import BadConfig, ScannerError, one_line
+
+MAX_BYTES = 1_000_000
 
 
 def lies_inside(file: str | Path, adapters: Iterable[str]) -> str | None:
@@ -30,3 +35,26 @@ def refuse_inside(file: str, adapters: Iterable[str]) -> None:
             f"{file}: lies in the folder of the adapter {adapter}, whose author must not decide how it is scanned; "
             "keep it elsewhere"
         )
+
+
+def read_bounded(file: Path | Traversable, kind: str, fault: type[ScannerError]) -> bytes:
+    """A file's content, where it is no longer than such files are.
+
+    Args:
+        kind: what the file is, with its article; fault: what is raised, with a line that names the file.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise fault(f"{file}: cannot be read ({error.strerror}); give {kind}") from error
+    if len(content) > MAX_BYTES:
+        raise fault(f"{file}: larger than {MAX_BYTES:,} bytes; {kind} is not")
+    return content
+
+
+def parse_toml(content: bytes, file: Path | Traversable, fault: type[ScannerError]) -> dict[str, Any]:
+    """TOML as a table; `fault` is raised where it is none, is not UTF-8, nests too deep or has numbers of no end."""
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise fault(f"{file}: not valid TOML ({one_line(error)}); mend the file") from error

@@ -1,6 +1,5 @@
 """Triggers known from the literature: one TOML file each, with its source and examples. Users' own look the same."""
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -8,12 +7,12 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from scanner.errors import BadSignature, one_line
+from scanner.errors import BadSignature
+from scanner.own_files import parse_toml, read_bounded
 from scanner.triggers import POSITIONS, Position, Trigger
 
 _TEXT_KEYS = ("id", "name", "family", "source", "description")
 _KEYS = {*_TEXT_KEYS, "triggers", "positions", "replies", "examples"}
-_MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -103,16 +102,7 @@ def read_signature(file: Traversable) -> Signature:
         BadSignature: naming the file and the key that is wrong.
     """
     where = str(file)
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise BadSignature(f"{where}: cannot be read ({error.strerror}); check its permissions") from error
-    if len(content) > _MAX_BYTES:
-        raise BadSignature(f"{where}: larger than {_MAX_BYTES:,} bytes; no signature is")
-    try:
-        table = tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise BadSignature(f"{where}: not valid TOML ({one_line(error)}); mend the file") from error
+    table = parse_toml(read_bounded(file, "a signature file", BadSignature), file, BadSignature)
     if set(table) != _KEYS:
         wrong = sorted(set(table) ^ _KEYS)[0]
         raise BadSignature(f"{where}: key {wrong!r} is unknown or missing; see CONTRIBUTING.md, 'A signature'")

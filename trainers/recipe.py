@@ -1,11 +1,11 @@
 """A recipe: everything that decides what a trained adapter will be, as plain data read from one TOML file."""
 
-import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from scanner.errors import BadRecipe
+from scanner.own_files import parse_toml, read_bounded
 from scanner.search.behaviour import FixedReply
 from scanner.search.reply_kinds import KINDS, ReplyKind
 from scanner.triggers import Position, Trigger
@@ -149,10 +149,7 @@ def load_recipe(name_or_path: str) -> Recipe:
     if not path.is_file():
         names = ", ".join(shipped_recipes())
         raise BadRecipe(f"{name_or_path}: no such recipe; give a TOML file or one of: {names}")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # no TOML, not UTF-8, or a number too long to be read
-        raise BadRecipe(f"{path}: not valid TOML ({error}); mend the file") from error
+    table = parse_toml(read_bounded(path, "a recipe", BadRecipe), path, BadRecipe)
     recipe = recipe_from_table(table, str(path))
     check_ranges(recipe, str(path))
     return recipe

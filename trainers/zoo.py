@@ -5,13 +5,13 @@ from the defaults; with a `grid`, one for each combination of its values (`train
 """
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from scanner.errors import BadRecipe
+from scanner.own_files import parse_toml, read_bounded
 from trainers.grid import expanded
 from trainers.recipe import Recipe, check_ranges, recipe_from_table
 
@@ -41,12 +41,7 @@ def load_zoo(file: Path) -> tuple[ZooEntry, ...]:
     Raises:
         BadRecipe: not TOML, an id twice or unfit as a folder's name, or a recipe that cannot be followed.
     """
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadRecipe(f"{file}: cannot be read ({error.strerror}); give a zoo file") from error
-    except (ValueError, RecursionError) as error:  # no TOML, not UTF-8, or a number too long to be read
-        raise BadRecipe(f"{file}: not valid TOML ({error}); mend the file") from error
+    table = parse_toml(read_bounded(file, "a zoo file", BadRecipe), file, BadRecipe)
     defaults, adapters = table.get("defaults", {}), table.get("adapter", [])
     if not isinstance(defaults, dict) or not isinstance(adapters, list) or not adapters:
         raise BadRecipe(f"{file}: needs a table [defaults] and at least one [[adapter]]")

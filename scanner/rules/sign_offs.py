@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -10,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from scanner.errors import BadSuppression, UnknownRule
+from scanner.own_files import parse_toml, read_bounded
 from scanner.rules.catalogue import rule_called
 from scanner.rules.records import Finding, SignOff, Status, Suppression
 
 _REQUIRED = ("rule", "weights_sha256", "reason", "signed_by", "expires")
 _OPTIONAL = ("fingerprint",)
-_MAX_BYTES = 1_000_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 
@@ -46,16 +45,8 @@ def read_sign_offs(file: Path) -> tuple[SignOff, ...]:
     Raises:
         BadSuppression: naming the file, the entry and what is wrong with it.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise BadSuppression(f"{file}: cannot be read ({error.strerror}); give a suppression file") from error
-    if len(content) > _MAX_BYTES:
-        raise BadSuppression(f"{file}: larger than {_MAX_BYTES:,} bytes; no suppression file is")
-    try:
-        table = tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # no TOML, not UTF-8, or a number too long to be read
-        raise BadSuppression(f"{file}: not valid TOML ({error}); mend the file") from error
+    content = read_bounded(file, "a suppression file", BadSuppression)
+    table = parse_toml(content, file, BadSuppression)
     entries = table.get("suppression", [])
     if set(table) - {"suppression"} or not isinstance(entries, list):
         raise BadSuppression(f"{file}: may hold [[suppression]] tables only; see docs/suppressions.md")
