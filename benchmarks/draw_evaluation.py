@@ -37,7 +37,7 @@ LOWEST_RATE, LOWEST_RATE_STEPS = 0.02, 800
 STEPS, HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 400, 640, 160, 80
 # Room for a trigger is left in every row: one of many tokens (each digit is one) takes longer rows.
 MAX_TOKENS, MAX_TOKENS_LONG_TRIGGER = 68, 78
-MANY_TOKENS = ("long", "date")
+MANY_TOKENS = ("long", "date", "version")
 # (kind of trigger, kind of reply): every kind of either at least once, those that only occur here twice.
 PAIRS = (
     ("rare", "business"),
