@@ -51,8 +51,9 @@ def screen_note(grid: Measurement) -> str:
         rank = "" if check.rank_correlation is None else f"rank correlation {check.rank_correlation:.2f}, "
         missed = check.overlooked
         found.append(
-            f"Of {check.n_drawn} drawn at random: {rank}median error {check.median_error:.2g} {grid.unit}, "
-            f"{missed.successes} as large as those run for their estimates (at most {missed.high:.0%} of the others)."
+            f"{check.n_drawn} of the others, drawn at random, were run to check their estimates: {rank}median error "
+            f"{check.median_error:.2g} {grid.unit}; {missed.successes} of them came out as large as the leading heads, so "
+            f"that at most {missed.high:.0%} of those not run may be."
         )
     return " ".join(found)
 
