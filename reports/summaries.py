@@ -52,8 +52,8 @@ def screen_note(grid: Measurement) -> str:
         missed = check.overlooked
         found.append(
             f"{check.n_drawn} of the others, drawn at random, were run to check their estimates: {rank}median error "
-            f"{check.median_error:.2g} {grid.unit}; {missed.successes} of them came out as large as the leading heads, so "
-            f"that at most {missed.high:.0%} of those not run may be."
+            f"{check.median_error:.2g} {grid.unit}; {missed.successes} of them came out as large as the leading heads, "
+            f"so that at most {missed.high:.0%} of those not run may be."
         )
     return " ".join(found)
 
