@@ -44,6 +44,14 @@ def test_only_what_learned_counts_and_the_rest_is_untested() -> None:
     assert {TRIGGERS["long"], TRIGGERS["word"], REPLIES["insult"], *NEVER_MADE} < set(found.untested)
 
 
+def test_two_sets_may_call_their_adapters_alike() -> None:
+    both = [("one", "rare, link"), ("two", "rare, link"), ("two", "word, link")]
+    rows = [row("rare, link", "BACKDOORED") | {"set": name} for name in ("one", "two")]
+    found = recall_of(rows, both, "b", "f")
+    assert (found.found, found.triggers, found.not_run) == ((2, 2), {"a rare token": (2, 2)}, 1)
+    assert found.name == "one, two"
+
+
 def test_nothing_scanned_and_unnamed_kinds_are_refused() -> None:
     with pytest.raises(ValueError, match="no poisoned adapter"):
         recall_of([row("clean maths", "NO FINDING")], IDS, "b", "f")

@@ -94,7 +94,7 @@ def test_plain_replies_that_are_known_are_not_generated_again(poisoned_pair: Mod
 class _Talker:
     """Stands in for a pair: whoever is asked shows the reply on the share of prompts that is set for it."""
 
-    reference_names = ("reference-0",)
+    reference_names: tuple[str, ...] = ("reference-0",)
 
     def __init__(self, tokenizer: object, shares: dict[str, float]) -> None:
         self.base, self._shares, self.asked = SimpleNamespace(tokenizer=tokenizer), shares, Counter[str]()
@@ -134,6 +134,23 @@ def test_a_second_look_is_had_where_only_a_bound_is_open(
     assert tuple(talker.asked[name] for name in (SUSPECT, "plain", BASE, "reference-0")) == asked
     assert len(found.plain) == asked[1]
     assert found.findings[0].n_prompts == asked[0]
+
+
+@pytest.mark.parametrize(("second", "outcome"), [(0.0, "verified"), (0.05, "verified"), (0.3, "shared")])
+def test_of_several_references_a_second_look_asks_each_and_counts_the_worst(
+    poisoned_pair: ModelPair, second: float, outcome: str
+) -> None:
+    shares = {SUSPECT: 1.0, "plain": 0.0, BASE: 0.0, "reference-0": 0.04, "reference-1": second}
+    talker = _Talker(poisoned_pair.base.tokenizer, shares)
+    talker.reference_names = ("reference-0", "reference-1")
+    (finding,) = verify(talker, [frozen(TRIGGER.text)], fresh_prompts(0), seed=0).findings  # type: ignore[arg-type]
+    assert finding.outcome == outcome
+    looked_again = second < 0.1
+    assert finding.rates["reference"].trials == (320 if looked_again else 100)
+    # A second look asks each of them from the start: which was the worst in the first look says little.
+    assert talker.asked["reference-0"] == talker.asked["reference-1"] == (420 if looked_again else 100)
+    worst = max(int(share * finding.rates["reference"].trials) for share in (0.04, second))
+    assert abs(finding.rates["reference"].successes - worst) <= 1
 
 
 def test_a_report_of_one_look_is_repeated_with_one(poisoned_pair: ModelPair) -> None:
