@@ -8,7 +8,7 @@ from scanner.errors import ScannerError
 from scanner.score.calibration import Calibration, Condition, KnownAdapter
 from scanner.score.circumstances import searched_unlike, unlike
 from scanner.score.classifier import Score, apply
-from scanner.score.conformal import p_value, threshold
+from scanner.score.conformal import SLACK, p_value, threshold
 from scanner.score.vector import FeatureVector
 
 # The base that a calibration over several bases names.
@@ -43,7 +43,8 @@ class Assessment:
     @property
     def unusual(self) -> bool:
         """Whether its score is among the highest `rate` of clean ones."""
-        return self.score.p.value <= self.rate
+        # As the threshold counts: a rate of 1 / (m + 1), spelled in decimals, may fall short in its last digit.
+        return self.score.p.value <= self.rate + SLACK
 
     @property
     def alarm(self) -> bool:

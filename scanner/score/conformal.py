@@ -15,6 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+# What a rate may fall short of a share by, and count as that share.
+SLACK = 1e-9
+
+
 @dataclass(frozen=True)
 class PValue:
     """A p-value among `clean` scores, and the smallest that so many allow."""
@@ -42,7 +46,7 @@ def p_value(score: float, clean_scores: Sequence[float]) -> PValue:
 
 def threshold(clean_scores: Sequence[float], rate: float) -> float | None:
     """The score above which p ≤ rate; None where the rate is below what so many clean scores allow."""
-    most = int(rate * (len(clean_scores) + 1) + 1e-9) - 1
+    most = int((rate + SLACK) * (len(clean_scores) + 1)) - 1
     if most < 0:
         return None
     highest_first = sorted(clean_scores, reverse=True)
