@@ -14,7 +14,6 @@ recipe are alike: what is exchangeable is recipes, of which there are fewer, wit
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
 # What a rate may fall short of a share by, and count as that share.
 SLACK = 1e-9
 
