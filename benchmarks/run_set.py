@@ -7,13 +7,14 @@ Each adapter in turn: `scan-train zoo`, then `benchmarks/recovery.py` with `--fe
 scanned: nobody asks whether a search finds a trigger in it), then `benchmarks/detection/collect.py`. Poisoned and clean
 ones take turns, so that a run that is broken off has some of both. Beside SET.toml it appends to SET.jsonl (scans),
 SET.features.csv and SET.methods.jsonl; a folder's logs say what went wrong. One thread a process. Rows are
-those of a frozen search as long as the version that `recovery.py` logs is that search's.
+those of a frozen search as long as the version that `recovery.py` logs is that search's. What has all its rows by the
+present version is not trained again, whether its adapter is still there or not.
 """
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -23,7 +24,9 @@ from threading import Lock
 import click
 
 from benchmarks.detection.methods import METHODS
+from benchmarks.recovery import read_log, rows_of
 from scanner.cli import run_command
+from scanner.search_version import search_version
 from trainers.feature_table import add_row, measured_already, read_table
 from trainers.zoo import ZooEntry, chosen_entries, load_zoo, twins
 
@@ -68,7 +71,10 @@ def main(
     run = Run(zoo_file, out, references, data, methods)
     zoo = load_zoo(zoo_file)
     everything = (*zoo, *(twins(zoo) if with_twins else ()))
-    entries = list(in_turn(chosen_entries(everything, only.split(",") if only else ())))
+    done_before = finished(run, {entry.id for entry in zoo})
+    chosen = chosen_entries(everything, only.split(",") if only else ())
+    entries = [entry for entry in in_turn(chosen) if entry.id not in done_before]
+    click.echo(f"{len(chosen)} adapters, {len(entries)} to run", err=True)
     (out / "logs").mkdir(parents=True, exist_ok=True)
     table_lock = Lock()
     scanned = {entry.id for entry in zoo}
@@ -83,6 +89,24 @@ def in_turn(entries: Sequence[ZooEntry]) -> Iterator[ZooEntry]:
     ordered = sorted(entries, key=lambda entry: entry.recipe.training.steps)
     by_label = ([entry for entry in ordered if bool(entry.recipe.poison) is poisoned] for poisoned in (True, False))
     return (entry for entry in chain.from_iterable(zip_longest(*by_label)) if entry is not None)
+
+
+def finished(run: Run, scanned: Collection[str]) -> set[str]:
+    """The ids that have all their rows: a scan by this version of the search where one is `scanned`, its features and
+    every method; of one that did not learn its trigger the log's line is all there is.
+    """
+    logged = rows_of(run.beside(".jsonl"), run.zoo_file.stem, search_version(), "standard")
+    verdicts = {row["id"]: row["verdict"] for row in logged}
+    table = run.beside(".features.csv")
+    measured = {row.id for row in read_table(table)} if table.is_file() else set()
+    collected: dict[str, set[str]] = {}
+    for row in read_log(run.beside(".methods.jsonl")):
+        collected.setdefault(row["id"], set()).add(row["method"])
+    wanted = set(run.methods.split(","))
+    whole = {
+        name for name in measured if wanted <= collected.get(name, set()) and (name in verdicts or name not in scanned)
+    }
+    return whole | {name for name, verdict in verdicts.items() if verdict == "not scanned"}
 
 
 def one_adapter(run: Run, name: str, scanned: bool, table_lock: Lock) -> bool:

@@ -1,5 +1,6 @@
 """A set that is run adapter by adapter: in turn, with all steps, and on from where it was broken off."""
 
+import json
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -106,3 +107,29 @@ def test_the_commands_are_those_that_there_are(zoo_file: Path, tmp_path: Path) -
             shown = subprocess.run([*command[:3], *group, "--help"], capture_output=True, text=True, check=True).stdout
             options = [word for word in command if word.startswith("--")]
             assert len(options) >= 3 and all(option in shown for option in options), shown
+
+
+def test_what_has_all_its_rows_is_not_run_again(zoo_file: Path, ran: list[tuple[str, str, bool]]) -> None:
+    def log(suffix: str, *rows: dict[str, Any]) -> None:
+        zoo_file.with_name(f"set{suffix}").write_text("".join(json.dumps(item) + "\n" for item in rows))
+
+    how = {"set": "set", "version": run_set.search_version(), "depth": "standard"}
+    methods = ("true-trigger", "late-layer", "norm-spread", "battery")
+    for name in ("quick", "clean"):
+        vector = FeatureVector(2, {"weights.late_share": 0.5}, {})
+        add_row(
+            zoo_file.with_name("set.features.csv"), FeatureRow(name, "clean", "x", "y", 1, None, None, name, vector)
+        )
+    log(".methods.jsonl", *({"id": name, "method": method} for name in ("quick", "clean") for method in methods))
+    log(
+        ".jsonl",
+        {"id": "quick", "verdict": "NO FINDING", **how},
+        {"id": "clean", "verdict": "NO FINDING", **how, "version": "an earlier one"},
+        {"id": "slow", "verdict": "not scanned", **how},
+    )
+    code, output = start(zoo_file)
+    assert code == 0 and "3 adapters, 1 to run" in output
+    assert {name for _, name, _ in ran} == {"clean"}
+    ran.clear()
+    log(".methods.jsonl", *({"id": "quick", "method": method} for method in methods[1:]))
+    assert start(zoo_file)[0] == 0 and {name for _, name, _ in ran} == {"clean", "quick"}
