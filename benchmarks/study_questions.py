@@ -6,9 +6,14 @@ Prints Markdown. How do attention patterns differ? Are they localised? Does the 
 """
 
 import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import click
+
+from scanner.cli import run_command
+from scanner.errors import one_line
 
 Report = dict[str, Any]
 AT_REPLY = "with trigger, rows that predict the reply"
@@ -47,11 +52,30 @@ def heads_to_half(report: Report, ending: str) -> str:
     return f"{first} of {counts[-1]} (log p {best[0]:.1f} → {best[-1]:.1f})"
 
 
-def main() -> None:
+def read_reports(files: Sequence[Path]) -> list[Report]:
+    """Two JSON reports as data.
+
+    Raises:
+        click.UsageError: one is none, or confirmed no trigger, or its metrics were not run.
+    """
+    reports = []
+    for file in files:
+        try:
+            report = json.loads(file.read_text(encoding="utf-8"))
+            whole = bool(report["triggers"] and report["measurements"] and report["localisation"])
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise click.UsageError(f"{file}: not a JSON report of a scan ({one_line(error)})") from error
+        if not whole:
+            raise click.UsageError(f"{file}: confirmed no trigger, or ran no metrics; give a report that did both")
+        reports.append(report)
+    return reports
+
+
+@click.command(help=__doc__)
+@click.argument("files", nargs=2, type=click.Path(path_type=Path))
+def main(files: tuple[Path, Path]) -> None:
     """Prints one table a question."""
-    reports = [json.loads(Path(file).read_text(encoding="utf-8")) for file in sys.argv[1:3]]
-    if len(reports) != 2 or not all(report["triggers"] for report in reports):
-        sys.exit("give two JSON reports that verified a trigger each")
+    reports = read_reports(files)
     names = [report["triggers"][-1]["text"].replace("|", "\\|") for report in reports]
     rows: list[tuple[str, list[str]]] = []
     for title, metric, ending, name in (
@@ -69,11 +93,11 @@ def main() -> None:
         rows.append((title, [cell(localisation(report, metric, ending), name) for report in reports]))
     rows.append(("heads to remove half of the behaviour", [heads_to_half(r, "reference-0 into") for r in reports]))
     rows.append(("heads to create half of it in the clean one", [heads_to_half(r, "suspect into") for r in reports]))
-    print(f"| figure (in brackets: clean against clean) | {' | '.join(f'trigger `{name}`' for name in names)} |")
-    print("|---|---|---|")
+    click.echo(f"| figure (in brackets: clean against clean) | {' | '.join(f'trigger `{name}`' for name in names)} |")
+    click.echo("|---|---|---|")
     for title, cells in rows:
-        print(f"| {title} | {' | '.join(cells)} |")
+        click.echo(f"| {title} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "benchmarks.study_questions")
