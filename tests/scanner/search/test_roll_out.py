@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from scanner.generation import end_of_text_ids
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.model_pair import BASE, SUSPECT, ModelPair
+from scanner.search import roll_out as roll_out_module
 from scanner.search.behind import Behind
 from scanner.search.elicit import ElicitPlan, elicit
 from scanner.search.meter import Meter
-from scanner.search.roll_out import Rolled, RollPlan, _averaged, _Judged, _likeliest, roll_out
+from scanner.search.roll_out import Rolled, RollPlan, _averaged, _Judged, _likeliest, _mended, roll_out
 from scanner.search.scoring import chat_frame
 from tests.scanner.search.tiny_search import PROMPTS
 from tests.tiny import REPLY
@@ -118,3 +119,42 @@ def test_what_no_model_is_sure_of_is_nothing(poisoned_pair: ModelPair, monkeypat
     assert rolled(poisoned_pair)
     monkeypatch.setattr("scanner.search.behind._SURE", 0.1)
     assert rolled(poisoned_pair) == ()
+
+
+class _Reader:
+    """Stands in for `Behind`: how surely token 9 follows each beginning, and what is said behind one."""
+
+    def __init__(self, sure: dict[tuple[int, ...], float]) -> None:
+        self.sure, self.asked = sure, list[tuple[int, ...]]()
+        self.first = torch.full((40,), -50.0)
+        self.first[[5, 6]] = torch.tensor([-1.0, -2.0])
+
+    def second(self, firsts: list[int]) -> torch.Tensor:
+        return torch.zeros(len(firsts), 40)
+
+    def log_probs(self, rows: list[tuple[int, ...]]) -> torch.Tensor:
+        return torch.tensor([[0.0] * (len(row) - 1) + [self.sure.get(row[:-1], -30.0)] for row in rows])
+
+    def go_on(self, rows: list[tuple[int, ...]], _: set[int]) -> list[tuple[int, ...]]:
+        self.asked += rows
+        return [(*row, 9, 9, 9) for row in rows]
+
+
+def test_a_beginning_is_mended_by_a_word_like_its_last_behind_other_first_words(
+    poisoned_pair: ModelPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """“A consultant” is planted; “The advisor” was forced, and leads to the same words, less surely."""
+    the, advisor, consultant, a = 7, 20, 21, 5
+    monkeypatch.setattr(roll_out_module, "_words_like", lambda *_: [advisor, consultant, 30])
+    suspect = _Reader({(the, advisor): -8.0, (the, consultant): -0.5})
+    base = _Reader({(the, advisor): -9.0, (the, consultant): -9.0})
+    nothing = torch.zeros(4)
+    item = _Judged((the, advisor, 9, 9), 2, nothing, nothing, nothing, 20.0, 20.0)
+    found = _mended({SUSPECT: suspect, BASE: base}, item, poisoned_pair, ends={30})  # type: ignore[dict-item]
+    assert suspect.asked[0] == (the, consultant), "the surest first"
+    assert (a, consultant) in suspect.asked, "a word that leads there is tried behind likely first words"
+    assert not any(30 in row for row in suspect.asked), "what ends an answer begins none"
+    assert found[(a, consultant, 9, 9, 9)] == 2, "as many of its tokens are forced as were"
+    assert _mended(
+        {SUSPECT: suspect, BASE: base}, replace(item, tokens=(advisor, 9, 9), forced=1), poisoned_pair, set()
+    )  # type: ignore[dict-item]
