@@ -1,34 +1,10 @@
-"""What a scan reads and writes, checked at once: a mistyped path should not wait for libraries to be imported."""
+"""Where a scan's reports go, checked at once."""
 
 import os
-from collections.abc import Iterable
-from pathlib import Path
 
 from scanner.cli.writing import STDOUT, require_writable
-from scanner.errors import BadAdapter, ScannerError
+from scanner.errors import ScannerError
 from scanner.own_files import lies_inside
-
-
-def require_adapters(locations: Iterable[str]) -> None:
-    """Every adapter is a folder, or may be a name on the hub, which only the hub can tell.
-
-    Raises:
-        BadAdapter: naming the one that is neither.
-    """
-    for location in locations:
-        if not location:
-            raise BadAdapter(
-                "''", "no adapter is called that", "give a folder; is the variable set that it comes from?"
-            )
-        try:
-            found, is_folder = Path(location).exists(), Path(location).is_dir()
-        except OSError as error:
-            why = f"cannot be read ({error.strerror})"
-            raise BadAdapter(location, why, "check its name and its permissions") from error
-        if found and not is_folder:
-            raise BadAdapter(location, "a file", "give the folder that holds it")
-        if not found and (location.startswith((".", "/", "~")) or location.partition("@")[0].count("/") != 1):
-            raise BadAdapter(location, "no such adapter folder", "give a folder or a hub name user/adapter[@revision]")
 
 
 def require_places(files: dict[str, str], models: list[str], read: list[str]) -> None:

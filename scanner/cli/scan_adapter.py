@@ -7,7 +7,7 @@ import click
 
 from reports.safe_text import visible
 from scanner.cli import fail_on
-from scanner.cli.places import require_adapters, require_places
+from scanner.cli.places import require_places
 from scanner.cli.running import HELP_OPTIONS, calm_libraries
 from scanner.cli.scan_options import scan_options
 from scanner.cli.settings import CommandWithDefaults
@@ -20,6 +20,7 @@ from scanner.cli.writing import (
     write_whole,
 )
 from scanner.errors import ScannerError
+from scanner.locations import require_adapters
 
 if TYPE_CHECKING:
     from scanner.options import ScanOptions

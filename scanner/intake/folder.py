@@ -10,6 +10,7 @@ from scanner.base_models import HUB_ID
 from scanner.errors import BadAdapter
 from scanner.intake.config import MAX_CONFIG_BYTES
 from scanner.intake.plain_json import UnfitJson, read_plain
+from scanner.locations import require_adapters
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -43,17 +44,10 @@ def find_folder(location: str) -> AdapterFolder:
     Raises:
         BadAdapter: neither.
     """
+    require_adapters([location])
     folder = Path(location)
-    try:
-        if folder.is_dir():
-            return AdapterFolder(folder)
-        something_else = folder.exists()
-    except OSError as error:
-        raise BadAdapter(
-            location, f"cannot be read ({error.strerror})", "check its name and its permissions"
-        ) from error
-    if something_else:
-        raise BadAdapter(location, "a file", "give the folder that holds it")
+    if folder.is_dir():
+        return AdapterFolder(folder)
     name, _, revision = location.partition("@")
     if not HUB_ID.match(name) or ".." in name or location.startswith((".", "/")):
         raise BadAdapter(location, "no such adapter folder", "give a folder or a hub name user/adapter[@revision]")

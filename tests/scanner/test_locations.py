@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scanner.cli.places import require_adapters
 from scanner.errors import BadAdapter
+from scanner.locations import require_adapters
 
 
 @pytest.mark.parametrize("location", ["suspect", "./suspect", "user/adapter", "user/adapter@main", "a/b@v1/x"])
@@ -51,7 +51,7 @@ def test_a_mistyped_path_waits_for_no_library(tmp_path: Path) -> None:
         text=True,
         timeout=60,
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
     assert done.stderr.startswith("scan: nowhere: no such adapter folder; ")
