@@ -41,6 +41,7 @@ NASTY = {
     "ansi": "\x1b[2J\x1b[31mred\x9b31m",
     "osc": "\x1b]0;title\x07\x1b]8;;http://evil.example\x1b\\here\x1b]8;;\x1b\\",
     "right to left": "\u202egnp.exe\u202c\u2066x\u2069\u200f",
+    "letters from the right": "שלום (1) עולם",
     "zero width": "a\u200bb\ufeffc\u2060d\U000e0041",
     "nul": "a\x00b",
     "lines": "a\nb\r\nc\u2028d\x85e\x0bf",
