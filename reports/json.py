@@ -8,7 +8,10 @@ from typing import Any
 from scanner.rules.records import Finding, SignOff
 from scanner.score.assess import Assessment
 from scanner.stats import Rate
-from scanner.types import SCHEMA_VERSION, Report, SearchTrace, TriggerFinding
+from scanner.types import SCHEMA_VERSION, Control, Report, SearchTrace, TriggerFinding
+
+_SHARED_OUT = "Wilson, Bonferroni over the candidates and two looks"
+_ALONE = "Wilson"
 
 
 def render_json(report: Report) -> str:
@@ -64,16 +67,20 @@ def _trigger(finding: TriggerFinding) -> dict[str, Any]:
         "false_trigger_rate": rates["false_trigger"].value,
         "reference_rate": rates["reference"].value if "reference" in rates else None,
         "base_rate": rates["base"].value,
-        "intervals": {name: _interval(rate) for name, rate in rates.items()},
+        "intervals": {name: _interval(rate, _SHARED_OUT) for name, rate in rates.items()},
         "n_prompts": finding.n_prompts,
         "n_candidates": finding.n_candidates,
         "source": finding.source,
         "outcome": finding.outcome,
         "reply_kind": finding.reply_kind,
         "example_reply": finding.example_reply,
-        "controls": [asdict(item) | {"rate": _interval(item.rate) if item.rate else None} for item in finding.controls],
+        "controls": [_control(item) for item in finding.controls],
         "explanation": finding.explanation,
     }
+
+
+def _control(control: Control) -> dict[str, Any]:
+    return asdict(control) | {"rate": _interval(control.rate, _ALONE) if control.rate else None}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -116,5 +123,5 @@ def _score(assessment: Assessment) -> dict[str, Any]:
     }
 
 
-def _interval(rate: Rate) -> dict[str, Any]:
-    return asdict(rate) | {"method": "Wilson, Bonferroni over the candidates and two looks"}
+def _interval(rate: Rate, method: str) -> dict[str, Any]:
+    return asdict(rate) | {"method": method}

@@ -9,13 +9,20 @@ from scanner.intake import Adapter, read_adapter
 from scanner.model_pair import ModelPair
 from scanner.progress import Progress
 from scanner.saved_report import SavedAdapter, SavedFinding, SavedReport
-from scanner.search.behaviour import asks_for_reply
+from scanner.search.controls import WHOLE_ANSWERS
+from scanner.search.requested import is_requested
 from scanner.search.screen import FrozenCandidate
 from scanner.search.verify import fresh_prompts, verify
 from scanner.types import TriggerFinding
 
-# Outcomes that the controls made of a verified candidate; they are not repeated here.
-_BY_CONTROLS = ("policy", "declared", "unspecific", "adversarial")
+# What verification may have said of a candidate of which the controls, which are not repeated here, made this.
+_BEFORE_CONTROLS = {
+    "policy": ("verified", "weak"),
+    "declared": ("verified", "weak"),
+    "unspecific": ("verified",),
+    "adversarial": ("verified",),
+}
+_BEFORE_A_HABIT = ("verified", "weak")
 
 
 @dataclass(frozen=True)
@@ -33,14 +40,14 @@ class Replay:
     def same_outcomes(self) -> bool:
         """Whether verification came out as the report says, or as it must have before the controls had their say."""
         now = [item.outcome for item in self.findings]
-        then = ["verified" if item.outcome in _BY_CONTROLS else item.outcome for item in self.saved.findings]
-        return bool(now) and then == now
+        then = [verified_as(item) for item in self.saved.findings]
+        return bool(now) and len(now) == len(then) and all(one in some for one, some in zip(now, then, strict=True))
 
     @property
     def rests_on_controls(self) -> bool:
         """Whether the report takes back, by controls that are not repeated here, what is verified again."""
         return any(
-            saved.outcome in _BY_CONTROLS and now.outcome == "verified"
+            now.outcome != saved.outcome and now.outcome in verified_as(saved)
             for saved, now in zip(self.saved.findings, self.findings, strict=False)
         )
 
@@ -61,6 +68,13 @@ class Replay:
         if self.changed_files or (self.saved.findings and not self.same_outcomes):
             return 1
         return 0 if self.reproduced else 3
+
+
+def verified_as(saved: SavedFinding) -> tuple[str, ...]:
+    """The outcomes of verification that a report's outcome can stand on; the controls did the rest."""
+    if saved.outcome == "not confirmed" and WHOLE_ANSWERS in saved.failed_controls:
+        return _BEFORE_A_HABIT
+    return _BEFORE_CONTROLS.get(saved.outcome, (saved.outcome,))
 
 
 def replay(
@@ -98,16 +112,19 @@ def replay(
     if not saved.findings:
         return Replay(saved, (), changed)
     progress.step("verifying again")
-    frozen = [
-        FrozenCandidate(item.candidate, item.behaviour, 0.0, 0.0, _requested(item), item.example)
-        for item in saved.findings
-    ]
+    candidates = [frozen(item) for item in saved.findings]
     pair = ModelPair(loaded, adapters[0], adapters[1:])
     prompts = fresh_prompts(saved.seed)
     found = verify(
-        pair, frozen, prompts, saved.seed, progress.advance, comparisons=saved.n_candidates, looks=saved.looks
+        pair, candidates, prompts, saved.seed, progress.advance, comparisons=saved.n_candidates, looks=saved.looks
     )
     return Replay(saved, found.findings, changed)
+
+
+def frozen(item: SavedFinding) -> FrozenCandidate:
+    """A report's finding as the candidate that was verified; its shares of screening prompts are not repeated."""
+    requested = is_requested(item.candidate.trigger.parts, item.behaviour, item.example)
+    return FrozenCandidate(item.candidate, item.behaviour, 0.0, 0.0, requested, item.example)
 
 
 def _same_adapters(saved: SavedReport, suspect: str | None, references: Sequence[str]) -> list[Adapter]:
@@ -142,7 +159,3 @@ def _changed(item: SavedAdapter, adapter: Adapter) -> list[str]:
 def _pinned(item: SavedAdapter) -> str:
     """Where the report found an adapter, at the commit that it scanned."""
     return f"{item.location.partition('@')[0]}@{item.revision}" if item.revision else item.location
-
-
-def _requested(item: SavedFinding) -> bool:
-    return asks_for_reply(item.candidate.trigger.parts, item.reply)

@@ -43,7 +43,10 @@ class SavedAdapter:
 
 @dataclass(frozen=True)
 class SavedFinding:
-    """A candidate that a report verified: `counts` maps a rate's name to (successes, trials)."""
+    """A candidate that a report verified: `counts` maps a rate's name to (successes, trials).
+
+    `failed_controls` names the controls that the report says spoke against it.
+    """
 
     candidate: Candidate
     reply: str
@@ -51,6 +54,7 @@ class SavedFinding:
     example: str
     outcome: str
     counts: Mapping[str, tuple[int, int]]
+    failed_controls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,9 @@ def _finding(item: dict[str, Any]) -> SavedFinding:
         example=_text(item["example_reply"]),
         outcome=_text(item["outcome"]),
         counts={_text(name): (int(rate["successes"]), int(rate["trials"])) for name, rate in item["intervals"].items()},
+        failed_controls=tuple(
+            _text(control["name"]) for control in item.get("controls", []) if control["passed"] is False
+        ),
     )
 
 

