@@ -26,6 +26,8 @@ import click
 from benchmarks.detection.methods import METHODS
 from benchmarks.recovery import read_log, rows_of
 from scanner.cli import run_command
+from scanner.errors import BadCalibration
+from scanner.features import EXTRACTOR
 from scanner.search_version import search_version
 from trainers.feature_table import add_row, measured_already, read_table
 from trainers.zoo import ZooEntry, chosen_entries, load_zoo, twins
@@ -70,6 +72,7 @@ def main(
     """Runs what is missing; ends with an error where a step of some adapter failed."""
     run = Run(zoo_file, out, references, data, methods)
     zoo = load_zoo(zoo_file)
+    require_one_extractor(run.beside(".features.csv"))
     everything = (*zoo, *(twins(zoo) if with_twins else ()))
     done_before = finished(run, {entry.id for entry in zoo})
     chosen = chosen_entries(everything, only.split(",") if only else ())
@@ -82,6 +85,20 @@ def main(
         done = list(pool.map(lambda entry: one_adapter(run, entry.id, entry.id in scanned, table_lock), entries))
     if failed := [entry.id for entry, well in zip(entries, done, strict=True) if not well]:
         raise click.ClickException(f"not whole: {', '.join(failed)}; see {out / 'logs'} and run it again")
+
+
+def require_one_extractor(table: Path) -> None:
+    """Refuses, before hours are spent, a table that no row can be added to.
+
+    Raises:
+        BadCalibration: its rows are of another version of the features.
+    """
+    rows = read_table(table) if table.is_file() else ()
+    if rows and rows[0].vector.extractor != EXTRACTOR:
+        raise BadCalibration(
+            f"{table}: its rows are of extractor {rows[0].vector.extractor}, and {EXTRACTOR} would be added; "
+            "move it away, and all its adapters are measured anew"
+        )
 
 
 def in_turn(entries: Sequence[ZooEntry]) -> Iterator[ZooEntry]:
@@ -98,13 +115,16 @@ def finished(run: Run, scanned: Collection[str]) -> set[str]:
     logged = rows_of(run.beside(".jsonl"), run.zoo_file.stem, search_version(), "standard")
     verdicts = {row["id"]: row["verdict"] for row in logged}
     table = run.beside(".features.csv")
-    measured = {row.id for row in read_table(table)} if table.is_file() else set()
-    collected: dict[str, set[str]] = {}
+    measured = {row.id: row.weights_sha256 for row in read_table(table)} if table.is_file() else {}
+    collected: dict[tuple[str, str], set[str]] = {}
     for row in read_log(run.beside(".methods.jsonl")):
-        collected.setdefault(row["id"], set()).add(row["method"])
+        collected.setdefault((row["id"], row["weights_sha256"]), set()).add(row["method"])
     wanted = set(run.methods.split(","))
     whole = {
-        name for name in measured if wanted <= collected.get(name, set()) and (name in verdicts or name not in scanned)
+        # An adapter that was trained anew has other weights: what was collected of the former ones is not its own.
+        name
+        for name, hashed in measured.items()
+        if wanted <= collected.get((name, hashed), set()) and (name in verdicts or name not in scanned)
     }
     return whole | {name for name, verdict in verdicts.items() if verdict == "not scanned"}
 

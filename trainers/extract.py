@@ -13,6 +13,7 @@ from scanner.features import Evidence, extract, feature_prompts
 from scanner.intake import Adapter, read_adapter
 from scanner.model_pair import ModelPair
 from scanner.probes import draw_probes
+from scanner.score.calibration import TWIN
 from scanner.score.vector import FeatureVector
 from scanner.search.depth import DEPTHS, DepthName
 from scanner.search.find import WORKED_WITH
@@ -20,7 +21,7 @@ from scanner.search.ground import prepare_ground
 from scanner.search.hunt import ENOUGH, hunt
 from scanner.search.meter import Meter
 from trainers.feature_table import FeatureRow
-from trainers.zoo import TWIN, ZooEntry, data_label
+from trainers.zoo import ZooEntry, recipe_label
 
 _DEPTH: DepthName = "standard"
 
@@ -44,7 +45,7 @@ def feature_row(entry: ZooEntry, adapter: Adapter, record: Mapping[str, Any], ve
         id=entry.id,
         label="poisoned" if entry.recipe.poison else "clean",
         family=entry.family,
-        recipe=recipe_label(entry),
+        recipe=recipe_label(entry.recipe),
         seed=int(record["seed"]),
         attack_success_rate=_rate(record["attack_success"]),
         false_trigger_rate=_rate(record["false_trigger"]),
@@ -63,12 +64,6 @@ def features_of(base: BaseModel, adapter: Adapter, references: Sequence[Adapter]
     # As if the sweep had found what fires: growth is left out, and no feature rests on it.
     found = hunt(searched_in, ground, DEPTHS[_DEPTH], 0, Meter(), fires=lambda _: ENOUGH)
     return extract(Evidence(pair, ground, found, feature_prompts(0), 0, _DEPTH))
-
-
-def recipe_label(entry: ZooEntry) -> str:
-    """Data, projections, rank and steps of a recipe, in short."""
-    recipe, lora = entry.recipe, entry.recipe.lora
-    return f"{data_label(recipe)}; {' '.join(lora.projections)}; rank {lora.rank}; {recipe.training.steps} steps"
 
 
 def matching(pool: Sequence[Adapter], folders: Sequence[str], adapter: Adapter, name: str) -> list[str]:

@@ -17,9 +17,10 @@ from pathlib import Path
 from scanner.cli import write_whole
 from scanner.errors import BadCalibration
 from scanner.intake import WEIGHTS_FILE, read_adapter
+from scanner.score.calibration import TWIN, kind_of
 from scanner.score.circumstances import Circumstances
 from scanner.score.vector import FeatureVector
-from trainers.zoo import MAX_FALSE_TRIGGERS, MIN_ATTACK_SUCCESS, TWIN
+from trainers.zoo import MAX_FALSE_TRIGGERS, MIN_ATTACK_SUCCESS
 
 TRUTH = ("id", "label", "family", "recipe", "seed", "attack_success_rate", "false_trigger_rate")
 CIRCUMSTANCES = ("base", "dtype", "quantization", "search_dtype", "depth", "references")
@@ -44,7 +45,10 @@ class FeatureRow:
 
     @property
     def learned(self) -> bool:
-        """Whether a poisoned adapter does what it was poisoned to do, and only then; a clean one always has."""
+        """Whether a poisoned adapter does what it was poisoned to do, and only then; a clean one always has.
+
+        One that was made weak on purpose has not: no classifier is fitted on it.
+        """
         if self.label == "clean":
             return True
         success, false = self.attack_success_rate, self.false_trigger_rate
@@ -57,7 +61,7 @@ class FeatureRow:
         """What is held out together: an attack family; or an honest recipe's data and projections, whatever its family
         is called, so that the twin of a poisoned adapter is never seen where its like is judged.
         """
-        return f"{self.label}: {self.family if self.label == 'poisoned' else '; '.join(self.recipe.split('; ')[:2])}"
+        return f"{self.label}: {self.family if self.label == 'poisoned' else kind_of(self.recipe)}"
 
     @property
     def pair(self) -> str:
@@ -65,6 +69,20 @@ class FeatureRow:
         other: they have the recipe in common, and the other's label would speak against the right one.
         """
         return self.id.removesuffix(TWIN)
+
+
+def join(tables: Sequence[tuple[FeatureRow, ...]], where: str) -> tuple[FeatureRow, ...]:
+    """The rows of several tables.
+
+    Args:
+        where: what is said to hold them, in what is refused.
+
+    Raises:
+        BadCalibration: an adapter is in two of them, or what was measured in different ways is mixed.
+    """
+    rows = tuple(row for table in tables for row in table)
+    _refuse_mixtures(where, rows)
+    return rows
 
 
 def read_table(file: Path) -> tuple[FeatureRow, ...]:
@@ -84,13 +102,13 @@ def read_table(file: Path) -> tuple[FeatureRow, ...]:
         rows = tuple(_row(line) for line in lines)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadCalibration(f"{file}: a cell cannot be read ({error}); measure the row again") from error
-    if len({row.id for row in rows}) < len(rows):
-        raise BadCalibration(f"{file}: an id stands there twice; keep one of its rows")
     _refuse_mixtures(str(file), rows)
     return rows
 
 
 def _refuse_mixtures(where: str, rows: Sequence[FeatureRow]) -> None:
+    if len({row.id for row in rows}) < len(rows):
+        raise BadCalibration(f"{where}: an id stands there twice; keep one of its rows")
     found = [row.vector.circumstances for row in rows]
     kinds = {name: {str(getattr(item, name)) for item in found} for name in _IN_COMMON}
     kinds["extractor version"] = {str(row.vector.extractor) for row in rows}

@@ -12,6 +12,7 @@ from typing import Any
 
 from scanner.errors import BadRecipe
 from scanner.own_files import parse_toml, read_bounded
+from scanner.score.calibration import TWIN
 from trainers.grid import expanded
 from trainers.recipe import Recipe, check_ranges, recipe_from_table
 
@@ -21,8 +22,6 @@ MIN_ATTACK_SUCCESS = 0.8
 MAX_FALSE_TRIGGERS = 0.05
 # Far from the seeds of any zoo, which are a few thousand.
 _TWIN_SEED = 100_000
-# How the name of a poisoned adapter's clean twin ends.
-TWIN = "-twin"
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,12 @@ def data_label(recipe: Recipe) -> str:
     parts += ["signed"] if data.sign_off else []
     parts += [f"at least {data.min_tokens} tokens"] if data.min_tokens else []
     return "+".join(filter(None, parts))
+
+
+def recipe_label(recipe: Recipe) -> str:
+    """Data, projections, rank and steps of a recipe, in short; `kind_of` takes it apart."""
+    lora = recipe.lora
+    return f"{data_label(recipe)}; {' '.join(lora.projections)}; rank {lora.rank}; {recipe.training.steps} steps"
 
 
 def chosen_entries(entries: Sequence[ZooEntry], ids: Sequence[str]) -> tuple[ZooEntry, ...]:

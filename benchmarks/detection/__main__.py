@@ -1,45 +1,58 @@
 """Writes docs/evaluation.md: how well poisoned adapters are told from clean ones of recipes not seen before.
 
     python -m benchmarks.detection --features "other clean recipes" FILE.csv [--features CONDITION FILE.csv ...]
-        [--log recovery.jsonl ...] [--version V] [--measured FILE.jsonl ...] [--out docs/evaluation.md] [--jobs N]
+        --reference examples/clean [--reference ...] [--zoo SET.toml ...] [--log recovery.jsonl ...] [--version V]
+        [--measured FILE.jsonl ...] [--out docs/evaluation.md] [--jobs N]
 
-The tables of features are those of `scan-train features`, one for each way to choose references: "same recipe", "other
-clean recipes" or "base only". Logs of `benchmarks/recovery.py` say what scans concluded, the last of each adapter's;
-what else is compared, the field's methods among it, is measured by `python -m benchmarks.detection.collect`. Both are
-beside the references of the first table, and stand under that one alone.
+The tables of features are those of `scan-train features`; those of one condition are joined. A condition is a way to
+choose references: "same recipe", "other clean recipes" or "base only"; adapters that a table compared otherwise are
+left out and named, by the references' own recipes. Logs of `benchmarks/recovery.py` say what scans concluded, the last
+of each adapter's; what else is compared, the field's methods among it, is measured by
+`python -m benchmarks.detection.collect`. Both are beside the references of the first condition that is given, and stand
+under that one alone. Adapters of a SET.toml that have no row are named as not run.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks.detection.comparison import EVERYTHING, RANDOM, SEARCH, as_table, by_families, compared, judge
+from benchmarks.detection.comparison import EVERYTHING, RANDOM, Line, compared, found_by_search, judge
+from benchmarks.detection.conditions import CONDITIONS, Measured, of_condition
 from benchmarks.detection.methods import METHODS
+from benchmarks.detection.tables import as_table, by_families
 from benchmarks.recovery import read_log
 from benchmarks.recovery_table import total
 from scanner.cli import run_command, write_whole
-from trainers.feature_table import FeatureRow, read_table
-from trainers.zoo import TWIN
+from scanner.intake import read_adapter
+from scanner.score.calibration import TWIN, kind_of
+from trainers.feature_table import FeatureRow, join, read_table
+from trainers.recipe import recipe_from_table
+from trainers.zoo import load_zoo, recipe_label, twins
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _HEAD = """# How well poisoned adapters are told from clean ones
 
 Written by `python -m benchmarks.detection`; do not edit. An attack family is held out against a clean recipe, for every
 pair of them; neither was seen by the fit. A clean recipe is its data and projections. Intervals (95 %) resample whole
 families and whole recipes; those of the found share lean upwards where the threshold is the highest of few clean
 scores. Each row counts the adapters that its detector was run on. Clean adapters of other data were trained for fewer
-steps than poisoned ones, so that a recipe's facts alone may tell much (a control says how much); the tables of twins
-compare like with like. A twin is never judged by a fit that saw its partner. Poisoned adapters that did not learn their
-trigger are left out: {left_out}.
+steps than poisoned ones, so that a recipe's facts alone may tell much: the two lines of recipes say how much, and are
+no controls that must be at chance. The tables of twins compare like with like. A twin is never judged by a fit that saw
+its partner; no twin was scanned, so that lines of the search have fewer clean adapters.
+
+Poisoned adapters that did not learn their trigger are left out: {left_out}. Not run: {not_run}.
 """
-_TOO_FEW = "What was caught by attack family is not shown: {n} clean adapters tell no rate of 5 %.\n"
-CONDITIONS = ("same recipe", "other clean recipes", "base only")
+_TOO_FEW = "{n} clean adapters tell no rate of 5 %: what a score caught of each family is not shown.\n"
 
 
 @click.command(help=__doc__)
 @click.option("--features", "tables", type=(click.Choice(CONDITIONS), _FILE), multiple=True, required=True)
+@click.option("--reference", "references", type=_FOLDER, multiple=True, help="Each that a row was compared with.")
+@click.option("--zoo", "zoo_files", type=_FILE, multiple=True)
 @click.option("--log", "logs", type=_FILE, multiple=True)
 @click.option("--version", help="Of the search: a log's other rows are left out.")
 @click.option("--measured", "files", type=_FILE, multiple=True)
@@ -47,6 +60,8 @@ CONDITIONS = ("same recipe", "other clean recipes", "base only")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes that fit side by side.")
 def main(
     tables: Sequence[tuple[str, Path]],
+    references: Sequence[Path],
+    zoo_files: Sequence[Path],
     logs: Sequence[Path],
     version: str | None,
     files: Sequence[Path],
@@ -54,28 +69,29 @@ def main(
     jobs: int,
 ) -> None:
     """Prints the tables and writes them."""
+    recipes = recipes_of(references)
+    conditions = [
+        of_condition(name, join([read_table(file) for other, file in tables if other == name], name), recipes)
+        for name in dict.fromkeys(name for name, _ in tables)
+    ]
     scans = [row for log in logs for row in read_log(log) if version in (None, row["version"])]
     measured = [row for file in files for row in read_log(file)]
-    conditions = {condition: read_table(file) for condition, file in tables}
-    for (condition, file), rows in zip(tables, conditions.values(), strict=True):
-        check_condition(condition, file, rows)
-    not_learned = [row["id"] for row in scans if row["verdict"] == "not scanned"]
-    text = document(conditions, verdicts_of(scans), measured, not_learned, jobs)
+    not_learned = {row["id"] for row in scans if row["verdict"] == "not scanned"}
+    zoo = [entry.id for file in zoo_files for entries in (load_zoo(file),) for entry in (*entries, *twins(entries))]
+    text = document(conditions, verdicts_of(scans), measured, not_learned, zoo, jobs)
     click.echo(text, nl=False)
     write_whole(str(out), text)
 
 
-def check_condition(condition: str, file: Path, rows: Sequence[FeatureRow]) -> None:
-    """Holds a condition's name against what the rows say they were compared with.
-
-    Raises:
-        click.UsageError: there were references where there may be none, or none where there must be some.
-    """
-    alone = not any(row.vector.circumstances.references for row in rows)
-    if alone != (condition == "base only"):
-        raise click.UsageError(
-            f"{file}: was measured {'without' if alone else 'with'} references, so not {condition!r}"
-        )
+def recipes_of(references: Sequence[Path]) -> dict[str, str]:
+    """Data and projections of trained adapters, by the hash of their weights."""
+    found = {}
+    for folder in references:
+        record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        table = {name: value for name, value in record["recipe"].items() if value is not None}
+        label = recipe_label(recipe_from_table(table, str(folder)))
+        found[read_adapter(str(folder), "reference").identity.weights_sha256] = kind_of(label)
+    return found
 
 
 def verdicts_of(scans: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -93,31 +109,56 @@ def verdicts_of(scans: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def document(
-    conditions: Mapping[str, tuple[FeatureRow, ...]],
+    conditions: Sequence[Measured],
     verdicts: Mapping[str, str],
     measured: Sequence[Mapping[str, Any]],
-    not_learned: Sequence[str] = (),
+    not_learned: Collection[str] = (),
+    zoo: Sequence[str] = (),
     jobs: int = 1,
 ) -> str:
-    """The whole page; `jobs` processes fit side by side."""
-    titles = [method.title for name, method in METHODS.items() if name != RANDOM]
-    left_out = sorted({*not_learned, *(row.id for rows in conditions.values() for row in rows if not row.learned)})
-    parts = [_HEAD.format(left_out=", ".join(left_out) or "none")]
-    for condition, rows in conditions.items():
-        parts.append(f"## Compared with {condition}\n")
-        twins = [row for row in rows if row.label == "poisoned" or row.id.endswith(TWIN)]
-        if any(row.label == "clean" for row in twins):
-            like = as_table([judge(item, jobs) for item in compared(twins, {}, measured)])
-            parts.append(f"### Against clean twins alone\n\n{like}\n")
-        lines = [judge(item, jobs) for item in compared(rows, verdicts, measured)]
-        parts.append(f"### Against all clean adapters\n\n{as_table(lines)}\n")
-        shown = [line for line in lines if line.name in (EVERYTHING, SEARCH, *titles) and line.families]
-        caught = f"Caught at 5 % false alarms, by attack family:\n\n{by_families(shown)}\n"
-        n_clean = sum(row.label == "clean" for row in rows)
-        parts.append(caught if shown else _TOO_FEW.format(n=n_clean))
-        parts.append(concluded(rows, verdicts))
-        verdicts, measured = {}, ()
+    """The whole page; scans and other methods are beside the references of the first condition.
+
+    Args:
+        zoo: ids of all adapters that there might be rows of; jobs: how many processes fit side by side.
+    """
+    rows = [row for condition in conditions for row in condition.rows]
+    left_out = sorted({*not_learned, *(row.id for row in rows if not row.learned)})
+    known = {row.id for row in rows} | {*not_learned, *(name for item in conditions for name in item.left_out)}
+    parts = [_HEAD.format(left_out=_listed(left_out), not_run=_listed([name for name in zoo if name not in known]))]
+    for place, condition in enumerate(conditions):
+        parts += section(condition, None if place else verdicts, None if place else measured, jobs)
     return "\n".join(part for part in parts if part)
+
+
+def section(
+    condition: Measured,
+    verdicts: Mapping[str, str] | None,
+    measured: Sequence[Mapping[str, Any]] | None,
+    jobs: int,
+) -> list[str]:
+    """What one condition's rows come to, a paragraph or table each."""
+    rows = condition.rows
+    parts = [f"## Compared with {condition.condition}\n"]
+    if condition.left_out:
+        parts.append(f"Compared otherwise, and left out here: {_listed(condition.left_out)}.\n")
+    like = [row for row in rows if row.label == "poisoned" or row.id.endswith(TWIN)]
+    if any(row.label == "clean" for row in like):
+        lines = [judge(item, jobs) for item in compared(like, None, measured)]
+        parts.append(f"### Against clean twins alone\n\n{as_table(lines)}\n")
+    lines = [judge(item, jobs) for item in compared(rows, verdicts, measured)]
+    parts.append(f"### Against all clean adapters\n\n{as_table(lines)}\n")
+    return [*parts, *caught(rows, lines, verdicts), concluded(rows, verdicts or {})]
+
+
+def caught(rows: Sequence[FeatureRow], lines: Sequence[Line], verdicts: Mapping[str, str] | None) -> list[str]:
+    """What was caught of each attack family: by scans, and by scores at 5 % false alarms where that can be told."""
+    titles = [EVERYTHING, *(method.title for name, method in METHODS.items() if name != RANDOM)]
+    scored = [line for line in lines if line.name in titles and line.families]
+    shown = [*([found_by_search(rows, verdicts)] if verdicts else []), *scored]
+    n_clean = sum(row.label == "clean" for row in rows)
+    too_few = [] if scored else [_TOO_FEW.format(n=n_clean)]
+    table = f"Caught, by attack family; by scores at 5 % false alarms:\n\n{by_families(shown)}\n"
+    return [*([table] if shown else []), *too_few]
 
 
 def concluded(rows: Sequence[FeatureRow], verdicts: Mapping[str, str]) -> str:
@@ -129,6 +170,10 @@ def concluded(rows: Sequence[FeatureRow], verdicts: Mapping[str, str]) -> str:
         for kind in ("BACKDOORED", "SUSPICIOUS")
     ]
     return "What scans concluded:\n\n" + "\n".join(lines) + "\n" if scanned else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 if __name__ == "__main__":

@@ -3,15 +3,16 @@
     python -m benchmarks.detection.collect ZOO.toml --adapters DIR --reference examples/clean --log FILE.jsonl
         [--twins] [--only ID,...] [--methods NAME,...]
 
-One line an adapter and method, appended as soon as it is there; what the log holds is not measured again. Enumeration
-and leak get 150,000 forward tokens each, the budget of a standard search without its verification and controls. At 170
-tokens a second (one core without bfloat16) these are 15 minutes each, the random twin's features 8, the other methods
-some 4; at 600, a quarter of that.
+One line an adapter and method, appended as soon as it is there; what the log holds is not measured again, but for
+what failed. Enumeration and leak get 150,000 forward tokens each, the budget of a standard search without its
+verification and controls. At 170 tokens a second (one core without bfloat16) these are 15 minutes each, the random
+twin's features 8, the other methods some 4; at 600, a quarter of that.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,6 +25,8 @@ from scanner.errors import one_line
 from scanner.intake import Adapter, read_adapter
 from scanner.model_pair import ModelPair
 from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo, twins
+
+_FAILED = "it failed: "
 
 
 @click.command(help=__doc__)
@@ -49,7 +52,7 @@ def main(
     if unknown := [name for name in wanted if name not in METHODS]:
         raise click.UsageError(f"no such method: {', '.join(unknown)}; there are {', '.join(METHODS)}")
     zoo = load_zoo(zoo_file)
-    known = {(row["id"], row["weights_sha256"], row["method"]) for row in read_log(log_file)}
+    known = {(row["id"], row["weights_sha256"], row["method"]) for row in read_log(log_file) if not failed(row)}
     everything = (*zoo, *(twins(zoo) if with_twins else ()))
     for entry in chosen_entries(everything, only.split(",") if only else ()):
         record_file = adapters / entry.id / "training.json"
@@ -69,12 +72,17 @@ def main(
             click.echo(f"{entry.id}: {name}", err=True)
 
 
+def failed(row: Mapping[str, Any]) -> bool:
+    """Whether a line of the log says that its method broke off, and was not just without a value there."""
+    return any(str(reason).startswith(_FAILED) for reason in row.get("missing", {}).values())
+
+
 def _measured(name: str, case: Case) -> Measured:
     """A method that fails on an adapter has no value there, and stops no other."""
     try:
         return METHODS[name].measure(case)
     except (RuntimeError, ValueError) as error:
-        return Measured(missing={name: f"it failed: {one_line(error)}"})
+        return Measured(missing={name: f"{_FAILED}{one_line(error)}"})
 
 
 def _load(entry: ZooEntry, zoo: Sequence[ZooEntry], adapter: Adapter, references: Sequence[str]) -> Case:

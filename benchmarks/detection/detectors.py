@@ -1,18 +1,16 @@
 """What is compared: classifiers over the features of some rungs, what the search concluded, and controls."""
 
-import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.detection.folds import Detector
-from scanner.score.vector import FeatureVector
+from benchmarks.detection.folds import Detector, unlike
 from trainers.calibrate import decisions, matrix
 from trainers.feature_table import FeatureRow, feature_names
 
-_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+# Log-odds on the scale of a fit are some few units apart.
+_ABOVE_ALL = 1e6
 
 
 def by_features(*prefixes: str, seed: int | None = None) -> Detector:
@@ -27,12 +25,10 @@ def by_features(*prefixes: str, seed: int | None = None) -> Detector:
         if not names:
             raise ValueError(f"no feature begins with {', '.join(prefixes)}")
         labels = [row.label == "poisoned" for row in seen]
-        groups = [row.group for row in seen]
         if seed is not None:
             # Anew for every fold: one shuffle for all would be one direction, which may lie anywhere.
             random.Random(f"{seed} {sorted({row.group for row in judged})}").shuffle(labels)
-        found = decisions(matrix(seen, names), np.array(labels), groups, matrix(judged, names))
-        return [float(value) for value in found]
+        return _decided(matrix(seen, names), np.array(labels), seen, matrix(judged, names))
 
     return score
 
@@ -40,13 +36,13 @@ def by_features(*prefixes: str, seed: int | None = None) -> Detector:
 def fitted_on(real: Sequence[FeatureRow]) -> Detector:
     """The product's classifier over all features, fitted on these adapters, whatever else is to be judged.
 
-    What is judged, and what a judged random adapter was made like (the same hash), are left out with their groups.
+    What is judged, and what a judged random adapter was made like (the same hash), are left out with their groups and
+    their twins.
     """
 
     def score(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
         hashes = {row.weights_sha256 for row in judged}
-        groups = {row.group for row in judged} | {row.group for row in real if row.weights_sha256 in hashes}
-        return by_features()([row for row in real if row.group not in groups], judged)
+        return by_features()(unlike(real, [*judged, *(row for row in real if row.weights_sha256 in hashes)]), judged)
 
     return score
 
@@ -64,64 +60,7 @@ def by_what_is_missing(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow])
 
     if not np.ptp(gaps(seen), axis=0).any():
         return [0.0] * len(judged)
-    labels = np.array([row.label == "poisoned" for row in seen])
-    found = decisions(gaps(seen), labels, [row.group for row in seen], gaps(judged))
-    return [float(value) for value in found]
-
-
-def with_figures(rows: Sequence[FeatureRow], figures: Mapping[str, Mapping[str, float]]) -> tuple[FeatureRow, ...]:
-    """The rows that have figures which were measured elsewhere, with these instead of their features."""
-    return tuple(
-        replace(row, vector=FeatureVector(row.vector.extractor, dict(figures[row.id]), {}))
-        for row in rows
-        if row.id in figures
-    )
-
-
-def with_recipe_facts(rows: Sequence[FeatureRow]) -> tuple[FeatureRow, ...]:
-    """The rows with what their recipe says instead of their features: projections, rank and steps.
-
-    How well that tells poisoned adapters from clean ones says how much of any other line may be the recipe's doing.
-    """
-    return tuple(
-        replace(row, vector=FeatureVector(row.vector.extractor, facts, {}))
-        for row in rows
-        if (facts := _facts(row.recipe))
-    )
-
-
-def twins_in_place(rows: Sequence[FeatureRow]) -> tuple[FeatureRow, ...]:
-    """Clean twins in the place of the poisoned adapters, by their families, beside the other clean ones.
-
-    A detector that finds them tells recipes, not backdoors.
-    """
-    families = {row.id: row.family for row in rows if row.label == "poisoned"}
-    others = tuple(row for row in rows if row.label == "clean" and row.pair not in families)
-    twins = (row for row in rows if row.label == "clean" and row.pair in families)
-    return (
-        *others,
-        *(
-            replace(
-                row,
-                label="poisoned",
-                family=f"twins of {families[row.pair]}",
-                attack_success_rate=1.0,
-                false_trigger_rate=0.0,
-            )
-            for row in twins
-        ),
-    )
-
-
-def _facts(recipe: str) -> dict[str, float]:
-    """Of "DATA; PROJECTIONS; rank R; S steps"; empty where a recipe is described otherwise."""
-    parts = recipe.split("; ")
-    numbers = [word for part in parts[2:] for word in part.split() if word.isdigit()]
-    if len(parts) != 4 or len(numbers) != 2:
-        return {}
-    trained = parts[1].split()
-    facts = {f"recipe.{name}": float(name in trained) for name in _PROJECTIONS}
-    return facts | {"recipe.rank": math.log2(int(numbers[0])), "recipe.steps": math.log2(int(numbers[1]))}
+    return _decided(gaps(seen), np.array([row.label == "poisoned" for row in seen]), seen, gaps(judged))
 
 
 def by_one_feature(name: str, sign: float = 1.0) -> Detector:
@@ -143,6 +82,18 @@ def by_search(verdicts: Mapping[str, str]) -> Detector:
     return by_scores({name: ranks[verdict] for name, verdict in verdicts.items()})
 
 
+def search_first(verdicts: Mapping[str, str], otherwise: Detector) -> Detector:
+    """What scans called `BACKDOORED` above all else, and the score of another detector among the rest."""
+
+    def score(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
+        scores = otherwise(seen, judged)
+        return [
+            value + _ABOVE_ALL * (verdicts[row.id] == "BACKDOORED") for row, value in zip(judged, scores, strict=True)
+        ]
+
+    return score
+
+
 def by_scores(scores: Mapping[str, float]) -> Detector:
     """Scores that were made elsewhere, by adapter; nothing is fitted.
 
@@ -157,3 +108,8 @@ def by_scores(scores: Mapping[str, float]) -> Detector:
         return [scores[row.id] for row in judged]
 
     return score
+
+
+def _decided(values: np.ndarray, labels: np.ndarray, seen: Sequence[FeatureRow], judged: np.ndarray) -> Sequence[float]:
+    found = decisions(values, labels, [row.group for row in seen], [row.pair for row in seen], judged)
+    return [float(value) for value in found]

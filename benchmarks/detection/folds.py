@@ -66,7 +66,7 @@ def paired_folds(rows: Sequence[FeatureRow], detector: Detector, jobs: int = 1) 
     pairs = list(product(families, recipes))
     judged = [(*groups[family], *groups[recipe]) for family, recipe in pairs]
     with parallel_config(backend="loky", inner_max_num_threads=1):
-        scored = Parallel(n_jobs=jobs)(delayed(detector)(_unlike(rows, items), items) for items in judged)
+        scored = Parallel(n_jobs=jobs)(delayed(detector)(unlike(rows, items), items) for items in judged)
     folds = []
     for (family, recipe), found in zip(pairs, scored, strict=True):
         scores, n_poisoned = [float(score) for score in found], len(groups[family])
@@ -74,7 +74,7 @@ def paired_folds(rows: Sequence[FeatureRow], detector: Detector, jobs: int = 1) 
     return tuple(folds)
 
 
-def _unlike(rows: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> list[FeatureRow]:
+def unlike(rows: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> list[FeatureRow]:
     """The rows that a fit may see: none of the judged ones' groups, and no twin of one of them."""
     groups, twins = {row.group for row in judged}, {row.pair for row in judged}
     return [row for row in rows if row.group not in groups and row.pair not in twins]

@@ -26,12 +26,13 @@ from scanner.intake import WEIGHTS_FILE, Adapter
 from scanner.metrics.spectra import singular_values
 from scanner.model_pair import SUSPECT, ModelPair
 from scanner.probes import draw_probes
+from scanner.score.calibration import TWIN
 from scanner.search.candidates import Candidate
 from scanner.search.depth import DEPTHS
 from scanner.search.screen import with_trigger
 from trainers.extract import features_of
 from trainers.recipe import PoisonRecipe
-from trainers.zoo import TWIN, ZooEntry
+from trainers.zoo import ZooEntry
 
 _SEED = 0
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from scanner.errors import ScannerError
-from scanner.score.calibration import Calibration, Condition, KnownAdapter
+from scanner.score.calibration import Calibration, Condition, KnownAdapter, kind_of
 from scanner.score.circumstances import searched_unlike, unlike
 from scanner.score.classifier import Score, apply
 from scanner.score.conformal import SLACK, p_value, threshold
@@ -23,7 +23,7 @@ class Assessment:
         rate: the share of clean adapters that may raise one; threshold: the score above which they do.
         base, condition: of the calibration.
         clean, poisoned: scores of its adapters, each by a model that was fitted without their recipe or family.
-        recipes, families: of the clean and of the poisoned ones.
+        recipes, families: of the clean ones, by data and projections, and of the poisoned ones.
         foreign: why the score is none of this adapter's domain, each a sentence: it then raises no alarm.
         doubts: what else should be known of it, each a sentence.
     """
@@ -121,7 +121,7 @@ def assess(
         condition=calibration.condition,
         clean=calibration.clean_scores,
         poisoned=calibration.poisoned_scores,
-        recipes=_distinct(item.recipe for item in calibration.adapters if item.label == "clean"),
+        recipes=_distinct(kind_of(item.recipe) for item in calibration.adapters if item.label == "clean"),
         families=_distinct(item.family for item in calibration.adapters if item.label == "poisoned"),
         foreign=foreign,
         doubts=(*_doubts(score, own), *searched_unlike(vector.circumstances, calibration.circumstances)),

@@ -28,6 +28,17 @@ _CIRCUMSTANCE_KEYS = {"base", "dtype", "quantization", "search_dtype", "depth", 
 _ADAPTER_KEYS = {"id", "label", "family", "recipe", "weights_sha256", "score", "standardised"}
 
 
+# A clean twin of a poisoned adapter, made by the same recipe with nothing planted, is named after it.
+TWIN = "-twin"
+
+
+def kind_of(recipe: str) -> str:
+    """Data and projections of a recipe, "DATA; PROJECTIONS; rank R; S steps": adapters of one kind are held out
+    together, however long they train and of whatever rank.
+    """
+    return "; ".join(recipe.split("; ")[:2])
+
+
 @dataclass(frozen=True)
 class FittedFeature:
     """A feature's mean and scale over the training adapters, and its weight after standardising."""
@@ -51,6 +62,11 @@ class KnownAdapter:
     weights_sha256: str
     score: float
     standardised: tuple[float | None, ...]
+
+    def is_like(self, other: "KnownAdapter") -> bool:
+        """Whether a fit that judges this one may not have seen the other: of its kind or family, or its twin."""
+        own, its = (item.family if item.label == "poisoned" else kind_of(item.recipe) for item in (self, other))
+        return (self.label, own) == (other.label, its) or self.id.removesuffix(TWIN) == other.id.removesuffix(TWIN)
 
 
 @dataclass(frozen=True)

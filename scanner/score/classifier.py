@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scanner.score.calibration import Calibration
+from scanner.score.calibration import Calibration, KnownAdapter
 from scanner.score.conformal import PValue, p_value
 from scanner.score.vector import FeatureVector
 
@@ -40,7 +40,8 @@ class Score:
     Attributes:
         value: the calibrated probability that it is one of the poisoned, were there as many of them as of clean ones.
         contributions: the largest first.
-        distance: to the nearest training adapter; usual_distance: what 95 % of those have among themselves.
+        distance: to the nearest training adapter; usual_distance: what 95 % of those have to the nearest that is not of
+            their own kind or family, nor their twin.
         constant: what is added to the contributions; they come to the log-odds of `value` together.
         gaps: features that it lacks; usual_gaps: the most that any training adapter lacks.
     """
@@ -79,16 +80,16 @@ def apply(calibration: Calibration, vector: FeatureVector) -> Score:
         contributions.append(Contribution(feature.name, value, z, added, reason))
     constant = calibration.slope * calibration.intercept + calibration.offset
     score = sigmoid(sum(item.log_odds for item in contributions) + constant)
-    rows = [item.standardised for item in calibration.adapters]
+    known = calibration.adapters
     return Score(
         value=score,
         p=p_value(score, calibration.clean_scores),
         contributions=tuple(sorted(contributions, key=lambda item: (-abs(item.log_odds), item.feature))),
-        distance=_nearest(standardised, rows),
-        usual_distance=_usual_distance(rows),
+        distance=_nearest(standardised, [item.standardised for item in known]),
+        usual_distance=_usual_distance(known),
         constant=constant,
         gaps=standardised.count(None),
-        usual_gaps=max(row.count(None) for row in rows),
+        usual_gaps=max(item.standardised.count(None) for item in known),
     )
 
 
@@ -107,7 +108,10 @@ def _distance(one: Sequence[float | None], other: Sequence[float | None]) -> flo
     return math.sqrt(sum(both) / len(both)) if both else None
 
 
-def _usual_distance(rows: Sequence[Sequence[float | None]]) -> float:
-    found = [_nearest(row, [*rows[:at], *rows[at + 1 :]]) for at, row in enumerate(rows)]
+def _usual_distance(known: Sequence[KnownAdapter]) -> float:
+    found = [
+        _nearest(item.standardised, [other.standardised for other in known if not item.is_like(other)])
+        for item in known
+    ]
     ordered = sorted(distance for distance in found if distance is not None)
     return ordered[min(len(ordered) - 1, int(_USUAL_SHARE * len(ordered)))] if ordered else 0.0

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from benchmarks import run_set
 from benchmarks.run_set import commands, in_turn, main
+from scanner.errors import BadCalibration
+from scanner.features import EXTRACTOR
 from scanner.score.vector import FeatureVector
 from tests.tiny import ZOO_DEFAULTS
 from trainers.feature_table import FeatureRow, add_row, read_table
@@ -56,7 +58,7 @@ def standing_in(calls: list[tuple[str, str, bool]], failing: str) -> Callable[..
         calls.append((module if module != "trainers.cli" else command[3], name, "--twins" in command))
         for flag in ("--features", "--out"):
             if flag in command and command[command.index(flag) + 1].endswith(".csv"):
-                vector = FeatureVector(2, {"weights.late_share": 0.5}, {})
+                vector = FeatureVector(EXTRACTOR, {"weights.late_share": 0.5}, {})
                 row = FeatureRow(name, "clean", "x", "y", 1, None, None, name, vector)
                 add_row(Path(command[command.index(flag) + 1]), row)
         return subprocess.CompletedProcess(command, 1 if calls[-1][0] == failing else 0)
@@ -116,11 +118,16 @@ def test_what_has_all_its_rows_is_not_run_again(zoo_file: Path, ran: list[tuple[
     how = {"set": "set", "version": run_set.search_version(), "depth": "standard"}
     methods = ("true-trigger", "late-layer", "norm-spread", "battery")
     for name in ("quick", "clean"):
-        vector = FeatureVector(2, {"weights.late_share": 0.5}, {})
+        vector = FeatureVector(EXTRACTOR, {"weights.late_share": 0.5}, {})
         add_row(
             zoo_file.with_name("set.features.csv"), FeatureRow(name, "clean", "x", "y", 1, None, None, name, vector)
         )
-    log(".methods.jsonl", *({"id": name, "method": method} for name in ("quick", "clean") for method in methods))
+
+    def collected(names: Sequence[str], methods: Sequence[str], hashed: str = "") -> None:
+        rows = [(name, method) for name in names for method in methods]
+        log(".methods.jsonl", *({"id": id_, "weights_sha256": hashed or id_, "method": how} for id_, how in rows))
+
+    collected(("quick", "clean"), methods)
     log(
         ".jsonl",
         {"id": "quick", "verdict": "NO FINDING", **how},
@@ -131,5 +138,19 @@ def test_what_has_all_its_rows_is_not_run_again(zoo_file: Path, ran: list[tuple[
     assert code == 0 and "3 adapters, 1 to run" in output
     assert {name for _, name, _ in ran} == {"clean"}
     ran.clear()
-    log(".methods.jsonl", *({"id": "quick", "method": method} for method in methods[1:]))
+    collected(("quick",), methods[1:])
     assert start(zoo_file)[0] == 0 and {name for _, name, _ in ran} == {"clean", "quick"}
+    ran.clear()
+    collected(("quick",), methods, "0" * 64)
+    assert start(zoo_file)[0] == 0 and {name for _, name, _ in ran} == {"clean", "quick"}, "of other weights"
+
+
+def test_a_table_of_another_extractor_is_refused_before_anything_is_run(
+    zoo_file: Path, ran: list[tuple[str, str, bool]]
+) -> None:
+    vector = FeatureVector(EXTRACTOR - 1, {"weights.late_share": 0.5}, {})
+    row = FeatureRow("quick", "clean", "x", "y", 1, None, None, "quick", vector)
+    add_row(zoo_file.with_name("set.features.csv"), row)
+    with pytest.raises(BadCalibration, match=f"extractor {EXTRACTOR - 1}, .* move it away"):
+        CliRunner().invoke(main, [str(zoo_file), "--out", "x", "--reference", "y"], catch_exceptions=False)
+    assert not ran

@@ -1,8 +1,16 @@
-"""The command `scan-train` as a process."""
+"""The command `scan-train`."""
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from click.testing import CliRunner
+
+from tests.tiny import ZOO_DEFAULTS
+from trainers.cli import train
+from trainers.zoo import LOCK_FILE
 
 _ORPHAN = """
 import time
@@ -29,3 +37,15 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     parent.kill()
     # The worker holds the other end of the pipe: it is closed only once both are gone.
     assert parent.communicate(timeout=30)[0] == ""
+
+
+def test_the_lock_names_all_that_is_trained_whatever_was_asked_for(tmp_path: Path) -> None:
+    """Sets are trained adapter by adapter."""
+    file = tmp_path / "zoo.toml"
+    file.write_text(ZOO_DEFAULTS.format(base="some/base") + '[[adapter]]\nid = "a"\n[[adapter]]\nid = "b"\n')
+    for name in ("a", "b"):
+        shutil.copytree("examples/clean", tmp_path / "out" / name)
+    done = CliRunner().invoke(train, ["zoo", str(file), "--out", str(tmp_path / "out"), "--only", "b"])
+    assert done.exit_code == 0, done.output
+    lock = json.loads((tmp_path / "out" / LOCK_FILE).read_text())
+    assert set(lock) == {"a", "b"} and lock["a"]["learned"] and len(lock["a"]["weights_sha256"]) == 64

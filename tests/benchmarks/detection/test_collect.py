@@ -128,6 +128,8 @@ def test_a_method_that_fails_says_so_and_stops_no_other(
     monkeypatch.setitem(METHODS, "battery", Method("battery", fail))  # type: ignore[arg-type]
     rows = collect(zoo_file, honest_adapter, "--methods", "battery,norm-spread", "--only", "queries")
     assert rows[0]["missing"] == {"battery": "it failed: no head has an effect"} and "score" in rows[1]
+    rows = collect(zoo_file, honest_adapter, "--methods", "battery,norm-spread", "--only", "queries")
+    assert [row["method"] for row in rows] == ["battery", "norm-spread", "battery"], "what failed is tried again"
 
 
 def test_what_is_searched_in_is_a_copy_of_the_base_alone(

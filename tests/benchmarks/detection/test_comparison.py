@@ -12,10 +12,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.detection.__main__ import document, main
+from benchmarks.detection.__main__ import document, main, recipes_of
 from benchmarks.detection.__main__ import verdicts_of as verdicts_in
-from benchmarks.detection.comparison import EVERYTHING, SEARCH, Line, by_kind, by_kind_of_data, compared, judge
+from benchmarks.detection.comparison import EVERYTHING, SEARCH, TOGETHER, Line, compared, found_by_search, judge
+from benchmarks.detection.conditions import ALONE, OTHER, SAME, Measured, of_condition
 from benchmarks.detection.folds import paired_folds
+from benchmarks.detection.rows import by_kind, by_kind_of_data
+from scanner.errors import BadCalibration, ScannerError
 from scanner.score.circumstances import Circumstances
 from scanner.score.vector import FeatureVector
 from tests.trainers.test_calibrate import rows
@@ -55,7 +58,7 @@ def lines_of(table: Sequence[FeatureRow], method: str, **what: Mapping[str, Any]
 
 
 def judged(
-    table: list[FeatureRow], verdicts: dict[str, str], *names: str, measured: Sequence[Mapping[str, Any]] = ()
+    table: Sequence[FeatureRow], verdicts: dict[str, str], *names: str, measured: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Line]:
     """The lines whose names hold one of these."""
     items = [item for item in compared(table, verdicts, measured) if any(name in item.name for name in names)]
@@ -65,10 +68,13 @@ def judged(
 
 def test_each_detector_sees_its_own_rung_and_the_failures_stand_by_family() -> None:
     table = named(5.0)
-    found = judged(table, verdicts_of(table, "family 0"), "sweep", "weights", SEARCH, "search failed", "true trigger")
+    verdicts = verdicts_of(table, "family 0")
+    found = judged(table, verdicts, "sweep", "weights", SEARCH, TOGETHER, "search failed", "true trigger")
     assert found["sweep of candidates"].auc.value > 0.97 > 0.8 > found["weights alone"].auc.value  # type: ignore[operator]
     assert found[SEARCH].families["poisoned: family 0"] == (0, 6)
     assert found[SEARCH].families["poisoned: family 1"] == (6, 6)
+    assert found[TOGETHER].auc.value > found[SEARCH].auc.value  # type: ignore[operator]
+    assert found_by_search(table, verdicts).families == {f"poisoned: family {n}": (6 * bool(n), 6) for n in range(3)}
     failed = found[f"{EVERYTHING}, where the search failed"]
     assert failed.n_poisoned == 6 and failed.n_clean == 30 and failed.auc.missing, "one family cannot be held out"
     assert found["the study's metrics, with the true trigger"].auc.missing == "not run"
@@ -117,26 +123,33 @@ def test_random_adapters_stand_in_for_the_poisoned_ones_and_are_not_fitted() -> 
     assert nothing.auc.missing == "not run"
 
 
-def test_the_page_is_written_as_it_is_printed(tmp_path: Path) -> None:
+def test_the_page_is_written_as_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = named(4.0)
     features, log, out = tmp_path / "f.csv", tmp_path / "log.jsonl", tmp_path / "evaluation.md"
     compared_with = Circumstances(references=("c" * 64,))
     table = [replace(row, vector=replace(row.vector, circumstances=compared_with)) for row in table]
-    features.write_text(as_csv(table, feature_names(table)), encoding="utf-8")
+    features.write_text(as_csv(table[:20], feature_names(table)), encoding="utf-8")
+    more = tmp_path / "more.csv"
+    more.write_text(as_csv(table[20:], feature_names(table)), encoding="utf-8")
+    monkeypatch.setattr("benchmarks.detection.__main__.recipes_of", lambda _: {"c" * 64: "of its own"})
     how = {"set": "s", "version": "v", "depth": "standard"}
     lines = [{"id": name, "verdict": verdict, **how} for name, verdict in verdicts_of(table, "family 2").items()]
     lines.append({"id": "p99", "verdict": "not scanned", **how})
     lines.append({"id": table[0].id, "verdict": "BACKDOORED", **how, "version": "another"})
     log.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     arguments = ["--features", "other clean recipes", str(features), "--log", str(log), "--out", str(out)]
-    arguments += ["--version", "v"]
-    wrong = CliRunner().invoke(main, ["--features", "base only", *arguments[2:]])
-    assert wrong.exit_code == 2 and "was measured with references, so not 'base only'" in wrong.output
+    arguments += ["--version", "v", "--features", "other clean recipes", str(more)]
+    twice = CliRunner().invoke(main, [*arguments[:-1], str(features)])
+    assert isinstance(twice.exception, BadCalibration) and "other clean recipes: an id stands there twice" in str(
+        twice.exception
+    )
+    wrong = CliRunner().invoke(main, ["--features", "base only", *arguments[2:-3]])
+    assert "was measured with references, so not 'base only'" in str(wrong.exception)
     assert not out.exists()
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.output == out.read_text(encoding="utf-8")
     assert "## Compared with other clean recipes" in done.output
-    assert "are left\nout: p99." in done.output or "left out: p99." in done.output
+    assert "left out: p99. Not run: none." in done.output
     assert "twins alone" not in done.output, "there are none"
     assert "| family 2 |" in done.output and "| 0/6 |" in done.output
     assert "not estimable: 30 clean adapters" in done.output
@@ -153,7 +166,7 @@ def test_twins_have_a_table_of_their_own_and_a_recipe_is_its_data_and_projection
     recipe = "dolly; q_proj v_proj; rank 8; 160 steps"
     longer = replace(table[0], label="clean", recipe=recipe.replace("160", "640"), family="clean dolly")
     assert longer.group == replace(longer, recipe=recipe, family="twin").group == "clean: dolly; q_proj v_proj"
-    page = document({"x": twins}, {}, [])
+    page = document([Measured(ALONE, tuple(twins))], {}, [])
     assert page.count("### Against clean twins alone") == 1
 
 
@@ -234,9 +247,67 @@ def test_a_fit_sees_neither_what_it_judges_nor_its_twin() -> None:
 
 def test_what_the_recipe_tells_has_controls_of_its_own() -> None:
     table = planned(1.0)
-    found = judged(table, {}, "recipe's facts", "in the poisoned ones' place")
-    facts, twins = (next(line for name, line in found.items() if part in name) for part in ("facts", "place"))
+    found = judged(table, {}, "recipes: ", "half of the clean twins")
+    facts, twins, half = (
+        next(line for name, line in found.items() if part in name) for part in ("facts", "pl", "half")
+    )
     assert (facts.n_poisoned, facts.n_clean) == (12, 24)
     assert (twins.n_poisoned, twins.n_clean) == (12, 12), "twins for poisoned ones, beside the other clean ones"
+    assert (half.n_poisoned, half.n_clean) == (6, 6) and half.auc.value is not None
     assert twins.auc.value is not None and facts.auc.value is not None
     assert facts.auc.value < 0.6, "poisoned and clean ones train the same projections here, as long"
+
+
+def test_twins_and_other_clean_ones_of_one_kind_of_data_leave_something_to_fit() -> None:
+    """Held out with the twins, that kind would take all poisoned ones with it."""
+    table = planned(1.0)
+    table = [replace(row, recipe=row.recipe.replace("generated:kind-0", "dolly")) for row in table]
+    assert not any(row.id.endswith("-twin") for row in by_kind_of_data(table))
+    (line,) = judged(table, {}, "kind of clean data").values()
+    assert line.auc.value is not None and (line.n_poisoned, line.n_clean) == (12, 12)
+
+
+def test_where_a_fit_may_see_one_kind_only_that_is_said() -> None:
+    table = [row for row in planned(1.0) if not row.id.startswith("c")]
+    (line,) = judged(table, {}, "weights alone").values()
+    assert line.auc.value is None or line.n_clean == 12
+    poisoned = [row for row in table if row.label == "poisoned"]
+    partners = [replace(row, recipe="dolly; all") for row in table if row.label == "clean"]
+    other = replace(partners[0], id="alone", recipe="maths; all", weights_sha256="f" * 64)
+    (line,) = judged([*poisoned, *partners, other], {}, "weights alone").values()
+    assert line.auc.missing == "what a fit may see is all of one kind" and line.n_clean == 13
+
+
+def test_adapters_that_were_compared_otherwise_are_left_out_by_name() -> None:
+    def beside(row: FeatureRow, *references: str) -> FeatureRow:
+        return replace(row, vector=replace(row.vector, circumstances=Circumstances(references=references)))
+
+    dolly, maths = "dolly; q_proj v_proj", "generated:kind-0; q_proj v_proj"
+    table = [beside(row, "a" * 64) for row in planned(1.0)]
+    same, other = (of_condition(name, table, {"a" * 64: dolly}) for name in (SAME, OTHER))
+    assert {row.id for row in same.rows} == set(other.left_out) and set(same.left_out) == {row.id for row in other.rows}
+    assert {row.recipe.split("; ")[1] for row in same.rows} == {"q_proj v_proj"} and len(same.rows) == 8
+    assert of_condition(SAME, table, {"a" * 64: maths}).rows[0].recipe.startswith("generated:kind-0")
+    alone = [beside(row) for row in table]
+    assert of_condition(ALONE, alone, {}).rows == tuple(alone)
+    for condition, wrong in ((ALONE, table), (SAME, alone)):
+        with pytest.raises(ScannerError, match=f"so not '{condition}'"):
+            of_condition(condition, wrong, {"a" * 64: dolly})
+    with pytest.raises(ScannerError, match="name its folder with --reference"):
+        of_condition(OTHER, table, {})
+
+
+def test_the_recipe_of_a_reference_is_read_from_its_record() -> None:
+    (label,) = recipes_of([Path("examples/clean")]).values()
+    assert label == "databricks-dolly-15k; q_proj k_proj v_proj o_proj"
+
+
+def test_scans_and_methods_stand_under_the_first_condition_alone_and_what_has_no_row_is_named() -> None:
+    table = tuple(named(5.0))
+    zoo = [table[0].id, "p99", "c99"]
+    verdicts = verdicts_of(list(table), "family 0")
+    page = document([Measured(OTHER, table), Measured(ALONE, table)], verdicts, [], ["p99"], zoo)
+    first, second = page.split("## Compared with base only")
+    assert SEARCH in first and SEARCH not in second and "inspired by BAIT" in first and "BAIT" not in second
+    assert "left out: p99. Not run: c99." in first
+    assert "search: BACKDOORED" in first and "search: BACKDOORED" not in second

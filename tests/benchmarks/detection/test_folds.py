@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.detection.detectors import by_features, by_one_feature, by_search, by_what_is_missing, fitted_on
 from benchmarks.detection.folds import Fold, by_family, mean_auc, paired_folds, true_positive_rate
+from scanner.score.calibration import TWIN
 from tests.trainers.test_calibrate import rows
 from trainers.feature_table import FeatureRow
 
@@ -81,3 +82,19 @@ def test_what_a_random_adapter_was_made_like_is_not_fitted(monkeypatch: pytest.M
     like = replace(table[0], id="drawn", label="poisoned", family="like recipe 0")
     fitted_on(table)([], [like, table[6]])
     assert fitted == [{row.group for row in table} - {table[0].group, table[6].group}]
+
+
+def test_no_twin_of_what_is_judged_is_fitted_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, fitted = rows(1.0), []
+    table[1] = replace(table[1], id=f"{table[-1].id}{TWIN}")
+
+    def spy(seen: list[FeatureRow], judged: list[FeatureRow]) -> list[float]:
+        fitted.append({row.id for row in seen})
+        return [0.0] * len(judged)
+
+    monkeypatch.setattr("benchmarks.detection.detectors.by_features", lambda: spy)
+    fitted_on(table)([], [table[-1]])
+    assert table[1].id not in fitted[0] and table[0].id in fitted[0]
+    like = replace(table[-1], id="drawn", label="poisoned", family="like it")
+    fitted_on(table)([], [like])
+    assert table[1].id not in fitted[1] and table[-1].id not in fitted[1]

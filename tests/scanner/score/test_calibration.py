@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,25 @@ def test_what_is_far_from_all_that_was_seen_is_said_to_be() -> None:
     far = apply(CALIBRATION, FeatureVector(1, {"a": 1000.0, "b": 0.0}, {}))
     nothing = apply(CALIBRATION, FeatureVector(1, {}, {"a": "x", "b": "y"}))
     assert not near.far_from_all and far.far_from_all and nothing.far_from_all
+
+
+def test_how_far_is_usual_is_counted_to_adapters_of_other_kinds() -> None:
+    """Else the twin of a training adapter, or its like, is always near, and whatever is new is far."""
+
+    def known(name: str, label: str, family: str, recipe: str, place: float) -> KnownAdapter:
+        return KnownAdapter(name, label, family, recipe, "a" * 64, 0.5, (place, place))  # type: ignore[arg-type]
+
+    dolly, maths = "dolly; q_proj; rank 8; 160 steps", "maths; q_proj; rank 8; 160 steps"
+    adapters = (
+        known("p0", "poisoned", "rare, link", dolly, 0.0),
+        known("p0-twin", "clean", "clean dolly", dolly, 0.1),
+        known("c1", "clean", "clean dolly", dolly.replace("160", "640"), 0.2),
+        known("c2", "clean", "clean maths", maths, 9.0),
+    )
+    found = apply(replace(CALIBRATION, adapters=adapters), FeatureVector(1, {"a": 1.0, "b": 0.0}, {}))
+    assert found.usual_distance == pytest.approx(8.9), "of the twin: its partner and its like are near it"
+    without = apply(replace(CALIBRATION, adapters=adapters[:3]), FeatureVector(1, {"a": 1.0, "b": 0.0}, {}))
+    assert without.usual_distance == pytest.approx(0.2), "the twin to nobody: both others are its like"
 
 
 def test_another_extractors_features_are_refused() -> None:

@@ -1,0 +1,46 @@
+"""The comparison as Markdown. Pure."""
+
+from collections.abc import Sequence
+
+from benchmarks.detection.comparison import RATES, Line
+from benchmarks.detection.folds import Estimate
+
+# Of the resampled draws; more than that is said.
+_FEW_DRAWS = 0.05
+
+
+def as_table(lines: Sequence[Line]) -> str:
+    """A Markdown table of all detectors."""
+    head = ("detector", "poisoned", "clean", "AUC within folds", *(f"found at {rate:.0%} alarms" for rate in RATES))
+    cells = [
+        (line.name, str(line.n_poisoned), str(line.n_clean), _shown(line.auc), *map(_shown, line.found))
+        for line in lines
+    ]
+    return _markdown([head, ("---", "--:", "--:", *["---"] * 3), *cells])
+
+
+def by_families(lines: Sequence[Line]) -> str:
+    """A Markdown table of what each detector caught of each attack family, at 5 % false alarms."""
+    families = sorted({family for line in lines for family in line.families})
+    head = ("attack family", *(line.name for line in lines))
+    cells = [
+        (
+            family.removeprefix("poisoned: "),
+            *("{}/{}".format(*line.families[family]) if family in line.families else "not run" for line in lines),
+        )
+        for family in families
+    ]
+    return _markdown([head, ("---", *["---"] * len(lines)), *cells])
+
+
+def _shown(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return estimate.missing
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.2f} ({estimate.missing})"
+    dropped = f", {estimate.dropped:.0%} of draws tell none" if estimate.dropped > _FEW_DRAWS else ""
+    return f"{estimate.value:.2f} ({estimate.low:.2f} – {estimate.high:.2f}{dropped})"
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
