@@ -106,9 +106,7 @@ def true_positive_rate(folds: Sequence[Fold], rate: float, seed: int = 0) -> Est
 
     n_clean = sum(map(len, clean.values()))
     if threshold([score for scores in clean.values() for score in scores], rate) is None:
-        return Estimate(
-            None, missing=f"not estimable: {n_clean} clean adapters tell no rate under {1 / (n_clean + 1):.3g}"
-        )
+        return Estimate(None, missing=f"not estimable: {n_clean} clean tell none under {1 / (n_clean + 1):.3g}")
     return _resampled(folds, share, seed)
 
 

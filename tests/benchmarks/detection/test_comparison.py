@@ -152,7 +152,7 @@ def test_the_page_is_written_as_it_is_printed(tmp_path: Path, monkeypatch: pytes
     assert "left out: p99. Not run: none." in done.output
     assert "twins alone" not in done.output, "there are none"
     assert "| family 2 |" in done.output and "| 0/6 |" in done.output
-    assert "not estimable: 30 clean adapters" in done.output
+    assert "not estimable: 30 clean tell none" in done.output
     assert "- BACKDOORED, poisoned: 12/18 = 67% (exact 95 % interval 41% – 87%)\n" in done.output
     assert "- BACKDOORED, clean: 0/30 = 0% (exact 95 % interval 0% – 12%)\n" in done.output
 
