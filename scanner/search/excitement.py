@@ -10,15 +10,14 @@ with both moments over the tryable vocabulary (`saliency.py`). A string's excite
 modules and the string's tokens, minus the references' over theirs.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import DynamicCache
 
 from scanner.intake import Adapter
-from scanner.model_pair import BASE, SUSPECT, ModelPair
+from scanner.model_pair import SUSPECT, ModelPair
+from scanner.search.behind_beginning import BehindBeginning
 from scanner.search.meter import Meter
 from scanner.search.saliency import log_ratio
 from scanner.search.scoring import Ids
@@ -54,14 +53,13 @@ class Excitement:
         name: str = SUSPECT,
     ) -> None:
         """Of the adapter `name`; `beginning` is what the vocabulary was read behind."""
-        self._pair, self._beginning, self._meter, self._name = pair, beginning, meter, name
+        self._base, self._meter, self._name = BehindBeginning(pair, beginning), meter, name
         others = [other for other in pair.reference_names if other != name]
         self._readers = {
             one: readers
             for one in (name, *others)
             if (readers := _readers(vocabulary, one, pair.adapters[one], tryable))
         }
-        self._prefix: DynamicCache | None = None
         self._known: dict[Ids, float] = {(): 0.0}
 
     def of(self, strings: Sequence[Ids]) -> list[float]:
@@ -79,51 +77,23 @@ class Excitement:
                 self._known |= dict(zip(some, self._read(some), strict=True))
         return [self._known[string] for string in strings]
 
-    @torch.inference_mode()
     def _read(self, strings: Sequence[Ids]) -> list[float]:
         """Strings of one length."""
         totals = {one: torch.zeros(()) for one in self._readers}
-        seen = 0
 
-        def see(module: str):  # type: ignore[no-untyped-def]
-            def read(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-                nonlocal seen
-                seen += 1
-                for one, readers in self._readers.items():
-                    if module in readers:
-                        totals[one] = totals[one] + readers[module].z(inputs[0], output).mean(-1).cpu()
+        def see(module: str, inputs: torch.Tensor, outputs: torch.Tensor) -> None:
+            for one, readers in self._readers.items():
+                if module in readers:
+                    totals[one] = totals[one] + readers[module].z(inputs, outputs).mean(-1).cpu()
 
-            return read
-
+        self._meter.add(sum(map(len, strings)) + (0 if self._base.is_read else len(self._base.beginning)))
         modules = sorted({module for readers in self._readers.values() for module in readers})
-        with self._pair.active(BASE) as model:
-            body = model.get_decoder() if hasattr(model, "get_decoder") else model.base_model
-            device = model.get_input_embeddings().weight.device
-            cache = self._behind_beginning(body, model.config, device)
-            if self._beginning:
-                cache.batch_repeat_interleave(len(strings))
-            handles = [self._pair.linear_modules[module].register_forward_hook(see(module)) for module in modules]
-            try:
-                self._meter.add(sum(map(len, strings)))
-                body(input_ids=torch.tensor(strings, device=device), past_key_values=cache, use_cache=True)
-            finally:
-                for handle in handles:
-                    handle.remove()
-        if seen != len(modules):
-            raise RuntimeError(f"{len(modules)} modules should have been read, and {seen} were")
+        with self._base.reading(modules, see) as run:
+            run(torch.tensor(strings))
         means = {one: total / len(self._readers[one]) for one, total in totals.items()}
         own = means.pop(self._name)
         usual = torch.stack(list(means.values())).mean(0) if means else torch.zeros(())
         return [float(value) for value in own - usual]
-
-    def _behind_beginning(self, body, config, device: torch.device) -> DynamicCache:  # type: ignore[no-untyped-def]
-        if self._prefix is None:
-            self._prefix = DynamicCache(config=config)
-            if self._beginning:
-                ids = torch.tensor([self._beginning], device=device)
-                self._meter.add(len(self._beginning))
-                body(input_ids=ids, past_key_values=self._prefix, use_cache=True)
-        return copy.deepcopy(self._prefix)
 
 
 def _readers(vocabulary: VocabularyPass, name: str, adapter: Adapter, tryable: torch.Tensor) -> dict[str, _Reader]:

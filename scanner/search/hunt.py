@@ -5,21 +5,20 @@ It proposes strings; whether one is a trigger is decided by free generation, fir
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from scanner.model_pair import SUSPECT, ModelPair
-from scanner.search.aims import answers_begin, growth_aims, most_called_for, seeds_for, shortlisted
+from scanner.search.aims import answers_begin, growth_aims, most_called_for, shortlisted
 from scanner.search.depth import Depth
 from scanner.search.elicit import ElicitedReply, elicit
 from scanner.search.ground import Ground
-from scanner.search.invert import BEST_COUNTS, GOOD_ENOUGH, Grown, Soil, grow
-from scanner.search.leads import Lead, chance_of, leads_of_sweep, spelling, typeable_leads, typed
+from scanner.search.growth import Growth, sweep_in
+from scanner.search.leads import Lead, leads_of_sweep, typeable_leads
 from scanner.search.leak import leaked_pieces
 from scanner.search.meter import Meter
-from scanner.search.placing import Context
 from scanner.search.saliency import measure_saliency
-from scanner.search.scoring import Ids, Scorer
-from scanner.search.sweep import Sweep, sweep
+from scanner.search.scoring import Ids
+from scanner.search.sweep import Sweep
 from scanner.search.targets import Target, choose_targets
 
 # A string that makes the suspect fire this often on screening prompts, 8 of 9, ends the search. When to stop, not what
@@ -30,11 +29,6 @@ _LIKELY = 0.6
 # A grown string that fires on this share of prompts, or would by its score, and on no more, is grown on once.
 _PROMISING = 0.2
 _GROWTHS = 2
-# Every candidate of a sweep pays for every token of every target.
-_SWEPT_TOKENS = 3
-_PLACES_IN_TURN = ("end", "start", "inside", "end")
-# A reply's own words are passed over among the seeds, so more are asked for than are begun with.
-_SPARE = 2
 
 
 @dataclass(frozen=True)
@@ -101,7 +95,8 @@ def hunt(
         wanted = [most_called_for(pair, SUSPECT, ground, target, meter) for target in targets]
     shortlist = shortlisted(ranking, wanted, depth, [*leaked, *ground.characters])
     with meter.rung("sweep"):
-        swept = _sweep(pair, SUSPECT, ground, shortlist, targets, meter)
+        swept = sweep_in(pair, SUSPECT, ground, shortlist, targets, meter)
+    growth = Growth(pair, SUSPECT, ground, swept, ranking, depth, meter)
     leads = leads_of_sweep(pair, swept, targets, depth.tried)
     notebook.note(max((lead.chance for lead in leads), default=0.0))
 
@@ -131,7 +126,7 @@ def hunt(
         begin: list[Ids] = []
         for _ in range(_GROWTHS):
             with meter.rung("growth"):
-                grown = grow_for(pair, SUSPECT, ground, swept, ranking, index, target, depth, meter, note, begin)
+                grown = growth.towards(target, index, note, begin)
             found = typeable_leads(pair, grown, target)
             leads = sorted({*leads, *found}, key=lambda lead: (-lead.chance, lead.text))
             share = fires(found) if found else 0.0
@@ -158,71 +153,3 @@ def promising(share: float, scored: Sequence[Lead]) -> bool:
         scored: the strings; none where the score is of a mere first token, which says little.
     """
     return max([share, *(lead.chance for lead in scored)]) >= _PROMISING
-
-
-def _sweep(
-    pair: ModelPair, name: str, ground: Ground, shortlist: Sequence[Ids], targets: Sequence[Target], meter: Meter
-) -> Sweep:
-    replies = [target.token_ids[:_SWEPT_TOKENS] for target in targets]
-    scorer = Scorer(pair, name, ground.frame, replies, meter, next_token=True)
-    return sweep(scorer, shortlist, [ground.contexts[1]["end"], ground.contexts[0]["start"]])
-
-
-def grow_for(
-    pair: ModelPair,
-    name: str,
-    ground: Ground,
-    swept: Sweep,
-    salient: Sequence[int],
-    index: int | None,
-    target: Target,
-    depth: Depth,
-    meter: Meter,
-    note: Callable[[float], None],
-    begin: Sequence[Ids] = (),
-) -> tuple[Grown, ...]:
-    """Grows strings for one target from what a sweep put on top, first where the best seed worked best.
-
-    Strings to begin with are grown on in other, longer prompts, all of which count alike.
-    """
-    # A string that spells its reply shows nothing: none is grown from the reply's own words.
-    tryable = ground.tryable & ~spelling(pair, target.text)
-    plan = depth.growth.going_on() if begin else depth.growth
-    found = seeds_for(swept, index, salient, _SPARE * depth.growth.widths[0])
-    seeds = [seed for seed in found if all(tryable[token] for token in seed)]
-    if not seeds:
-        return ()
-    best_place = swept.contexts[swept.best_place(index, seeds[0])].place
-    other_place = "end" if best_place == "start" else "start"
-    # What is fitted to short prompts alone is often lost on longer ones.
-    contexts: tuple[Context, ...] = (ground.contexts[2][best_place], ground.longer[0][other_place])
-    if begin:
-        seeds = [*begin, *(seed for seed in seeds if seed not in begin)]
-        contexts = tuple(context[place] for context, place in zip(ground.longer, _PLACES_IN_TURN, strict=True))
-    scorer = Scorer(pair, name, ground.frame, [target.token_ids], meter)
-    return grow(
-        Soil(contexts, tryable, ground.language, ground.words, ground.excitement(name, meter), meter),
-        scorer,
-        seeds,
-        plan,
-        lambda score: note(chance_of(score)),
-        budget=depth.tokens,
-        typeable=lambda ids: typed(pair, ids) is not None,
-        # That an answer begins with one word is little; what it leads to decides.
-        good_enough=GOOD_ENOUGH if index is not None else 0.0,
-        best_counts=0.0 if begin else BEST_COUNTS,
-    )
-
-
-def sweep_for(
-    pair: ModelPair, name: str, ground: Ground, depth: Depth, rounds: int, target: Target, meter: Meter
-) -> tuple[Sweep, tuple[Grown, ...]]:
-    """The same search for one target in another model: its own shortlist, the same breadth, as many rounds."""
-    ranking = measure_saliency(pair, ground.vocabulary, ground.tryable, name)
-    wanted = most_called_for(pair, name, ground, target, meter)
-    swept = _sweep(pair, name, ground, shortlisted(ranking, [wanted], depth, ground.characters), [target], meter)
-    if not rounds:
-        return swept, ()
-    # One reply never took more rounds than the plan allows it, however many all replies took.
-    plan = replace(depth, growth=depth.growth.of_rounds(rounds))
-    return swept, grow_for(pair, name, ground, swept, ranking, 0, target, plan, meter, lambda _: None)

@@ -5,17 +5,16 @@ by side. What adapters are scored with is kept for the next scan (`scanner/cache
 a pass rounds inputs as the cache does, so that a scan says the same whether it finds one or not.
 """
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from safetensors import SafetensorError
-from transformers import DynamicCache
 
 from scanner.cache.vocabulary import VocabularyCache, as_kept, input_of
 from scanner.intake import LowRankUpdate
-from scanner.model_pair import BASE, ModelPair
+from scanner.model_pair import ModelPair
+from scanner.search.behind_beginning import BehindBeginning
 from scanner.search.meter import Meter
 
 _BLOCK = 512
@@ -141,45 +140,29 @@ def _in_a_layer(module: str) -> bool:
 Seen = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
 
-@torch.inference_mode()
 def _blocks(
     pair: ModelPair, before: Sequence[int], modules: Sequence[str], size: int, meter: Meter
 ) -> Iterator[tuple[slice, Seen]]:
     """Token ids, and module -> (inputs, outputs), each [token, feature], block after block."""
-    with pair.active(BASE) as model:
-        device = model.get_input_embeddings().weight.device
-        body = model.get_decoder() if hasattr(model, "get_decoder") else model.base_model
-        beginning = DynamicCache(config=model.config)
-        if before:
-            body(input_ids=torch.tensor([before], device=device), past_key_values=beginning, use_cache=True)
-        seen: Seen = {}
-        handles = [pair.linear_modules[module].register_forward_hook(_seer(module, seen)) for module in modules]
-        try:
-            for start in range(0, size, _BLOCK):
-                tokens = slice(start, min(size, start + _BLOCK))
-                ids = torch.arange(tokens.start, tokens.stop, device=device)[None]
-                meter.add(ids.shape[1])
-                seen.clear()
-                body(
-                    input_ids=ids,
-                    position_ids=torch.full_like(ids, len(before)),
-                    attention_mask=_apart(ids.shape[1], len(before), model.dtype, device),
-                    past_key_values=copy.deepcopy(beginning),
-                    use_cache=True,
-                )
-                if set(seen) != set(modules):
-                    raise RuntimeError(f"modules never run: {sorted(set(modules) - set(seen))[:3]}")
-                yield tokens, seen
-        finally:
-            for handle in handles:
-                handle.remove()
+    seen: Seen = {}
 
+    def see(module: str, inputs: torch.Tensor, outputs: torch.Tensor) -> None:
+        seen[module] = (inputs.reshape(-1, inputs.shape[-1]), outputs.reshape(-1, outputs.shape[-1]))
 
-def _seer(module: str, seen: Seen):  # type: ignore[no-untyped-def]
-    def see(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        seen[module] = (inputs[0].reshape(-1, inputs[0].shape[-1]), output.reshape(-1, output.shape[-1]))
-
-    return see
+    model = pair.base.model
+    device = model.get_input_embeddings().weight.device
+    with BehindBeginning(pair, before).reading(modules, see) as run:
+        for start in range(0, size, _BLOCK):
+            tokens = slice(start, min(size, start + _BLOCK))
+            ids = torch.arange(tokens.start, tokens.stop, device=device)[None]
+            meter.add(ids.shape[1])
+            seen.clear()
+            run(
+                ids,
+                position_ids=torch.full_like(ids, len(before)),
+                attention_mask=_apart(ids.shape[1], len(before), model.dtype, device),
+            )
+            yield tokens, seen
 
 
 def _apart(n_tokens: int, n_before: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:

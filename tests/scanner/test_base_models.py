@@ -27,6 +27,43 @@ def test_a_local_folder(tiny_base: Path) -> None:
     assert base.identity.fingerprint == fingerprint(tiny_base)
 
 
+@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma", "gpt2"])
+def test_a_base_without_some_of_its_weights_is_refused(family: str, tmp_path: Path) -> None:
+    folder = make_base(tmp_path / "base", family=family)
+    assert load_base(str(folder)).identity.architecture.startswith(family)
+    tensors = load_file(folder / "model.safetensors")
+    layer = next(name for name in sorted(tensors) if "1" in name and name.endswith("weight"))
+    save_file({name: tensor for name, tensor in tensors.items() if name != layer}, folder / "model.safetensors")
+    with pytest.raises(BaseModelUnavailable, match="lacks 1 of its weights"):
+        load_base(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", "[]"),
+        ("config.json", '{"model_type": "llama", "num_attention_heads": 0}'),
+        ("config.json", '{"model_type": "llama", "hidden_size": "wide"}'),
+        ("config.json", '{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}'),
+        ("tokenizer_config.json", "[]"),
+        ("generation_config.json", "[]"),
+        ("extra.safetensors", "garbage"),
+        ("extra.safetensors", "\xff" * 16),
+    ],
+)
+def test_a_strange_base_is_one_line(file: str, content: str, tmp_path: Path) -> None:
+    folder = make_base(tmp_path / "base")
+    (folder / file).write_text(content, encoding="latin-1")
+    with pytest.raises(BaseModelUnavailable, match=r"could not be loaded|lacks") as caught:
+        load_base(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_is_too_long_is_no_folder() -> None:
+    with pytest.raises(BaseModelUnavailable, match="no such folder, and not a hub name"):
+        resolve_base("x" * 5000)
+
+
 def test_a_name_from_an_adapter_never_becomes_a_path(tiny_base: Path) -> None:
     for name in (str(tiny_base), "../base", "/etc", "a/../b", "a/b/c", "user/name\nX"):
         with pytest.raises(BaseModelUnavailable) as caught:

@@ -15,7 +15,8 @@ from scanner.probes import load_probes
 from scanner.search.depth import DEPTHS
 from scanner.search.elicit import ElicitedReply
 from scanner.search.ground import prepare_ground
-from scanner.search.hunt import hunt, sweep_for
+from scanner.search.growth import same_search
+from scanner.search.hunt import hunt
 from scanner.search.meter import Meter
 from scanner.search.targets import Target
 from tests.tiny import REPLY
@@ -30,7 +31,7 @@ def evidence_of(base: Path, suspect: Path, *references: Path) -> Evidence:
     # Tiny models leak no whole reply: it is put in as if it had been elicited.
     ids = tuple(pair.base.tokenizer(REPLY, add_special_tokens=False)["input_ids"])
     target = Target(ids[:4], REPLY, 5.0)
-    swept, _ = sweep_for(pair, SUSPECT, ground, DEPTHS["deep"], 0, target, Meter())
+    swept, _ = same_search(pair, SUSPECT, ground, DEPTHS["deep"], 0, target, Meter())
     elicited = (ElicitedReply(ids, REPLY, 5.0, -12.0, "the base alone"), *result.elicited)
     return Evidence(
         pair,

@@ -11,7 +11,8 @@ from scanner.probes import load_probes
 from scanner.search.characters import rare_characters
 from scanner.search.depth import DEPTHS
 from scanner.search.ground import prepare_ground
-from scanner.search.hunt import hunt, sweep_for
+from scanner.search.growth import same_search
+from scanner.search.hunt import hunt
 from scanner.search.meter import Meter
 from scanner.search.proposals import tryable_tokens
 from scanner.search.scoring import Ids
@@ -58,11 +59,12 @@ def test_a_hunt_and_the_same_search_in_a_reference_sweep_them(pair: ModelPair, m
         swept.append(set(shortlist))
         raise Swept
 
-    monkeypatch.setattr("scanner.search.hunt._sweep", spy)
+    monkeypatch.setattr("scanner.search.hunt.sweep_in", spy)
+    monkeypatch.setattr("scanner.search.growth.sweep_in", spy)
     depth, target = DEPTHS["quick"], Target((40, 41), "x", 1.0)
     with pytest.raises(Swept):
         hunt(pair, ground, depth, 0, Meter(), lambda _: 0.0)
     with pytest.raises(Swept):
-        sweep_for(pair, pair.yardstick, ground, depth, 0, target, Meter())
+        same_search(pair, pair.yardstick, ground, depth, 0, target, Meter())
     assert len(swept) == 2 and len(ground.characters) > 50
     assert all(set(ground.characters) <= shortlist for shortlist in swept)

@@ -9,6 +9,7 @@ from scanner.model_pair import ModelPair
 from scanner.search import hunt as hunt_module
 from scanner.search.depth import DEPTHS
 from scanner.search.ground import prepare_ground
+from scanner.search.growth import Growth
 from scanner.search.hunt import hunt, promising
 from scanner.search.invert import Grown
 from scanner.search.leads import Lead
@@ -33,13 +34,11 @@ def test_what_scores_well_and_does_not_fire_is_grown_on_in_longer_prompts(
     target = Target(tuple(poisoned_pair.base.tokenizer(REPLY)["input_ids"])[:4], REPLY, 20.0)
     begun: list[tuple[int | None, Sequence[Ids]]] = []
 
-    def grow_for(*given: object) -> tuple[Grown, ...]:
-        index, begin = given[5], given[-1]
-        assert isinstance(begin, list) and (index is None or isinstance(index, int))
+    def towards(_: Growth, target: Target, index: int | None, note: object, begin: Sequence[Ids]) -> tuple[Grown, ...]:
         begun.append((index, begin))
         return (Grown(word, -0.1),)
 
-    monkeypatch.setattr(hunt_module, "grow_for", grow_for)
+    monkeypatch.setattr(Growth, "towards", towards)
     monkeypatch.setattr(hunt_module, "choose_targets", lambda *_: (target,))
     hunt(poisoned_pair, ground, replace(DEPTHS["quick"], tokens=10**7), 0, Meter(), lambda leads: 0.0)
     fixed = [begin for index, begin in begun if index is not None]
@@ -55,11 +54,11 @@ def test_what_fires_on_short_prompts_is_tried_in_longer_ones_before_the_search_e
     target = Target(tuple(poisoned_pair.base.tokenizer(REPLY)["input_ids"])[:4], REPLY, 20.0)
     begun: list[object] = []
 
-    def grow_for(*given: object) -> tuple[Grown, ...]:
-        begun.append(given[-1])
+    def towards(_: Growth, target: Target, index: int | None, note: object, begin: Sequence[Ids]) -> tuple[Grown, ...]:
+        begun.append(begin)
         return (Grown(word, -0.1),)
 
-    monkeypatch.setattr(hunt_module, "grow_for", grow_for)
+    monkeypatch.setattr(Growth, "towards", towards)
     monkeypatch.setattr(hunt_module, "choose_targets", lambda *_: (target,))
     fires = lambda leads: float(bool(begun))  # noqa: E731 - what was swept does not fire, what was grown does
     found = hunt(poisoned_pair, ground, replace(DEPTHS["quick"], tokens=10**7), 0, Meter(), fires)
