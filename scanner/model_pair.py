@@ -14,12 +14,18 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers.modeling_utils import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from scanner.added_weights import AddedWeights
 from scanner.base_models import BaseModel
 from scanner.chat import chat_tokens
 from scanner.errors import BaseModelUnavailable
+from scanner.fused_projections import run_adapters_of_fused_projections
 from scanner.generation import Decided, Generation, generate, next_token_logits
 from scanner.intake import Adapter, check_against_base
 
+# Enough for each position to attend to others; any tokens do.
+_PROBED_TOKENS = 8
+# Of the logits' norm, what another order of summation may come to.
+_ROUNDING, _ROUNDING_IN_HALF = 1e-3, 0.02
 SUSPECT = "suspect"
 BASE = "base"
 
@@ -62,6 +68,7 @@ class ModelPair:
         base.model.requires_grad_(False)
         # Found once: peft's own switch walks through all modules of the model, which takes as long as a short pass.
         self._lora_layers = tuple(module for module in base.model.modules() if isinstance(module, LoraLayer))
+        self._added = AddedWeights(base.model, list(self.adapters))
         self._running: str | None = None
         self._activate(SUSPECT)
         # By the names that they have before TransformerLens wraps them in its own.
@@ -82,18 +89,49 @@ class ModelPair:
 
     @cached_property
     def bridge(self) -> TransformerBridge:
-        """The base, with whichever adapter is active live in it, as TransformerLens reads and edits it."""
+        """The base, with whichever adapter is active live in it, as TransformerLens reads and edits it.
+
+        It may keep weights of its own, made of those that it finds: from then on these are the base's, and peft adds.
+
+        Raises:
+            BaseModelUnavailable: TransformerLens cannot read the base, or runs one of the models otherwise than
+                transformers does.
+        """
+        running, self._running = self._running or SUSPECT, None
+        self._added.forget()
+        before = self._probe_logits()
         identity = self.base.identity
         try:
-            return TransformerBridge.boot_transformers(
+            bridge = TransformerBridge.boot_transformers(
                 identity.name, hf_model=self.base.model, tokenizer=self.base.tokenizer, device=identity.device
             )
+            run_adapters_of_fused_projections(bridge, lambda: self._running)
         except NotImplementedError as error:
             raise BaseModelUnavailable(
                 f"{identity.name}: TransformerLens cannot read this architecture ({identity.architecture}"
                 f"{', ' + identity.quantization if identity.quantization != 'none' else ''}); "
                 "scan it without --quantize, or on another base"
             ) from error
+        after = self._probe_logits()
+        most = _ROUNDING if self.base.model.dtype == torch.float32 else _ROUNDING_IN_HALF
+        for name, logits in before.items():
+            if not _alike(logits, after[name], most):
+                raise BaseModelUnavailable(
+                    f"{identity.name}: TransformerLens runs the {name} otherwise than transformers "
+                    f"({identity.architecture}); scan it with --no-metrics"
+                )
+        self._activate(running)
+        return bridge
+
+    def _probe_logits(self) -> dict[str, torch.Tensor]:
+        """Of every model, what follows a few tokens, float32 [position, vocabulary]."""
+        ids = torch.arange(_PROBED_TOKENS, device=self.base.model.get_input_embeddings().weight.device)[None]
+        found = {}
+        with torch.inference_mode():
+            for name in (BASE, *self.adapters):
+                self._activate(name)
+                found[name] = self.base.model(input_ids=ids).logits[0].float()
+        return found
 
     @contextmanager
     def running(self, name: str, *, gradients: bool = False) -> Iterator[TransformerBridge]:
@@ -207,11 +245,17 @@ class ModelPair:
         if name == self._running:
             return
         self._running = None  # until all layers are switched
+        by_peft = not self._added.use(name) and name != BASE
         for layer in self._lora_layers:
-            layer.enable_adapters(name != BASE)
-            if name != BASE:
+            layer.enable_adapters(by_peft)
+            if by_peft:
                 layer.set_adapter(name, inference_mode=True)
         self._running = name
+
+
+def _alike(one: torch.Tensor, other: torch.Tensor, most: float) -> bool:
+    """Whether two reads of logits [position, vocabulary] differ by at most a share of their norm."""
+    return bool((one - other).norm() <= most * one.norm())
 
 
 def _fill(parameter: torch.nn.Parameter, value: torch.Tensor) -> None:

@@ -10,8 +10,12 @@ from transformers import (
     GemmaForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -78,6 +82,10 @@ def make_base(folder: Path, family: str = "llama", seed: int = 0, tied: bool = F
         model = GPT2LMHeadModel(GPT2Config(**shared, n_embd=64, n_layer=3, n_head=4, n_positions=512))
     elif family == "gemma":
         model = GemmaForCausalLM(GemmaConfig(**shared, **sizes, num_key_value_heads=1, head_dim=16))
+    elif family == "phi3":
+        model = Phi3ForCausalLM(Phi3Config(**shared, **sizes, num_key_value_heads=2, pad_token_id=0))
+    elif family == "neox":
+        model = GPTNeoXForCausalLM(GPTNeoXConfig(**shared, **sizes, max_position_embeddings=512))
     else:
         raise ValueError(family)
     model.save_pretrained(folder)
