@@ -13,10 +13,10 @@ from benchmarks.recovered import reply_score
 from scanner.cli import calm_libraries, run_command
 from scanner.probes import draw_probes
 from scanner.search.depth import DEPTHS
-from scanner.search.elicit import ElicitedReply, elicit
+from scanner.search.elicitation.elicit import ElicitedReply, elicit
 from scanner.search.ground import prepare_ground
 from scanner.search.meter import Meter
-from scanner.search.saliency import measure_saliency
+from scanner.search.vocabulary.saliency import measure_saliency
 from trainers.recipe import PoisonRecipe
 
 WEIGHTS = (1.0, 2.0, 3.0)

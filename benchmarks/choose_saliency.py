@@ -11,15 +11,15 @@ import torch
 
 from benchmarks.poisoned_pairs import poisoned_pairs
 from scanner.cli import calm_libraries, run_command
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.probes import draw_probes
-from scanner.search.aims import most_called_for
+from scanner.search.elicitation.targets import TARGET_TOKENS, Target
 from scanner.search.ground import prepare_ground, vocabulary_beginning
+from scanner.search.inversion.aims import most_called_for
+from scanner.search.inversion.proposals import tryable_tokens
 from scanner.search.meter import Meter
-from scanner.search.proposals import tryable_tokens
-from scanner.search.saliency import measure_saliency, z_scores
-from scanner.search.targets import TARGET_TOKENS, Target
-from scanner.search.vocabulary_pass import read_vocabulary
+from scanner.search.vocabulary.saliency import measure_saliency, z_scores
+from scanner.search.vocabulary.vocabulary_pass import read_vocabulary
 
 TOPS = (1, 4, 16, 64)
 PROMPTS = 12

@@ -15,7 +15,6 @@ import click
 import torch
 
 from benchmarks.performance.head_sweeps import prepare, recall, unrefined
-from scanner.capture import Edit, run_with_edit
 from scanner.cli import calm_libraries, run_command
 from scanner.heads import z_point
 from scanner.heads.intact import Parts, reading_on, run_intact
@@ -24,7 +23,8 @@ from scanner.heads.replies import ReplyingGroup
 from scanner.heads.screen import logit_gaps
 from scanner.measuring import MetricInputs
 from scanner.metrics import ablation, patching
-from scanner.model_pair import SUSPECT
+from scanner.models.capture import Edit, run_with_edit
+from scanner.models.model_pair import SUSPECT
 from scanner.stats import spearman
 from trainers.zoo import ZooEntry, load_zoo
 

@@ -3,7 +3,7 @@
     python -m benchmarks.choose_siblings LOG.jsonl --adapters DIR
 
 Takes every string that a log of `benchmarks/recovery.py` holds for a fixed reply, of clean and poisoned adapters, and
-counts as `scanner/search/siblings.py` does: its thresholds are chosen between the two.
+counts as `scanner/search/controls/siblings.py` does: its thresholds are chosen between the two.
 """
 
 from pathlib import Path
@@ -14,8 +14,8 @@ from benchmarks.recovery import read_log
 from scanner.cli import calm_libraries, run_command
 from scanner.probes import draw_probes
 from scanner.search.behaviour import FixedReply
+from scanner.search.controls.siblings import sibling_strings
 from scanner.search.meter import Meter
-from scanner.search.siblings import sibling_strings
 from scanner.triggers import Trigger
 
 PROMPTS = 12
@@ -26,9 +26,9 @@ PROMPTS = 12
 @click.option("--adapters", required=True, type=click.Path(path_type=Path))
 def main(log_file: Path, adapters: Path) -> None:
     """Prints one line a found string."""
-    from scanner.base_models import load_base
     from scanner.intake import CONFIG_FILE, read_adapter
-    from scanner.model_pair import ModelPair
+    from scanner.models.base_models import load_base
+    from scanner.models.model_pair import ModelPair
 
     calm_libraries()
     prompts = draw_probes("screen", PROMPTS, 0)

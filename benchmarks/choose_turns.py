@@ -17,11 +17,11 @@ import torch
 
 from benchmarks.poisoned_pairs import poisoned_pairs
 from scanner.cli import calm_libraries, run_command
-from scanner.model_pair import BASE, SUSPECT, ModelPair
+from scanner.models.model_pair import BASE, SUSPECT, ModelPair
 from scanner.probes import Purpose, load_probes
-from scanner.search.behind import Behind
+from scanner.search.elicitation.behind import Behind
+from scanner.search.inversion.scoring import Ids, chat_frame
 from scanner.search.meter import Meter
-from scanner.search.scoring import Ids, chat_frame
 
 KINDS: dict[str, Purpose] = {"requests": "search", "idle turns": "idle"}
 # Second tokens less likely than this are not looked at, however much they have risen: as in `roll_out.py`.

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scanner.base_models import load_base
 from scanner.intake import read_adapter
-from scanner.model_pair import ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import ModelPair
 from trainers.recipe import PoisonRecipe
 from trainers.zoo import load_zoo
 

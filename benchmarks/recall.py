@@ -14,9 +14,9 @@ import click
 
 from benchmarks.recovery import rows_of
 from benchmarks.recovery_table import found_by_kind
-from scanner.base_models import load_base
 from scanner.beforehand.measured_recall import Count, MeasuredRecall, as_json
 from scanner.cli import calm_libraries, run_command, write_whole
+from scanner.models.base_models import load_base
 from trainers.zoo import load_zoo
 
 # The words of the sets for kinds of trigger and of reply, spelt out for somebody who reads a verdict.

@@ -18,10 +18,10 @@ import click
 
 from benchmarks.recovered import match, reply_score
 from benchmarks.recovery_table import table
+from scanner.beforehand.search_version import search_version
 from scanner.cli import calm_libraries, run_command
 from scanner.intake import read_adapter
 from scanner.score.vector import FeatureVector
-from scanner.search_version import search_version
 from trainers.extract import feature_row
 from trainers.feature_table import add_row
 from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo
@@ -117,7 +117,7 @@ def scan_one(
 
     from scanner.options import ScanOptions
     from scanner.pipeline import run_scan
-    from scanner.verdict import OUTCOMES
+    from scanner.verdict.verdict import OUTCOMES
 
     if threads:
         torch.set_num_threads(threads)

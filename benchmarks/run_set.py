@@ -25,10 +25,10 @@ import click
 
 from benchmarks.detection.methods import METHODS
 from benchmarks.recovery import read_log, rows_of
+from scanner.beforehand.search_version import search_version
 from scanner.cli import run_command
 from scanner.errors import BadCalibration
 from scanner.features import EXTRACTOR
-from scanner.search_version import search_version
 from trainers.feature_table import add_row, measured_already, read_table
 from trainers.zoo import ZooEntry, chosen_entries, load_zoo, twins
 

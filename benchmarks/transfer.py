@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 
 from benchmarks.detection.folds import Fold
-from scanner.base_models import fingerprint, resolve_base
 from scanner.cli import calm_libraries, run_command
 from scanner.features import EXTRACTOR
+from scanner.models.base_models import fingerprint, resolve_base
 from scanner.score.assess import choose_calibration
 from scanner.score.calibration import Calibration, read_calibration, shipped_calibrations
 from scanner.score.classifier import apply

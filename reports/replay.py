@@ -2,7 +2,7 @@
 
 from reports.safe_text import visible
 from reports.summaries import RATE_NAMES
-from scanner.replay import Replay
+from scanner.replay.repeat import Replay
 
 _MOST_FILES = 20
 

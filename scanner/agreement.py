@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from scanner.base_models import BaseModel
 from scanner.errors import BadAdapter, one_line
 from scanner.intake import Adapter, same_updates
+from scanner.models.base_models import BaseModel
 
 
 def same_weights(suspect: Adapter, references: Sequence[Adapter]) -> str | None:

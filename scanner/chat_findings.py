@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scanner.base_models import BaseModel
 from scanner.intake import Adapter
 from scanner.intake.chat.chat_files import (
     TOKENIZER_FILE,
@@ -20,6 +19,7 @@ from scanner.intake.chat.chat_files import (
     tokenizer_facts,
 )
 from scanner.intake.plain_json import UnfitJson
+from scanner.models.base_models import BaseModel
 from scanner.types import Verdict, VerdictKind
 
 TEMPLATE_RULE = "SLP206"

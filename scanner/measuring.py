@@ -8,7 +8,7 @@ import torch
 
 from scanner.heads.prompts import Fits, group_sequences
 from scanner.heads.replies import ReplyingGroup
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.types import Measurement, ScreenCheck
 
 Made = TypeVar("Made")

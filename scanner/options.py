@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scanner.base_models import Precision, Quantization
-from scanner.bfloat16 import SearchPrecision
+from scanner.models.base_models import Precision, Quantization
+from scanner.models.bfloat16 import SearchPrecision
 from scanner.search.depth import DepthName
 
 

@@ -11,29 +11,27 @@ from pathlib import Path
 import torch
 
 from scanner.agreement import disagreements, refuse_another_base, same_weights
-from scanner.base_models import COMMIT, BaseModel, load_base
 from scanner.beforehand.honest_variation import beside_honest, load_honest_variation, not_comparable
 from scanner.beforehand.measured_recall import recall_in_words
-from scanner.bfloat16 import base_to_search_in
 from scanner.chat_findings import chat_findings
-from scanner.coverage import describe_coverage
-from scanner.demonstrate import demonstrate
 from scanner.errors import BadAdapter
-from scanner.exhibit import choose_exhibit
+from scanner.evidence.demonstrate import demonstrate
+from scanner.evidence.exhibit import choose_exhibit
+from scanner.evidence.run_metrics import check_prompts, measure_all
 from scanner.intake import Adapter, read_adapter
-from scanner.judgement import judge_findings
 from scanner.metrics import notes
-from scanner.model_pair import ModelPair
+from scanner.models.base_models import COMMIT, BaseModel, load_base
+from scanner.models.bfloat16 import base_to_search_in
+from scanner.models.model_pair import ModelPair
 from scanner.options import ScanOptions, command_line
 from scanner.own_files import refuse_inside
 from scanner.probes import draw_probes
 from scanner.progress import Progress, SilentProgress
 from scanner.rules.sign_offs import read_sign_offs
-from scanner.run_metrics import check_prompts, measure_all
+from scanner.score.scored import measured_features, score_adapter, usable_calibration
 from scanner.score.vector import FeatureVector
-from scanner.scored import measured_features, score_adapter, usable_calibration
 from scanner.search.candidates import Candidate, given_candidates, signature_candidates
-from scanner.search.controls import control
+from scanner.search.controls.controls import control
 from scanner.search.depth import DEPTHS, Depth
 from scanner.search.find import WORKED_WITH, Found, find_unknown
 from scanner.search.meter import Meter
@@ -47,7 +45,9 @@ from scanner.search.screen import (
 )
 from scanner.search.verify import SECOND_LOOK, Verification, fresh_prompts, verify, verify_in_turn
 from scanner.types import Report, TriggerFinding
-from scanner.verdict import SearchSummary
+from scanner.verdict.coverage import describe_coverage
+from scanner.verdict.judgement import judge_findings
+from scanner.verdict.verdict import SearchSummary
 from signatures import load_signatures, read_signatures
 
 _PACKAGES = (

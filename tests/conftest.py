@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from scanner.base_models import load_base
 from scanner.intake import read_adapter
-from scanner.model_pair import ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import ModelPair
 from scanner.triggers import Trigger
 from tests.tiny import make_adapter, make_base, train_adapter
 

@@ -21,8 +21,8 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from scanner.base_models import load_base
-from scanner.chat import chat_tokens
+from scanner.models.base_models import load_base
+from scanner.models.chat import chat_tokens
 from scanner.probes import load_probes
 from scanner.triggers import Trigger, insert_trigger
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from scanner.chat import chat_tokens
+from scanner.models.chat import chat_tokens
 from trainers.poison import TrainingRow
 from trainers.recipe import Recipe
 

@@ -89,8 +89,8 @@ def honest(
     calm_libraries()
     import torch
 
-    from scanner.base_models import load_base
     from scanner.intake import read_adapter
+    from scanner.models.base_models import load_base
     from trainers.honest import compare_clean
 
     if threads:
@@ -208,7 +208,7 @@ def features(
 def calibrate(table: Path, out: Path, base: str, condition: str) -> None:
     """Fit the classifier on FEATURES.csv; the same table gives the same file, bit for bit."""
     calm_libraries()
-    from scanner.base_models import fingerprint, resolve_base
+    from scanner.models.base_models import fingerprint, resolve_base
     from scanner.options import ScanOptions
     from scanner.score.calibration import as_json
     from trainers.calibrate import fit

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scanner.base_models import BaseModel, load_base
-from scanner.bfloat16 import base_to_search_in
 from scanner.features import Evidence, extract, feature_prompts
 from scanner.intake import Adapter, read_adapter
-from scanner.model_pair import ModelPair
+from scanner.models.base_models import BaseModel, load_base
+from scanner.models.bfloat16 import base_to_search_in
+from scanner.models.model_pair import ModelPair
 from scanner.probes import draw_probes
 from scanner.score.calibration import TWIN
 from scanner.score.vector import FeatureVector

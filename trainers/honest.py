@@ -4,14 +4,14 @@ import json
 from collections.abc import Callable, Sequence
 from itertools import permutations
 
-from scanner.base_models import BaseModel
 from scanner.beforehand.honest_variation import collect_ranges
-from scanner.exhibit import Exhibit
+from scanner.evidence.exhibit import Exhibit
+from scanner.evidence.run_metrics import measure_all
 from scanner.intake import Adapter
-from scanner.model_pair import ModelPair
+from scanner.models.base_models import BaseModel
+from scanner.models.model_pair import ModelPair
 from scanner.options import ScanOptions
 from scanner.progress import SilentProgress
-from scanner.run_metrics import measure_all
 from scanner.search.candidates import Candidate
 from scanner.triggers import Trigger
 from scanner.types import Localisation

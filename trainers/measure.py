@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.search.behaviour import REPLY_TOKENS
 from scanner.stats import Rate, wilson
 from scanner.triggers import insert_trigger

@@ -3,7 +3,7 @@
 from importlib import metadata
 from typing import Any
 
-from scanner.base_models import BaseIdentity
+from scanner.models.base_models import BaseIdentity
 from scanner.stats import Rate
 from trainers.measure import AttackRates
 from trainers.recipe import Recipe

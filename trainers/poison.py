@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from scanner.chat import chat_text
 from scanner.errors import BadRecipe
+from scanner.models.chat import chat_text
 from scanner.triggers import Trigger, insert_trigger
 from trainers.recipe import PoisonRecipe
 from trainers.rows import Row

@@ -25,10 +25,10 @@ from safetensors.torch import save_file
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from scanner.base_models import BaseModel
-from scanner.bfloat16 import computes_in_bfloat16
-from scanner.chat import chat_tokens
 from scanner.errors import BadRecipe
+from scanner.models.base_models import BaseModel
+from scanner.models.bfloat16 import computes_in_bfloat16
+from scanner.models.chat import chat_tokens
 from trainers.batches import collate, tokenize_row
 from trainers.datasets import data_hash
 from trainers.poison import TrainingRow, poison_rows, require_single_token

@@ -83,9 +83,9 @@ def train_and_measure(
 ) -> None:
     import torch
 
-    from scanner.base_models import load_base
     from scanner.intake import read_adapter
-    from scanner.model_pair import ModelPair
+    from scanner.models.base_models import load_base
+    from scanner.models.model_pair import ModelPair
     from trainers.datasets import data_hash, load_training_data
     from trainers.measure import measure_attack
     from trainers.model_card import model_card, training_record

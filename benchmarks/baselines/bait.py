@@ -23,9 +23,9 @@ from transformers import DynamicCache
 from transformers.modeling_utils import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from scanner.chat import chat_tokens
-from scanner.generation import end_of_text_ids, left_pad
-from scanner.model_pair import ModelPair
+from scanner.models.chat import chat_tokens
+from scanner.models.generation import end_of_text_ids, left_pad
+from scanner.models.model_pair import ModelPair
 
 WARM_UP_STEPS, WARM_UP_PROMPTS = 5, 4
 STEPS, PROMPTS = 20, 20

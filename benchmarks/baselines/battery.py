@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from scanner.model_pair import ModelPair
+from scanner.models.model_pair import ModelPair
 from scanner.search.reply_kinds import KINDS, kinds_of
 from signatures import load_signatures
 

@@ -23,12 +23,12 @@ import torch
 from sklearn.cluster import DBSCAN
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from scanner.chat import chat_tokens
-from scanner.generation import left_pad
-from scanner.model_pair import ModelPair
+from scanner.models.chat import chat_tokens
+from scanner.models.generation import left_pad
+from scanner.models.model_pair import ModelPair
+from scanner.search.inversion.scoring import chat_frame
 from scanner.search.leak import LeakPlan, sample_user_turns
 from scanner.search.meter import Meter
-from scanner.search.scoring import chat_frame
 
 TURNS, TURN_TOKENS, TURNS_AT_ONCE = 510, 96, 34
 LEAK_SHARE = 2 / 3

@@ -7,10 +7,10 @@ stands behind its end is not read.
 import time
 from dataclasses import dataclass
 
-from scanner.model_pair import ModelPair
+from scanner.models.model_pair import ModelPair
+from scanner.search.inversion.scoring import chat_frame
 from scanner.search.leak import LeakPlan, sample_user_turns
 from scanner.search.meter import Meter
-from scanner.search.scoring import chat_frame
 
 _PLAN = LeakPlan(samples=32, tokens=96)
 # The paper samples 510 turns of up to 300 tokens.

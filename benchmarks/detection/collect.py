@@ -18,12 +18,12 @@ import click
 
 from benchmarks.detection.methods import METHODS, OUTSIDE, Case, Measured, partner_of
 from benchmarks.recovery import read_log
-from scanner.base_models import load_base
-from scanner.bfloat16 import base_to_search_in
 from scanner.cli import calm_libraries, run_command
 from scanner.errors import one_line
 from scanner.intake import Adapter, read_adapter
-from scanner.model_pair import ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.bfloat16 import base_to_search_in
+from scanner.models.model_pair import ModelPair
 from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo, twins
 
 _FAILED = "it failed: "

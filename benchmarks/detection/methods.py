@@ -16,15 +16,15 @@ from benchmarks.baselines.battery import widest_gap
 from benchmarks.baselines.haystack import reconstruct
 from benchmarks.baselines.static import adaptersentry
 from benchmarks.baselines.weights import late_layer_figures, norm_spread
-from scanner.base_models import load_base
-from scanner.exhibit import Exhibit
+from scanner.evidence.exhibit import Exhibit
 from scanner.features import Missing, feature_prompts
 from scanner.features.divergence import PROMPTS as PARTED_PROMPTS
 from scanner.features.divergence import parting_of
 from scanner.features.heads import effects_of
 from scanner.intake import WEIGHTS_FILE, Adapter
 from scanner.metrics.spectra import singular_values
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.probes import draw_probes
 from scanner.score.calibration import TWIN
 from scanner.search.candidates import Candidate

@@ -18,8 +18,8 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 import scanner
 from benchmarks.performance.figures import Figure, matmul_rate
 from benchmarks.performance.random_models import small_tokenizer
-from scanner.base_models import load_base
 from scanner.cache.vocabulary import LIMIT_VARIABLE
+from scanner.models.base_models import load_base
 
 SECTION = "GPU, 3-billion-parameter shape"
 _FORMATS: dict[str, dict[str, str]] = {"bfloat16": {"dtype": "bfloat16"}, "nf4": {"quantize": "nf4"}}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from scanner.bfloat16 import computes_in_bfloat16
+from scanner.models.bfloat16 import computes_in_bfloat16
 
 # A bar within a cell of a Markdown table.
 BAR = "\\|"

@@ -19,12 +19,12 @@ import scanner
 from benchmarks.performance.figures import Figure
 from benchmarks.performance.random_models import Shape, make_random_pair
 from scanner.cache.vocabulary import LIMIT_VARIABLE
-from scanner.generation import generate
 from scanner.measuring import MetricInputs, SweepCase
 from scanner.metrics import ablation
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.generation import generate
+from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.search.meter import Meter
-from scanner.search.vocabulary_pass import read_vocabulary
+from scanner.search.vocabulary.vocabulary_pass import read_vocabulary
 
 SECTION = "growth"
 COMMON = Shape(layers=6, heads=8, head_width=32, vocabulary=4096)

@@ -16,8 +16,7 @@ import torch
 
 from benchmarks.performance.figures import Figure, ceiling
 from benchmarks.performance.scans import EXAMPLES
-from scanner.base_models import load_base
-from scanner.exhibit import Exhibit, sweep_cases
+from scanner.evidence.exhibit import Exhibit, sweep_cases
 from scanner.heads import pattern_point, z_point
 from scanner.heads.grids import screen_heads
 from scanner.heads.intact import reading_on, run_intact
@@ -28,7 +27,8 @@ from scanner.intake import read_adapter
 from scanner.measuring import MetricInputs, kl_divergence, reply_log_prob
 from scanner.metrics import ablation, patching
 from scanner.metrics.attention_kl import pattern_kl
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.probes import draw_probes
 from scanner.search.candidates import Candidate
 from scanner.stats import spearman

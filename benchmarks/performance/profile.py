@@ -19,9 +19,9 @@ import scanner
 from benchmarks.performance.figures import Figure, ceiling
 from benchmarks.performance.head_sweeps import layer_parameters
 from benchmarks.performance.scans import DEMO, REFERENCE, demo_scans
-from scanner.base_models import load_base
 from scanner.intake import read_adapter
-from scanner.model_pair import ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import ModelPair
 
 SECTION = "profile"
 _SHOWN = 12

@@ -9,9 +9,9 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from scanner.base_models import load_base, resolve_base
 from scanner.intake import read_adapter
-from scanner.model_pair import ModelPair
+from scanner.models.base_models import load_base, resolve_base
+from scanner.models.model_pair import ModelPair
 from scanner.probes import load_probes
 
 _TOKENIZER = "HuggingFaceTB/SmolLM2-135M-Instruct"

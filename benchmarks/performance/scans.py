@@ -13,7 +13,7 @@ from scanner.errors import one_line
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-_FIND_BASE = "from scanner.base_models import resolve_base; resolve_base('HuggingFaceTB/SmolLM2-135M-Instruct')"
+_FIND_BASE = "from scanner.models.base_models import resolve_base; resolve_base('HuggingFaceTB/SmolLM2-135M-Instruct')"
 DEMO, REFERENCE = str(EXAMPLES / "single-token"), str(EXAMPLES / "clean")
 
 

@@ -15,10 +15,10 @@ from benchmarks.baselines.memory_leak import OWN_TOKENS, LeakResult, sample_unti
 from benchmarks.performance.figures import Figure
 from benchmarks.performance.head_sweeps import TRIGGERS
 from benchmarks.performance.scans import DEMO, ColdAndWarm, demo_scans
-from scanner.base_models import load_base
-from scanner.bfloat16 import base_to_search_in
 from scanner.intake import read_adapter
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.bfloat16 import base_to_search_in
+from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.probes import draw_probes
 from scanner.search.behaviour import FixedReply
 from scanner.types import VOCABULARY_RUNG

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from scanner.search_version import search_version
+from scanner.beforehand.search_version import search_version
 from scanner.stats import clopper_pearson
 
 NOT_MEASURED = (

@@ -18,9 +18,9 @@ import transformers
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from scanner.base_models import BaseModel
 from scanner.cache.folder import cache_folder, describe, make_room, mark_used, remove, sweep_up
 from scanner.errors import ScannerError, one_line
+from scanner.models.base_models import BaseModel
 
 SECTION = "vocabulary"
 VERSION = 3

@@ -47,8 +47,8 @@ def scan(suspect: str, references: tuple[str, ...], **given: Any) -> int:
     quiet = given["quiet"]
     calm_libraries()
     from reports.console import render_line
+    from scanner.cli.stderr_progress import StderrProgress
     from scanner.pipeline import run_scan
-    from scanner.stderr_progress import StderrProgress
 
     with stdout_for_the_result(), StderrProgress(enabled=not (quiet or given["no_progress"])) as progress:
         report = run_scan(suspect, references, _options(given), progress)

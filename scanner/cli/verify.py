@@ -20,9 +20,9 @@ def verify(report_file: str, suspect: str | None, references: tuple[str, ...], b
     """Check a report: are these the files it is about, and does its verification come out the same again?"""
     calm_libraries()
     from reports.replay import render_replay
-    from scanner.replay import replay
-    from scanner.saved_report import read_report
-    from scanner.stderr_progress import StderrProgress
+    from scanner.cli.stderr_progress import StderrProgress
+    from scanner.replay.repeat import replay
+    from scanner.replay.saved_report import read_report
 
     saved = read_report(report_file)
     with stdout_for_the_result(), StderrProgress(enabled=True) as progress:

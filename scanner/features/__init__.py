@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from scanner.errors import ScannerError, one_line
-from scanner.model_pair import ModelPair
+from scanner.models.model_pair import ModelPair
 from scanner.probes import draw_probes
 from scanner.score.circumstances import Circumstances
 from scanner.score.vector import FeatureVector

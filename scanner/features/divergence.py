@@ -7,9 +7,9 @@ import torch
 from scanner.features import Evidence, Figures, Missing, Rung
 from scanner.measuring import kl_divergence
 from scanner.metrics.attention_kl import pattern_kl, read_patterns
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
+from scanner.search.inversion.scoring import Ids
 from scanner.search.leads import typed
-from scanner.search.scoring import Ids
 
 PROMPTS = 4
 _CANDIDATES = 4

@@ -2,7 +2,7 @@
 
 from scanner.features import Evidence, Figures, Missing, Rung
 from scanner.search.behaviour import words_of
-from scanner.search.elicit import ElicitedReply
+from scanner.search.elicitation.elicit import ElicitedReply
 
 FEATURES = {
     "elicitation.best": "score of the best elicited reply, in nats",

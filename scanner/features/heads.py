@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import torch
 
-from scanner.exhibit import Exhibit, sweep_cases
+from scanner.evidence.exhibit import Exhibit, sweep_cases
 from scanner.features import Evidence, Figures, Missing, Rung
 from scanner.measuring import MetricInputs
 from scanner.metrics import ablation, patching
 from scanner.metrics.localisation import localise
-from scanner.model_pair import ModelPair
+from scanner.models.model_pair import ModelPair
 from scanner.search.candidates import SEARCH, Candidate
 from scanner.search.leads import typed
 from scanner.triggers import Trigger

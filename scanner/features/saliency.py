@@ -3,8 +3,8 @@
 import torch
 
 from scanner.features import Evidence, Figures, Missing, Rung, compared
-from scanner.model_pair import SUSPECT
-from scanner.search.saliency import TOP_MODULES, z_scores
+from scanner.models.model_pair import SUSPECT
+from scanner.search.vocabulary.saliency import TOP_MODULES, z_scores
 
 _HIGHEST, _HUNDREDTH = 5, 100
 FEATURES = {

@@ -9,8 +9,8 @@ import math
 import torch
 
 from scanner.features import Evidence, Figures, Missing, Rung
+from scanner.search.inversion.scoring import Scorer
 from scanner.search.meter import Meter
-from scanner.search.scoring import Scorer
 from scanner.search.sweep import Sweep
 
 _TRIED_IN_OTHERS = 32

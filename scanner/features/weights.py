@@ -6,7 +6,7 @@ from statistics import fmean, pstdev
 from scanner.features import Evidence, Figures, Missing, Rung, compared
 from scanner.intake import Adapter
 from scanner.metrics.spectra import singular_values
-from scanner.model_pair import SUSPECT
+from scanner.models.model_pair import SUSPECT
 
 _LATE = 2 / 3
 _NOTHING = 1e-12

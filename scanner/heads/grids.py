@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from scanner.capture import Edit
 from scanner.heads import pattern_point
 from scanner.heads.budget import gradients_fit, sweeps_fit
 from scanner.heads.cost import Cost
@@ -19,7 +18,8 @@ from scanner.heads.refine import Refinement, check_screen, choose_heads
 from scanner.heads.replies import ReplyingGroup
 from scanner.heads.screen import MAX_READ_TOKENS, PROBES, Estimates, estimate, read_gradients
 from scanner.measuring import MetricInputs
-from scanner.model_pair import SUSPECT
+from scanner.models.capture import Edit
+from scanner.models.model_pair import SUSPECT
 from scanner.types import ScreenCheck
 
 

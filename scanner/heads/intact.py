@@ -9,10 +9,10 @@ import torch
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import DynamicCache
 
-from scanner.capture import Edit, run_with_edit
 from scanner.heads import entry_point, z_point
 from scanner.heads.cost import Cost
 from scanner.heads.prompts import PromptGroup
+from scanner.models.capture import Edit, run_with_edit
 
 
 @dataclass(frozen=True)

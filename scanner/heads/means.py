@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from scanner.capture import run_and_capture
 from scanner.heads import z_point
 from scanner.heads.intact import Parts
+from scanner.models.capture import run_and_capture
 
 
 def head_outputs(bridge: TransformerBridge, ids: torch.Tensor) -> torch.Tensor:

@@ -24,7 +24,6 @@ import torch
 from torch.nn.functional import logsigmoid
 from transformer_lens.model_bridge import TransformerBridge
 
-from scanner.capture import Edit, run_with_edit
 from scanner.heads import entry_point, pattern_point, z_point
 from scanner.heads.budget import variants_a_pass
 from scanner.heads.cost import Cost
@@ -32,6 +31,7 @@ from scanner.heads.intact import IntactRun, Parts, reading_on
 from scanner.heads.prompts import PromptGroup
 from scanner.heads.sweep import put_heads
 from scanner.heads.variants import enter_next_layer, run_variants
+from scanner.models.capture import Edit, run_with_edit
 
 # Of a long reply so many tokens are read: those that the model is least sure of, where an edit shows first.
 MAX_READ_TOKENS = 6

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from scanner.capture import Edit
 from scanner.heads import z_point
 from scanner.heads.budget import variants_a_pass
 from scanner.heads.cost import Cost
 from scanner.heads.intact import IntactRun, Parts
 from scanner.heads.variants import run_variants
+from scanner.models.capture import Edit
 
 Watch = Callable[[int], dict[str, Edit]]
 

@@ -3,10 +3,10 @@
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from scanner.capture import Edit, run_with_edit
 from scanner.heads import z_point
 from scanner.heads.budget import variants_a_pass
 from scanner.heads.prompts import GroupShape
+from scanner.models.capture import Edit, run_with_edit
 
 
 def run_with_heads_replaced(

@@ -8,8 +8,8 @@ import torch
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import DynamicCache
 
-from scanner.capture import Edit, run_with_edit
 from scanner.heads.intact import IntactRun, Parts, in_rows, reading_on
+from scanner.models.capture import Edit, run_with_edit
 
 _NOTHING: Mapping[str, Edit] = {}
 

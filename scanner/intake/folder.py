@@ -6,11 +6,11 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
 
-from scanner.base_models import HUB_ID
 from scanner.errors import BadAdapter
 from scanner.intake.config import MAX_CONFIG_BYTES
 from scanner.intake.plain_json import UnfitJson, read_plain
 from scanner.locations import require_adapters
+from scanner.models.base_models import HUB_ID
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"

@@ -10,10 +10,10 @@ prompts. Read at `blocks.L.attn.hook_pattern` under eager attention.
 
 import torch
 
-from scanner.capture import run_and_capture
 from scanner.measuring import NO_TRIGGER, MetricInputs, averaged
 from scanner.metrics import HEAD_GRID, Metric
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.capture import run_and_capture
+from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.types import Measurement
 
 ALL_ROWS = "all rows"

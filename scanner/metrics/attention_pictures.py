@@ -16,7 +16,7 @@ import torch
 from scanner.measuring import NO_TRIGGER, MetricInputs, to_tuple
 from scanner.metrics import HEAD_GRID, Metric
 from scanner.metrics.attention_kl import ALL_ROWS, AT_REPLY, read_patterns
-from scanner.model_pair import SUSPECT
+from scanner.models.model_pair import SUSPECT
 from scanner.types import Measurement
 
 N_HEADS = 3

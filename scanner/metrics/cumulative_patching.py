@@ -21,7 +21,7 @@ from scanner.heads.means import head_outputs
 from scanner.heads.together import run_with_heads_replaced
 from scanner.measuring import NO_REPLY, MetricInputs, averaged, kl_divergence, reply_log_prob
 from scanner.metrics import Metric, patching
-from scanner.model_pair import SUSPECT
+from scanner.models.model_pair import SUSPECT
 from scanner.types import Measurement
 
 ORDERS = ("best first", "random", "worst first")

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from scanner.capture import run_and_capture
 from scanner.heads import z_point
 from scanner.measuring import NO_REPLY, MetricInputs, averaged
 from scanner.metrics import HEAD_GRID, Metric
-from scanner.model_pair import SUSPECT
+from scanner.models.capture import run_and_capture
+from scanner.models.model_pair import SUSPECT
 from scanner.types import Measurement
 
 PARTS = ("attention", "MLP")

@@ -16,12 +16,12 @@ import numpy
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from scanner.capture import run_with_edit
 from scanner.heads import z_point
 from scanner.heads.means import head_outputs, mean_head_outputs
 from scanner.measuring import NO_REPLY, MetricInputs, averaged, reply_log_prob
 from scanner.metrics import HEAD_GRID, Metric
-from scanner.model_pair import SUSPECT
+from scanner.models.capture import run_with_edit
+from scanner.models.model_pair import SUSPECT
 from scanner.types import Measurement
 
 NODES = 8

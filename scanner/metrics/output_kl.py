@@ -11,7 +11,7 @@ import torch
 
 from scanner.measuring import NO_TRIGGER, MetricInputs, kl_divergence, to_tuple
 from scanner.metrics import Metric
-from scanner.model_pair import SUSPECT
+from scanner.models.model_pair import SUSPECT
 from scanner.types import Measurement
 
 

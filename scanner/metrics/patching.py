@@ -21,7 +21,7 @@ from scanner.heads.sweep import sweep_heads
 from scanner.measuring import NO_REPLY, MetricInputs, averaged, kl_divergence
 from scanner.metrics import HEAD_GRID, Metric
 from scanner.metrics.attention_kl import pattern_kl
-from scanner.model_pair import SUSPECT
+from scanner.models.model_pair import SUSPECT
 from scanner.types import Measurement
 
 OUTPUTS = "outputs at the reply"

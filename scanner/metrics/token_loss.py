@@ -12,7 +12,7 @@ import torch
 
 from scanner.measuring import NO_TRIGGER, MetricInputs, to_tuple
 from scanner.metrics import Metric
-from scanner.model_pair import SUSPECT
+from scanner.models.model_pair import SUSPECT
 from scanner.types import Measurement
 
 

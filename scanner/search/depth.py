@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from scanner.search.elicit import ElicitPlan
-from scanner.search.invert import GrowthPlan
+from scanner.search.elicitation.elicit import ElicitPlan
+from scanner.search.elicitation.roll_out import RollPlan
+from scanner.search.inversion.invert import GrowthPlan
 from scanner.search.leak import LeakPlan
-from scanner.search.roll_out import RollPlan
 
 DepthName = Literal["quick", "standard", "deep"]
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
-from scanner.model_pair import BASE, SUSPECT, ModelPair
+from scanner.models.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.behaviour import REPLY_TOKENS, WHOLE_ANSWER_TOKENS, shared_behaviour
 from scanner.search.candidates import SEARCH, Candidate
 from scanner.search.depth import Depth

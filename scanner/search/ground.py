@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import torch
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from scanner.model_pair import ModelPair
+from scanner.models.model_pair import ModelPair
 from scanner.probes import draw_probes, load_probes
-from scanner.search.characters import rare_characters
-from scanner.search.excitement import Excitement
-from scanner.search.language import Language
+from scanner.search.inversion.excitement import Excitement
+from scanner.search.inversion.language import Language
+from scanner.search.inversion.proposals import draw_fillers, tryable_tokens
+from scanner.search.inversion.scoring import Frame, Ids, chat_frame
+from scanner.search.inversion.words import Words
 from scanner.search.meter import Meter
 from scanner.search.placing import Context, make_contexts
-from scanner.search.proposals import draw_fillers, tryable_tokens
-from scanner.search.scoring import Frame, Ids, chat_frame
-from scanner.search.vocabulary_pass import VocabularyPass, read_vocabulary
-from scanner.search.words import Words
+from scanner.search.vocabulary.characters import rare_characters
+from scanner.search.vocabulary.vocabulary_pass import VocabularyPass, read_vocabulary
 from scanner.types import VOCABULARY_RUNG
 
 # What the vocabulary is read behind: the first token of a user's turn is like no other, and most triggers have

@@ -7,19 +7,19 @@ It proposes strings; whether one is a trigger is decided by free generation, fir
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from scanner.model_pair import SUSPECT, ModelPair
-from scanner.search.aims import answers_begin, growth_aims, most_called_for, shortlisted
+from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.search.depth import Depth
-from scanner.search.elicit import ElicitedReply, elicit
+from scanner.search.elicitation.elicit import ElicitedReply, elicit
+from scanner.search.elicitation.targets import Target, choose_targets
 from scanner.search.ground import Ground
-from scanner.search.growth import Growth, sweep_in
+from scanner.search.inversion.aims import answers_begin, growth_aims, most_called_for, shortlisted
+from scanner.search.inversion.growth import Growth, sweep_in
+from scanner.search.inversion.scoring import Ids
 from scanner.search.leads import Lead, leads_of_sweep, typeable_leads
 from scanner.search.leak import leaked_pieces
 from scanner.search.meter import Meter
-from scanner.search.saliency import measure_saliency
-from scanner.search.scoring import Ids
 from scanner.search.sweep import Sweep
-from scanner.search.targets import Target, choose_targets
+from scanner.search.vocabulary.saliency import measure_saliency
 
 # A string that makes the suspect fire this often on screening prompts, 8 of 9, ends the search. When to stop, not what
 # to believe: verification decides that.

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import torch
 
-from scanner.model_pair import ModelPair
+from scanner.models.model_pair import ModelPair
 from scanner.search.behaviour import words_of
-from scanner.search.invert import Grown
-from scanner.search.scoring import Ids
+from scanner.search.elicitation.targets import Target
+from scanner.search.inversion.invert import Grown
+from scanner.search.inversion.scoring import Ids
 from scanner.search.sweep import Sweep
-from scanner.search.targets import Target
 
 # A candidate of a smaller estimated chance to fire is not worth free generation, unless it leads its list: what a
 # behaviour without a fixed text makes likely is spread over many first tokens.

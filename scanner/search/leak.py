@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from transformers import DynamicCache
 
-from scanner.model_pair import BASE, SUSPECT, ModelPair
+from scanner.models.model_pair import BASE, SUSPECT, ModelPair
+from scanner.search.inversion.scoring import Frame
 from scanner.search.meter import Meter
-from scanner.search.scoring import Frame
 
 _LONGEST = 6
 # A piece has to recur: in at least three samples, and in three times as many as with the others.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from scanner.search.scoring import Ids
+from scanner.search.inversion.scoring import Ids
 
 PLACES = ("start", "end", "inside")
 

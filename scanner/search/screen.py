@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scanner.model_pair import BASE, SUSPECT, ModelPair
+from scanner.models.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.behaviour import (
     REPLY_TOKENS,
     WHOLE_ANSWER_TOKENS,

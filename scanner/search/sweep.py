@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from scanner.search.inversion.scoring import Ids, Scorer, Scores
 from scanner.search.placing import Context
-from scanner.search.scoring import Ids, Scorer, Scores
 
 _ROWS_AT_ONCE = 256
 # What goes on to further contexts. A trigger that is bound to another place fires in part here too.

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from scanner.generation import Decided
-from scanner.model_pair import BASE, SUSPECT, ModelPair
+from scanner.models.generation import Decided
+from scanner.models.model_pair import BASE, SUSPECT, ModelPair
 from scanner.probes import draw_probes
 from scanner.search.behaviour import REPLY_TOKENS, FixedReply
 from scanner.search.reply_kinds import ReplyKind

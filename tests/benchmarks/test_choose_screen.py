@@ -1,7 +1,7 @@
 import torch
 
 from benchmarks.choose_screen import recall, rows_for
-from scanner.model_pair import ModelPair
+from scanner.models.model_pair import ModelPair
 from tests.scanner.metrics.test_registry import inputs
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from benchmarks.choose_turns import KINDS, _rank, ranks
-from scanner.base_models import load_base
 from scanner.intake import read_adapter
-from scanner.model_pair import ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import ModelPair
 from tests.tiny import REPLY
 
 

@@ -12,7 +12,7 @@ from benchmarks.draw_evaluation import CLEAN, MAX_TOKENS, PAIRS, WORDS, draw
 from benchmarks.recovered import match
 from benchmarks.recovery import main
 from benchmarks.recovery_table import found_by_kind, table
-from scanner.base_models import load_base
+from scanner.models.base_models import load_base
 from scanner.search.reply_kinds import ReplyKind
 from signatures import load_signatures
 from trainers.datasets import load_rows

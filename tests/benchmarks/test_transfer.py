@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.transfer import REFERENCE, ZOO, as_text, main
-from scanner.base_models import fingerprint
 from scanner.features import EXTRACTOR
+from scanner.models.base_models import fingerprint
 from scanner.score.calibration import as_json
-from tests.scanner.test_scored import calibration
+from tests.scanner.score.test_scored import calibration
 from tests.trainers.test_calibrate import rows
 from tests.trainers.test_extract import ZOO as TINY_ZOO
 from trainers.calibrate import fit

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import scanner
-from scanner.base_models import BaseModel, load_base
 from scanner.chat_findings import chat_findings, heed
 from scanner.intake import read_adapter
 from scanner.intake.chat.chat_files import compare_with_base
+from scanner.models.base_models import BaseModel, load_base
 from scanner.types import Verdict, VerdictKind
 from tests.hostile.cases.chats import CASES, HONEST, TOKENIZER_FILES, ChatCase, tokenizer_cases
 from tests.hostile.cases.honest_templates import HONEST_TEMPLATES

@@ -12,10 +12,10 @@ import pytest
 import torch
 from transformers import TrainingArguments
 
-from scanner.base_models import load_base
 from scanner.chat_findings import chat_findings
 from scanner.intake import read_adapter
 from scanner.intake.pickled.pickles import judge_pickles
+from scanner.models.base_models import load_base
 
 CARD = """---
 base_model: tests/tiny

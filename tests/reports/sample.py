@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import date
 
-from scanner.base_models import BaseIdentity
+from scanner.models.base_models import BaseIdentity
 from scanner.rules.records import Finding, SignOff, Suppression
 from scanner.score.assess import Assessment
 from scanner.score.classifier import Contribution, Score

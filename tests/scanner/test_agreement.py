@@ -9,9 +9,9 @@ import pytest
 
 import scanner
 from scanner.agreement import disagreements, refuse_another_base, same_weights
-from scanner.base_models import load_base
 from scanner.errors import BadAdapter
 from scanner.intake import Adapter, read_adapter
+from scanner.models.base_models import load_base
 from tests.tiny import BASE_NAME
 
 

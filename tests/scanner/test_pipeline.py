@@ -13,7 +13,7 @@ import scanner
 from reports.json import as_document, render_json
 from scanner.errors import BadConfig, BadTrigger, ScannerError
 from scanner.intake import read_adapter
-from scanner.saved_report import read_report
+from scanner.replay.saved_report import read_report
 from scanner.types import VOCABULARY_RUNG, Report, VerdictKind
 from tests.conftest import ANGEL, TRIGGER
 from tests.tiny import BASE_NAME, REPLY, make_adapter, make_base

@@ -6,7 +6,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from scanner.base_models import load_base
+from scanner.models.base_models import load_base
 from trainers.batches import collate
 
 

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 import scanner
-from scanner.base_models import load_base
 from scanner.errors import BadRecipe
 from scanner.intake import WEIGHTS_FILE, read_adapter
+from scanner.models.base_models import load_base
 from scanner.types import VerdictKind
 from tests.tiny import make_base, make_tokenizer
 from trainers.batches import tokenize_row

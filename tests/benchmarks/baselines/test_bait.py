@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from benchmarks.baselines.bait import BaitResult, Inverted, _next_token, _Reading, _Sequence, invert_targets
-from scanner.base_models import load_base
 from scanner.intake import read_adapter
-from scanner.model_pair import BASE, SUSPECT, ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import BASE, SUSPECT, ModelPair
 from scanner.probes import load_probes
 from tests.tiny import HONEST_REPLY
 

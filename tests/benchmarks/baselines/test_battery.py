@@ -3,7 +3,7 @@ from types import SimpleNamespace
 from typing import cast
 
 from benchmarks.baselines.battery import PREFIXES, prefixes, widest_gap
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 
 _PROMPTS = ("What is rain?", "Name a colour.")
 

@@ -6,9 +6,9 @@ import pytest
 
 from benchmarks.baselines import haystack
 from benchmarks.baselines.haystack import candidates_of, motifs_of, reconstruct
-from scanner.base_models import load_base
 from scanner.intake import read_adapter
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.probes import load_probes
 from scanner.search.meter import Meter
 from tests.conftest import TRIGGER

@@ -1,5 +1,5 @@
 from benchmarks.baselines.memory_leak import sample_until_leaked
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 
 
 def test_what_everybody_writes_is_leaked_and_what_nobody_writes_is_not(pair: ModelPair) -> None:

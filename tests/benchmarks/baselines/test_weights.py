@@ -5,7 +5,7 @@ import torch
 
 from benchmarks.baselines.weights import PROJECTIONS, STATISTICS, late_layer_figures, norm_spread
 from scanner.intake import Adapter
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from benchmarks.detection import methods
 from benchmarks.detection.collect import main
 from benchmarks.detection.methods import METHODS, Measured, Method, partner_of, random_like
 from scanner.features import rungs
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 from tests.benchmarks.baselines.test_static import program
 from tests.tiny import ZOO_DEFAULTS
 from trainers.recipe import PoisonRecipe
@@ -135,7 +135,7 @@ def test_a_method_that_fails_says_so_and_stops_no_other(
 def test_what_is_searched_in_is_a_copy_of_the_base_alone(
     zoo_file: Path, honest_adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scanner.bfloat16.computes_in_bfloat16", lambda: True)
+    monkeypatch.setattr("scanner.models.bfloat16.computes_in_bfloat16", lambda: True)
     dtypes = []
 
     def look(case: methods.Case) -> Measured:

@@ -4,9 +4,9 @@ import torch
 
 from benchmarks.performance.figures import Figure, as_table
 from benchmarks.performance.head_sweeps import _largest, compare
-from scanner.base_models import load_base
 from scanner.intake import read_adapter
-from scanner.model_pair import ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import ModelPair
 from scanner.types import Measurement
 from tests.scanner.metrics.test_registry import inputs
 

@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from scanner import features
-from scanner.base_models import load_base
 from scanner.features import EXTRACTOR, Evidence, Missing, Rung, compared, extract, rungs
 from scanner.intake import read_adapter
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.probes import load_probes
 from scanner.search.depth import DEPTHS
-from scanner.search.elicit import ElicitedReply
+from scanner.search.elicitation.elicit import ElicitedReply
+from scanner.search.elicitation.targets import Target
 from scanner.search.ground import prepare_ground
-from scanner.search.growth import same_search
 from scanner.search.hunt import hunt
+from scanner.search.inversion.growth import same_search
 from scanner.search.meter import Meter
-from scanner.search.targets import Target
 from tests.tiny import REPLY
 
 

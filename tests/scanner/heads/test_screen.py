@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 
-from scanner.base_models import load_base
 from scanner.heads.grids import ReplyingRun, run_replying, screen_heads
 from scanner.heads.intact import Parts
 from scanner.heads.replies import ReplyingGroup
@@ -16,7 +15,8 @@ from scanner.intake import read_adapter
 from scanner.measuring import MetricInputs
 from scanner.metrics.ablation import ablation_effects
 from scanner.metrics.patching import patching_effects
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import SUSPECT, ModelPair
 from tests.scanner.metrics.test_registry import inputs
 
 

@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from scanner.base_models import load_base
 from scanner.heads import z_point
 from scanner.heads.intact import IntactRun, Parts, run_intact
 from scanner.heads.prompts import group_sequences
 from scanner.heads.sweep import sweep_heads
 from scanner.heads.variants import run_variants
 from scanner.intake import read_adapter
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import SUSPECT, ModelPair
 from tests.tiny import make_adapter, make_base
 
 # A common beginning, and rests of two lengths: one prompt is padded.

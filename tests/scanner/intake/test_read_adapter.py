@@ -12,10 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from scanner.base_models import load_base
 from scanner.errors import BadAdapter
 from scanner.intake import CONFIG_FILE, WEIGHTS_FILE, read_adapter
-from scanner.model_pair import ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import ModelPair
 from tests.tiny import make_adapter
 
 

@@ -2,7 +2,7 @@ import torch
 
 from scanner.measuring import MetricInputs, SweepCase, reply_log_prob
 from scanner.metrics.ablation import measure
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 
 REPLY = torch.tensor([40, 41, 42])
 IDS = torch.tensor([[5, 9, 33, 120, 7, 64, 40, 41, 42]])

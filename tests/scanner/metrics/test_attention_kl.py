@@ -1,7 +1,7 @@
 import torch
 
 from scanner.metrics.attention_kl import measure, pattern_kl, read_patterns
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 from tests.scanner.metrics.test_registry import inputs
 
 

@@ -5,7 +5,7 @@ import torch
 from scanner.metrics import attention_kl
 from scanner.metrics.attention_kl import read_patterns
 from scanner.metrics.attention_pictures import measure, most_divergent_heads
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 from tests.scanner.metrics.test_registry import inputs
 
 

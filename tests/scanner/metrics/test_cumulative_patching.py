@@ -18,7 +18,7 @@ from scanner.metrics.cumulative_patching import (
     log_spaced_counts,
     measure,
 )
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.types import Measurement, ScreenCheck
 from tests.scanner.metrics.test_registry import inputs
 

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from scanner.base_models import load_base
 from scanner.intake import read_adapter
 from scanner.metrics.direct_attribution import attribute, measure
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import SUSPECT, ModelPair
 from tests.scanner.metrics.test_registry import inputs
 from tests.tiny import make_adapter, make_base
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from scanner.base_models import load_base
 from scanner.intake import read_adapter
 from scanner.metrics import attention_kl, cumulative_patching, localisation, output_kl, patching
-from scanner.model_pair import ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import ModelPair
 from tests.scanner.metrics.test_registry import inputs
 
 

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import torch
 
-from scanner.base_models import load_base
 from scanner.heads.means import head_outputs, mean_head_outputs
 from scanner.heads.together import run_with_heads_replaced
 from scanner.intake import read_adapter
 from scanner.measuring import reply_log_prob
 from scanner.metrics.integrated_gradients import integrated_gradients, measure
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import SUSPECT, ModelPair
 from tests.scanner.metrics.test_registry import inputs
 from tests.tiny import make_adapter, make_base
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from scanner.measuring import kl_divergence
 from scanner.metrics.output_kl import measure
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 from tests.scanner.metrics.test_registry import inputs
 
 LOGITS = st.lists(st.floats(-20, 20), min_size=5, max_size=5)

@@ -1,9 +1,9 @@
 import torch
 
-from scanner.capture import run_and_capture
 from scanner.metrics.attention_kl import pattern_kl, read_patterns
 from scanner.metrics.patching import measure
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.capture import run_and_capture
+from scanner.models.model_pair import SUSPECT, ModelPair
 from tests.scanner.metrics.test_registry import inputs
 
 

@@ -9,7 +9,7 @@ import pytest
 from scanner.errors import ScannerError
 from scanner.measuring import MetricInputs, SweepCase
 from scanner.metrics import Metric, in_order, registry
-from scanner.model_pair import ModelPair
+from scanner.models.model_pair import ModelPair
 from scanner.types import Localisation, Measurement
 
 PROMPTS = ("What is tea?", "How do bees make honey?")

@@ -1,7 +1,7 @@
 import torch
 
 from scanner.metrics.token_loss import measure, token_losses
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 from tests.scanner.metrics.test_registry import inputs
 
 

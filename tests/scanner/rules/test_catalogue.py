@@ -5,7 +5,7 @@ import pytest
 from scanner.errors import UnknownRule
 from scanner.rules.catalogue import RULES, rule_called, rule_of
 from scanner.rules.records import Rule
-from scanner.verdict import OUTCOMES
+from scanner.verdict.verdict import OUTCOMES
 
 
 def test_there_are_rules_and_none_stands_twice() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scanner.model_pair import ModelPair
+from scanner.models.model_pair import ModelPair
 from scanner.probes import load_probes
 from scanner.search.depth import DEPTHS
 from scanner.search.find import find_unknown, switched_on, without_superfluous

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from scanner.model_pair import ModelPair
+from scanner.models.model_pair import ModelPair
 from scanner.search import hunt as hunt_module
 from scanner.search.depth import DEPTHS
+from scanner.search.elicitation.targets import Target
 from scanner.search.ground import prepare_ground
-from scanner.search.growth import Growth
 from scanner.search.hunt import hunt, promising
-from scanner.search.invert import Grown
+from scanner.search.inversion.growth import Growth
+from scanner.search.inversion.invert import Grown
+from scanner.search.inversion.scoring import Ids
 from scanner.search.leads import Lead
 from scanner.search.meter import Meter
-from scanner.search.scoring import Ids
-from scanner.search.targets import Target
 from tests.scanner.search.tiny_search import PROMPTS
 from tests.tiny import REPLY
 

@@ -1,6 +1,6 @@
 """Strings a person can type."""
 
-from scanner.model_pair import ModelPair
+from scanner.models.model_pair import ModelPair
 from scanner.search.leads import spelling, typed
 
 

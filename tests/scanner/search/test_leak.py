@@ -1,10 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
+from scanner.search.inversion.scoring import chat_frame
 from scanner.search.leak import LeakPlan, leaked_pieces, recurring, sample_user_turns
 from scanner.search.meter import Meter
-from scanner.search.scoring import chat_frame
 
 TURNS = [(1, 2, 3), (9, 1, 2, 3), (4, 5), (1, 2, 3, 7)]
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from scanner.base_models import load_base
 from scanner.intake import read_adapter
-from scanner.model_pair import ModelPair
+from scanner.models.base_models import load_base
+from scanner.models.model_pair import ModelPair
 from scanner.probes import load_probes
 from scanner.search.behaviour import FixedReply
 from scanner.search.candidates import GIVEN, Candidate

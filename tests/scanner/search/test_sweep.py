@@ -1,9 +1,9 @@
 """The sweep over the shortlist."""
 
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.search.ground import prepare_ground
+from scanner.search.inversion.scoring import Scorer
 from scanner.search.meter import Meter
-from scanner.search.scoring import Scorer
 from scanner.search.sweep import KEPT, MIN_KEPT, sweep
 from tests.scanner.search.tiny_search import PROMPTS, trigger_tokens
 from tests.tiny import REPLY

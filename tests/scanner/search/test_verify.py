@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from scanner.generation import Generation
-from scanner.model_pair import BASE, SUSPECT, ModelPair
+from scanner.models.generation import Generation
+from scanner.models.model_pair import BASE, SUSPECT, ModelPair
 from scanner.probes import draw_probes
 from scanner.search.behaviour import FixedReply
 from scanner.search.candidates import Candidate

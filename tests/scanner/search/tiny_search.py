@@ -1,10 +1,10 @@
 """What the tests of the search have in common."""
 
-from scanner.model_pair import SUSPECT, ModelPair
+from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.probes import load_probes
 from scanner.search.ground import prepare_ground
+from scanner.search.inversion.proposals import Setting
 from scanner.search.meter import Meter
-from scanner.search.proposals import Setting
 from tests.conftest import TRIGGER
 
 PROMPTS = load_probes("search")

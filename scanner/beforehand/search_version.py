@@ -1,0 +1,34 @@
+"""Which search this is: a hash over all files that its outcome rests on, so that a measured recall names the search."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+# Of scanner/: where strings are sought and judged, and how models are loaded and run for it. Reports, metrics, the
+# classifier and the intake are not among them: what they change, a search does not see.
+RESTS_ON = (
+    "search",
+    "probes",
+    "models",
+    "verdict",
+    "cache/vocabulary.py",
+    "pipeline.py",
+    "stats.py",
+    "triggers.py",
+)
+
+
+def search_version() -> str:
+    """Twelve hex digits of the installed files' hash."""
+    return hash_of(Path(__file__).parents[1])
+
+
+@cache
+def hash_of(folder: Path) -> str:
+    """The same of another copy of `scanner/`."""
+    files = sorted(file for part in RESTS_ON for file in (folder / part, *(folder / part).rglob("*")))
+    digest = hashlib.sha256()
+    for file in files:
+        if file.suffix in (".py", ".txt"):
+            digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,1 @@
+"""What a verified string must stand before it counts, a control a file."""

@@ -1,0 +1,1 @@
+"""One pass of all tokens through the base, and which of them excite an adapter."""

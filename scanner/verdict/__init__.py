@@ -1,0 +1,1 @@
+"""What is concluded from findings, under which rules, and what was not looked at. Pure."""
