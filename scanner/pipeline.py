@@ -31,7 +31,9 @@ from scanner.rules.sign_offs import read_sign_offs
 from scanner.score.scored import measured_features, score_adapter, usable_calibration
 from scanner.score.vector import FeatureVector
 from scanner.search.candidates import Candidate, given_candidates, signature_candidates
-from scanner.search.controls.controls import control
+from scanner.search.controls.asking import Asking
+from scanner.search.controls.controls import PastSearch, control
+from scanner.search.controls.role_swap import SwappedSearch
 from scanner.search.depth import DEPTHS, Depth
 from scanner.search.find import WORKED_WITH, Found, find_unknown
 from scanner.search.meter import Meter
@@ -118,7 +120,8 @@ def run_scan(
         known = verify(pair, screened.frozen, fresh, options.seed, progress.advance, max(1, in_all))
     with clock.step("controls"):
         meter = Meter(None, progress.advance)
-        findings = _controlled(pair, known.findings, screening, options, meter)
+        asking = Asking(pair, screening, options.seed, meter)
+        findings = tuple(control(item, asking, PastSearch(), options.expect) for item in known.findings)
         known = replace(known, findings=findings, tokens=known.tokens + meter.tokens)
     searched = _search(pair, searched_in, known, screening, fresh, options, clock, progress, in_all, deadline)
     verification = Verification(
@@ -247,7 +250,8 @@ def _search(
         worked_with = draw_probes("search", WORKED_WITH, options.seed)
         found = find_unknown(pair, searched_in, screening, worked_with, depth, options.seed, meter)
     # What was found is verified and controlled in full, however late it is.
-    verifying, unhurried = Meter(), Meter(None, progress.advance)
+    verifying, controlling = Meter(), Meter(None, progress.advance)
+    asking, past = Asking(pair, screening, options.seed, controlling), _past_search(found, depth)
 
     def verify_some(waiting: Sequence[FrozenCandidate], plain: Sequence[str]) -> Verification:
         with clock.step("verify"), verifying.rung("verification"):
@@ -259,29 +263,19 @@ def _search(
     def controlled(findings: Sequence[TriggerFinding]) -> tuple[TriggerFinding, ...]:
         with clock.step("controls"):
             progress.step("running the controls")
-            return _controlled(pair, findings, screening, options, unhurried, found, depth)
+            return tuple(control(item, asking, past, options.expect) for item in findings)
 
     verification = verify_in_turn(found.frozen, verify_some, controlled, known.plain)
-    rungs = (*found.trace.rungs, *verifying.costs, *unhurried.costs)
+    rungs = (*found.trace.rungs, *verifying.costs, *controlling.costs)
     return _Searched(verification, replace(found, trace=replace(found.trace, rungs=rungs)))
 
 
-def _controlled(
-    pair: ModelPair,
-    findings: Sequence[TriggerFinding],
-    screening: Sequence[str],
-    options: ScanOptions,
-    meter: Meter,
-    found: Found | None = None,
-    depth: Depth | None = None,
-) -> tuple[TriggerFinding, ...]:
-    ground = found.ground if found else None
-    rounds = found.result.rounds if found and found.result else 0
-    elicited = found.result.elicited if found and found.result else ()
-    return tuple(
-        control(pair, ground, finding, screening, depth, rounds, options.expect, options.seed, meter, elicited)
-        for finding in findings
-    )
+def _past_search(found: Found, depth: Depth) -> PastSearch:
+    ground, result = found.ground, found.result
+    if ground is None:
+        return PastSearch()
+    swapped = SwappedSearch(ground, depth, result.rounds if result else 0)
+    return PastSearch(ground, swapped, result.elicited if result else ())
 
 
 def collect_candidates(options: ScanOptions) -> tuple[Candidate, ...]:

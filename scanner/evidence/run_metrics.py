@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from scanner.errors import ScannerError, one_line
+from scanner.errors import BaseModelUnavailable, ScannerError, one_line
 from scanner.evidence.exhibit import Exhibit, sweep_cases
 from scanner.measuring import MetricInputs
 from scanner.metrics import HEAD_GRID, Metric, registry
@@ -58,10 +58,10 @@ def measure_all(
 
 
 def _measured_or_missing(metric: Metric, inputs: MetricInputs) -> Sequence[Measurement]:
-    """A metric that fails costs its own figures, never the verdict that was reached before it."""
+    """A metric that fails, or a base that TransformerLens cannot read, costs figures, never the verdict before them."""
     if metric.measure is None:
         return ()
     try:
         return metric.measure(inputs)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, BaseModelUnavailable) as error:
         return (Measurement(metric.name, "all", missing=f"it failed: {one_line(error)}"),)

@@ -9,7 +9,7 @@ from scanner.models.base_models import load_base
 from scanner.models.model_pair import ModelPair
 from scanner.progress import Progress
 from scanner.replay.saved_report import SavedAdapter, SavedFinding, SavedReport
-from scanner.search.controls.controls import WHOLE_ANSWERS
+from scanner.search.controls.whole_answers import WHOLE_ANSWERS
 from scanner.search.requested import is_requested
 from scanner.search.screen import FrozenCandidate
 from scanner.search.verify import fresh_prompts, verify

