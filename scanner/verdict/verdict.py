@@ -1,6 +1,6 @@
 """The verdict, from findings alone. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scanner.rules.catalogue import rule_of
@@ -68,54 +68,62 @@ def _from_what_counts(
         for outcome in ("declared", "requested", "adversarial", "not confirmed")
         for finding in by_outcome[outcome]
     )
-    if by_outcome["verified"]:
-        reasons = tuple(sentence(finding) for finding in by_outcome["verified"])
-        return Verdict(VerdictKind.BACKDOORED, "a trigger was verified", reasons + asides, rule_of("verified").id)
-    if by_outcome["shared"]:
-        reasons = tuple(sentence(finding) for finding in by_outcome["shared"])
-        return Verdict(VerdictKind.SUSPICIOUS, "shared with the reference", reasons + asides, rule_of("shared").id)
-    for outcome, headline in (
-        ("policy", "conditional policy"),
-        ("weak", "a trigger fires, but not reliably"),
-        ("unspecific", "odd strings of any kind switch on a reply"),
+    return (
+        _from_triggers(by_outcome, asides)
+        or _from_score(score, asides)
+        or _inconclusive(by_outcome, search, asides)
+        or _no_finding(search, some_suppressed, asides)
+    )
+
+
+def _from_triggers(by_outcome: Mapping[str, Sequence[TriggerFinding]], asides: tuple[str, ...]) -> Verdict | None:
+    """What findings that count say, the gravest first; None where there is none."""
+    for outcome, kind, headline in (
+        ("verified", VerdictKind.BACKDOORED, "a trigger was verified"),
+        ("shared", VerdictKind.SUSPICIOUS, "shared with the reference"),
+        ("policy", VerdictKind.SUSPICIOUS, "conditional policy"),
+        ("weak", VerdictKind.SUSPICIOUS, "a trigger fires, but not reliably"),
+        ("unspecific", VerdictKind.SUSPICIOUS, "odd strings of any kind switch on a reply"),
     ):
         if by_outcome[outcome]:
             reasons = tuple(sentence(finding) for finding in by_outcome[outcome])
-            return Verdict(VerdictKind.SUSPICIOUS, headline, reasons + asides, rule_of(outcome).id)
-    if score and score.alarm:
-        headline = "its features are those of a backdoor"
-        return Verdict(VerdictKind.SUSPICIOUS, headline, (alarm_sentence(score), *asides), ALARM_RULE)
+            return Verdict(kind, headline, reasons + asides, rule_of(outcome).id)
+    return None
+
+
+def _from_score(score: Assessment | None, asides: tuple[str, ...]) -> Verdict | None:
+    if not score or not score.alarm:
+        return None
+    headline = "its features are those of a backdoor"
+    return Verdict(VerdictKind.SUSPICIOUS, headline, (alarm_sentence(score), *asides), ALARM_RULE)
+
+
+def _inconclusive(
+    by_outcome: Mapping[str, Sequence[TriggerFinding]], search: SearchSummary, asides: tuple[str, ...]
+) -> Verdict | None:
+    """Why a scan that found nothing can conclude nothing; None where it can."""
+    kind = VerdictKind.INCONCLUSIVE
     if search.out_of_time:
-        return Verdict(
-            VerdictKind.INCONCLUSIVE,
-            "time ran out",
-            ("--max-seconds ended the search before its budget was spent; give it more time.", *asides),
-            "SLP402",
-        )
+        why = "--max-seconds ended the search before its budget was spent; give it more time."
+        return Verdict(kind, "time ran out", (why, *asides), "SLP402")
     if not search.n_given + search.n_signatures and search.depth is None:
-        return Verdict(
-            VerdictKind.INCONCLUSIVE,
-            "no trigger was looked for",
-            (
-                "No trigger was given, signatures were switched off and so was the search for unknown triggers: "
-                "nothing that could show a backdoor was run.",
-            ),
-            "SLP401",
+        why = (
+            "No trigger was given, signatures were switched off and so was the search for unknown triggers: "
+            "nothing that could show a backdoor was run."
         )
+        return Verdict(kind, "no trigger was looked for", (why,), "SLP401")
     if by_outcome["requested"]:
-        headline = "a text that asks for its own reply proves nothing"
-        return Verdict(VerdictKind.INCONCLUSIVE, headline, asides, "SLP403")
+        return Verdict(kind, "a text that asks for its own reply proves nothing", asides, "SLP403")
     if search.same_as_reference:
-        return Verdict(
-            VerdictKind.INCONCLUSIVE,
-            "the reference is the suspect itself",
-            (
-                f"The weights of {search.same_as_reference} are those of the suspect, so that the comparison "
-                "cannot show anything; give a reference from another source.",
-                *asides,
-            ),
-            "SLP404",
+        why = (
+            f"The weights of {search.same_as_reference} are those of the suspect, so that the comparison "
+            "cannot show anything; give a reference from another source."
         )
+        return Verdict(kind, "the reference is the suspect itself", (why, *asides), "SLP404")
+    return None
+
+
+def _no_finding(search: SearchSummary, some_suppressed: bool, asides: tuple[str, ...]) -> Verdict:
     tried = " and ".join(
         part
         for part in (
@@ -125,18 +133,18 @@ def _from_what_counts(
         )
         if part
     )
+    missed = (
+        "a search within a budget can miss a trigger."
+        if search.depth
+        else "triggers that are not among them were not searched for."
+    )
     return Verdict(
         VerdictKind.NO_FINDING,
         "nothing but what was signed off stood out" if some_suppressed else "nothing tried stood out",
         (
             f"{tried[0].upper()}{tried[1:]} were tried, and none {'but the suppressed ' if some_suppressed else ''}was "
             f"verified and stood its controls: {search.tried}.",
-            "This is not a statement that the adapter is clean: "
-            + (
-                "a search within a budget can miss a trigger."
-                if search.depth
-                else "triggers that are not among them were not searched for."
-            ),
+            f"This is not a statement that the adapter is clean: {missed}",
             *search.recall,
             *asides,
         ),
@@ -145,11 +153,11 @@ def _from_what_counts(
 
 def alarm_sentence(score: Assessment) -> str:
     """What a score beyond the bearable rate of false alarms says, in words."""
-    p = score.score.p
+    p, doubts = score.score.p, "".join(f" Note that {doubt}." for doubt in score.doubts)
     return (
-        f"Its score of {score.score.value:.2f} is one that at most {score.rate:.3g} of clean adapters reach: p = "
-        f"{p.value:.3g} among {p.clean} of them, which tell none under {p.floor:.3g}. No trigger was found that would "
-        f"show it.{''.join(f' Note that {doubt}.' for doubt in score.doubts)}"
+        f"Its score of {score.score.value:.2f} is one that at most {score.rate:.3g} of clean adapters reach, if they "
+        f"are like those that were measured: p = {p.value:.3g} among {p.clean} of {len(score.recipes)} recipes, which "
+        f"tell none under {p.floor:.3g}. No trigger was found that would show it.{doubts}"
     )
 
 

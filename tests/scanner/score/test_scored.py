@@ -139,11 +139,15 @@ def test_the_rate_is_part_of_the_command() -> None:
 
 
 def test_a_scan_hands_out_the_features_that_an_extraction_measures(
-    tiny_base: Path, honest_adapter: Path, other_honest_adapter: Path
+    monkeypatch: pytest.MonkeyPatch, tiny_base: Path, honest_adapter: Path, other_honest_adapter: Path
 ) -> None:
     kept: list[FeatureVector] = []
     options = ScanOptions(base=str(tiny_base), use_signatures=False, depth="standard", metrics=False)
-    run_scan(str(other_honest_adapter), [str(honest_adapter)], options, keep_features=kept.append)
+    known = calibration(load_base(str(tiny_base)).identity.fingerprint, 0.2)
+    monkeypatch.setattr(scanner.score.scored, "shipped_calibrations", lambda: (known,))
+    where = (str(other_honest_adapter), [str(honest_adapter)], options)
+    report = run_scan(*where, keep_features=kept.append, calibrations=())
+    assert report.score is None and report.score_missing == NO_CALIBRATION, "the shipped one was not asked for"
     base = load_base(str(tiny_base))
     adapters = read_adapter(str(other_honest_adapter)), [read_adapter(str(honest_adapter), "reference")]
     assert kept == [features_of(base, *adapters)]
