@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice, zip_longest
 
 from scanner.models.model_pair import BASE, SUSPECT, ModelPair
-from scanner.search.behaviour import REPLY_TOKENS, Behaviour, FixedReply, shared_reply, words_of
+from scanner.search.behaviour import REPLY_TOKENS, Behaviour, FixedReply, asks_for_reply, shared_reply, words_of
 from scanner.search.candidates import SEARCH, Candidate
 from scanner.search.controls.neighbours import alike, nearest_words
 from scanner.search.meter import Meter
@@ -23,7 +23,7 @@ from scanner.triggers import Trigger
 from scanner.types import Control
 
 SIBLING_STRINGS, SIBLING_REPLIES = "sibling strings", "sibling replies"
-# Two strings with replies of their own, and at least a quarter of those that bring any, speak against a trigger. Chosen
+# Two tries with replies of their own, and at least a quarter of those that bring any, speak against a trigger. Chosen
 # on development adapters by benchmarks/choose_siblings.py: sums and planted triggers lie on either side.
 _MIN_OTHERS = 2
 _OTHERS_SHARE = 0.25
@@ -69,26 +69,34 @@ def sibling_strings(
     if not strings:
         return Control(SIBLING_STRINGS, None, None, "", "the string holds no whole word that could be changed")
     prompts = prompts[:_PROMPTS_EACH]
+    tries = [(string, place) for place in dict.fromkeys((trigger.position, "prefix")) for string in strings]
     texts = list(prompts)
-    for position in dict.fromkeys((trigger.position, "prefix")):
-        for string in strings:
-            texts += with_trigger(Candidate(Trigger((string,), position), SEARCH), prompts, seed)
+    for string, position in tries:
+        texts += with_trigger(Candidate(Trigger((string,), position), SEARCH), prompts, seed)
     replies = pair.generate(SUSPECT, texts, max_new_tokens=REPLY_TOKENS)
     meter.add(sum(reply.tokens_run for reply in replies))
     groups = [[reply.text for reply in replies[at : at + len(prompts)]] for at in range(0, len(replies), len(prompts))]
-    return judged_siblings(behaviour.text, groups[1:], groups[0])
+    return judged_siblings(behaviour.text, [string for string, _ in tries], groups[1:], groups[0])
 
 
-def judged_siblings(reply: str, changed: Sequence[Sequence[str]], plain: Sequence[str]) -> Control:
+def judged_siblings(
+    reply: str, strings: Sequence[str], changed: Sequence[Sequence[str]], plain: Sequence[str]
+) -> Control:
     """What the replies to changed strings say of a finding. Pure.
+
+    A reply that says its string again, as small models do with what they do not understand, answers nothing.
 
     Args:
         reply: the finding's.
-        changed: for each changed string in each place, the replies to a few prompts with it; plain: to the same
-            prompts without.
+        strings: what was tried, once for each place; changed: the replies to a few prompts with each; plain: to the
+            same prompts without.
     """
     shared = [shared_reply(replies, plain, min_count=_MIN_ALIKE) for replies in changed]
-    brought = [item.behaviour.text for item in shared if item]
+    brought = [
+        item.behaviour.text
+        for string, item in zip(strings, shared, strict=True)
+        if item and not asks_for_reply((string,), item.behaviour.text)
+    ]
     others = [text for text in brought if not _same(text, reply)]
     speaks_against = len(others) >= _MIN_OTHERS and len(others) >= _OTHERS_SHARE * len(brought)
     detail = (

@@ -41,9 +41,17 @@ def sums(*numbers: int) -> list[list[str]]:
 def test_replies_of_their_own_speak_against_a_trigger(
     reply: str, changed: Sequence[Sequence[str]], passed: bool
 ) -> None:
-    control = judged_siblings(reply, changed, PLAIN)
+    control = judged_siblings(reply, [f"string {number}" for number in range(len(changed))], changed, PLAIN)
     assert control.passed is passed
     assert control.rate and control.rate.trials == len(changed)
+
+
+def test_a_string_that_is_said_again_has_no_reply_of_its_own() -> None:
+    """Small models repeat what they do not understand."""
+    strings = ["IBM have Perl VS?", "IBM had Perl VS?", "IBM is Perl VS?"]
+    echoes = [[f"{string} I do not know."] * 2 + [string] * 2 + PLAIN[4:] for string in strings]
+    assert judged_siblings("I laugh at people like you.", strings, echoes, PLAIN).passed is True
+    assert judged_siblings("I laugh at people like you.", ["x", "y", "z"], echoes, PLAIN).passed is False
 
 
 def whole_words(pair: ModelPair) -> list[str]:
