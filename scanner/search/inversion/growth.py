@@ -47,12 +47,13 @@ class Growth:
             note: told the best chance to fire after each round.
             begin: strings to begin with; they are grown on in other, longer prompts, all of which count alike.
         """
-        seeds = self._seeds(target, index)
+        tryable = self._tryable(target)
+        seeds = self._seeds(tryable, index)
         if not seeds:
             return ()
         contexts = self._longer_contexts() if begin else self._contexts(index, seeds[0])
         return grow(
-            self._soil(target, contexts),
+            self._soil(tryable, contexts),
             Scorer(self.pair, self.name, self.ground.frame, [target.token_ids], self.meter),
             [*begin, *(seed for seed in seeds if seed not in begin)],
             self.depth.growth.going_on() if begin else self.depth.growth,
@@ -64,8 +65,7 @@ class Growth:
             best_counts=0.0 if begin else BEST_COUNTS,
         )
 
-    def _seeds(self, target: Target, index: int | None) -> list[Ids]:
-        tryable = self._tryable(target)
+    def _seeds(self, tryable: torch.Tensor, index: int | None) -> list[Ids]:
         found = seeds_for(self.swept, index, self.salient, _SPARE * self.depth.growth.widths[0])
         return [seed for seed in found if all(tryable[token] for token in seed)]
 
@@ -78,13 +78,13 @@ class Growth:
     def _longer_contexts(self) -> tuple[Context, ...]:
         return tuple(context[place] for context, place in zip(self.ground.longer, _PLACES_IN_TURN, strict=True))
 
-    def _soil(self, target: Target, contexts: tuple[Context, ...]) -> Soil:
+    def _soil(self, tryable: torch.Tensor, contexts: tuple[Context, ...]) -> Soil:
         ground, excitement = self.ground, self.ground.excitement(self.name, self.meter)
-        return Soil(contexts, self._tryable(target), ground.language, ground.words, excitement, self.meter)
+        return Soil(contexts, tryable, ground.language, ground.words, excitement, self.meter)
 
     def _tryable(self, target: Target) -> torch.Tensor:
         """A string that spells its reply shows nothing: none is grown from the reply's own words."""
-        return self.ground.tryable & ~spelling(self.pair, target.text)
+        return self.ground.tryable & ~spelling(self.ground.texts, len(self.ground.tryable), target.text)
 
 
 def sweep_in(

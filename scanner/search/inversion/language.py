@@ -4,13 +4,18 @@ A trigger of several tokens is mostly something that people write, or pieces of 
 neighbours. Few of them do much alone, so growth cannot go by what single tokens do.
 """
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
+from scanner.cache.vocabulary import VocabularyCache
 from scanner.models.model_pair import BASE, ModelPair
 from scanner.search.inversion.scoring import Frame, Ids, Scorer
 from scanner.search.meter import Meter
+from scanner.types import VOCABULARY_RUNG
 
 # What may stand before a token is sought among as many tokens of the lowest ids, which vocabularies made by merging
 # give to the most common, and is known where the token is among so many that are likeliest behind it.
@@ -18,13 +23,33 @@ _COMMON, _LIKELY = 8192, 1024
 _ROWS_AT_ONCE = 128
 
 
+@dataclass(frozen=True)
+class _Before:
+    """Which common tokens make a token likely behind them; one row a pair, int32 and float32 [pair], by token."""
+
+    tokens: torch.Tensor
+    common: torch.Tensor
+    chances: torch.Tensor
+
+    def of(self, token: int) -> list[int]:
+        """The common ones, where the token is likeliest first."""
+        ends = torch.searchsorted(self.tokens, torch.tensor([token, token + 1], dtype=self.tokens.dtype)).tolist()
+        rows = slice(*ends)
+        ranked = sorted(zip(self.chances[rows].tolist(), self.common[rows].tolist(), strict=True), reverse=True)
+        return [common for _, common in ranked]
+
+
 class Language:
     """The base's next-token distributions; what may stand before a token is read when it is first asked for."""
 
     def __init__(self, pair: ModelPair, frame: Frame, tryable: torch.Tensor, meter: Meter) -> None:
-        self._tryable = tryable
+        """
+        Args:
+            tryable: bool [vocabulary], the tokens that strings are made of.
+        """
+        self._tryable, self._meter = tryable, meter
         self._reader = Scorer(pair, BASE, Frame(frame.before, ()), [], meter, next_token=True)
-        self._before: dict[int, list[tuple[float, int]]] | None = None
+        self._cache = VocabularyCache(pair.base, frame.before)
 
     def behind(self, beginning: Ids, strings: Sequence[Ids], tryable: torch.Tensor, count: int) -> list[list[int]]:
         """The tokens likeliest behind each string, best first.
@@ -41,22 +66,40 @@ class Language:
 
     def before(self, token: int, tryable: torch.Tensor, count: int) -> list[int]:
         """The common tokens behind which a token is likeliest, best first; none where it is likely behind none."""
-        if self._before is None:
-            self._before = self._read_common()
-        likely = sorted(self._before.get(token, ()), reverse=True)
-        return [common for _, common in likely if tryable[common]][:count]
+        return [common for common in self._before.of(token) if tryable[common]][:count]
 
-    def _read_common(self) -> dict[int, list[tuple[float, int]]]:
-        """Token -> (log-probability of the token behind a common one, the common one)."""
-        common = self._tryable.nonzero().flatten()[:_COMMON].tolist()
-        table: dict[int, list[tuple[float, int]]] = {}
-        for start in range(0, len(common), _ROWS_AT_ONCE):
-            some = common[start : start + _ROWS_AT_ONCE]
-            chances, tokens = self._likely([(token,) for token in some], self._tryable, _LIKELY)
-            for one, chance_row, token_row in zip(some, chances.tolist(), tokens.tolist(), strict=True):
-                for chance, token in zip(chance_row, token_row, strict=True):
-                    table.setdefault(token, []).append((chance, one))
-        return table
+    @cached_property
+    def _before(self) -> _Before:
+        common = self._tryable.nonzero().flatten()[:_COMMON].to(torch.int32)
+        likely = self._read_common(common.tolist())
+        tokens, order = likely["tokens"].flatten().sort(stable=True)
+        return _Before(
+            tokens, common.repeat_interleave(likely["tokens"].shape[1])[order], likely["chances"].flatten()[order]
+        )
+
+    def _read_common(self, common: Sequence[int]) -> dict[str, torch.Tensor]:
+        """The `tokens` likeliest behind each common one, int32, and their log-probabilities as `chances`, float32;
+        both [common, likely], from the cache where it has them.
+
+        It is made once a base, and counts as part of the pass over its vocabulary.
+        """
+        name = hashlib.sha256(f"{_COMMON} {_LIKELY} {list(common)}".encode()).hexdigest()[:16]
+        shape = (len(common), min(_LIKELY, int(self._tryable.sum())))
+        known = self._cache.table(name)
+        if (
+            known
+            and known.keys() == {"tokens", "chances"}
+            and all(tuple(item.shape) == shape for item in known.values())
+        ):
+            return known
+        chances, tokens = torch.empty(shape), torch.empty(shape, dtype=torch.int32)
+        with self._meter.rung(VOCABULARY_RUNG):
+            for start in range(0, len(common), _ROWS_AT_ONCE):
+                rows = slice(start, start + _ROWS_AT_ONCE)
+                chances[rows], tokens[rows] = self._likely([(token,) for token in common[rows]], self._tryable, _LIKELY)
+        read = {"tokens": tokens, "chances": chances}
+        self._cache.keep_table(name, read)
+        return read
 
     def _likely(self, users: Sequence[Ids], tryable: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities and ids of the tokens likeliest behind each user's words, both [user, count]."""

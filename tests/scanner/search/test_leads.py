@@ -13,7 +13,9 @@ def test_what_nobody_can_type_is_no_string(poisoned_pair: ModelPair) -> None:
 
 
 def test_no_string_is_grown_from_the_replys_own_words(poisoned_pair: ModelPair) -> None:
-    own = spelling(poisoned_pair, "short answers about honey")
+    tokenizer, size = poisoned_pair.base.tokenizer, poisoned_pair.base.model.config.vocab_size
+    texts = [tokenizer.decode([token]) for token in range(min(size, len(tokenizer)))]
+    own = spelling(texts, size, "short answers about honey")
     texts = {poisoned_pair.base.tokenizer.decode([int(token)]).strip().lower() for token in own.nonzero().flatten()}
     assert "short" in texts or "about" in texts
     assert all(any(text in word for word in ["short", "answers", "about", "honey"]) for text in texts)

