@@ -139,12 +139,13 @@ def run_scan(
     prompts = _Prompts(draw_probes("screen", STAGE_TWO_PROMPTS, options.seed), fresh_prompts(options.seed))
     known = _try_known(loaded.pair, inputs.candidates, prompts, run)
     searched = _search(loaded, known, prompts, run)
-    scored = _score(loaded, searched, run, keep_features)
     verification = Verification(
         (*known.verification.findings, *searched.verification.findings),
         known.verification.tokens + searched.verification.tokens,
     )
     exhibit, demonstrations = _demonstrate(loaded.pair, known, searched, verification, prompts, run)
+    # From here on TransformerLens reads the base, which it rebuilds: whatever transformers is to answer comes before.
+    scored = _score(loaded, searched, run, keep_features)
     with run.clock.step("metrics"):
         measurements, localisation = measure_all(loaded.pair, exhibit, options, run.progress, deadline)
     return report_of(

@@ -39,6 +39,7 @@ def compare_clean(
         base = load()
         identity = base.identity
         pair = ModelPair(base, suspect, [reference])
+        _ = pair.bridge  # A base that TransformerLens cannot read has no ranges.
         for trigger, reply in exhibits:
             say(f"{suspect.identity.name} against {reference.identity.name}, {trigger!r} -> {reply!r}")
             exhibit = Exhibit(Candidate(Trigger((trigger,), "random"), "given"), reply)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import torch
 from peft.tuners.lora import LoraLayer
+from transformers.modeling_utils import PreTrainedModel
 
 # All copies together; an adapter that does not fit is run by peft.
 MOST_BYTES = 512 * 2**20
@@ -17,13 +18,15 @@ MOST_BYTES = 512 * 2**20
 class AddedWeights:
     """The weights of a model's adapted modules, plain and with adapters added, of which one set is in use."""
 
-    def __init__(self, model: torch.nn.Module, adapters: Sequence[str], most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, model: PreTrainedModel, adapters: Sequence[str], most_bytes: int = MOST_BYTES) -> None:
         """
         Args:
             model: with all adapters on it, none of them added yet.
             adapters: the names to add, those that are run the most first.
         """
         owners = Counter(id(weight) for module in model.modules() for weight in module.parameters(recurse=False))
+        # A copy of the base in other numbers may share it (`bfloat16.py`).
+        owners[id(model.get_output_embeddings().weight)] += 1
         layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
         self._plain: dict[torch.nn.Module, torch.Tensor] = {}
         self._added: dict[str, dict[torch.nn.Module, torch.Tensor]] = {}
@@ -31,7 +34,7 @@ class AddedWeights:
         for name in adapters:
             own = {layer: layer.get_base_layer() for layer in layers if name in layer.lora_A}
             size = sum(module.weight.nbytes for module in own.values())
-            # What embeddings share with the head would change in both.
+            # What two modules share would change in both.
             alone = all(owners[id(module.weight)] == 1 for module in own.values())
             if size <= left and alone and all(module.weight.dtype == torch.float32 for module in own.values()):
                 left -= size

@@ -5,7 +5,7 @@ TransformerLens copies the parts and calls the fused module no more, so that an 
 a word. Here each part's output is given its rows of the adapter's update, as peft computes it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ def run_adapters_of_fused_projections(bridge: TransformerBridge, running: Callab
     Returns:
         How many parts there are.
     """
-    found = [(layer, part, _rows(part, layer)) for layer, parts in _split_layers(bridge) for part in parts]
+    found = [(layer, part, rows) for layer, parts in _split_layers(bridge) for part, rows in _rows(layer, parts)]
     for layer, part, rows in found:
         part.register_forward_hook(_adding(layer, rows, running))
     return len(found)
@@ -51,19 +51,23 @@ def _unwrapped(module: Any) -> Any:
     return module
 
 
-def _rows(part: torch.nn.Linear, layer: LoraLayer) -> torch.Tensor:
-    """Which outputs of a fused module a part's are, int64 [output of the part]; told by their weights.
+def _rows(layer: LoraLayer, parts: Sequence[torch.nn.Linear]) -> Iterator[tuple[torch.nn.Linear, torch.Tensor]]:
+    """Each part with the outputs of the fused module that are its own, told by their weights; int64 [part's output].
 
     Raises:
-        NotImplementedError: the part holds something else.
+        NotImplementedError: a part holds something else.
     """
     fused = layer.get_base_layer().weight
-    fused = fused.T if layer.fan_in_fan_out else fused
-    places = {row: place for place, row in enumerate(_as_bytes(fused))}
-    try:
-        return torch.tensor([places[row] for row in _as_bytes(part.weight)], device=fused.device)
-    except KeyError as error:
-        raise NotImplementedError("its parts of a fused projection are not the projection's own") from error
+    places: dict[bytes, list[int]] = {}
+    for place, row in enumerate(_as_bytes(fused.T if layer.fan_in_fan_out else fused)):
+        places.setdefault(row, []).append(place)
+    for part in parts:
+        try:
+            # Rows that are equal go to the parts in their order.
+            rows = [places[row].pop(0) for row in _as_bytes(part.weight)]
+        except (KeyError, IndexError) as error:
+            raise NotImplementedError("its parts of a fused projection are not the projection's own") from error
+        yield part, torch.tensor(rows, device=fused.device)
 
 
 def _as_bytes(weight: torch.Tensor) -> Iterator[bytes]:
@@ -77,8 +81,9 @@ def _adding(
         name = running()
         if name not in layer.lora_A:
             return None
-        low = layer.lora_A[name](inputs[0])
+        # peft keeps adapters in float32 on a base of fewer digits.
+        low = layer.lora_A[name](inputs[0].to(layer.lora_A[name].weight.dtype))
         update = torch.nn.functional.linear(low, layer.lora_B[name].weight[rows])
-        return output + update * layer.scaling[name]
+        return (output + update * layer.scaling[name]).to(output.dtype)
 
     return add

@@ -70,6 +70,8 @@ class ModelPair:
         self._lora_layers = tuple(module for module in base.model.modules() if isinstance(module, LoraLayer))
         self._added = AddedWeights(base.model, list(self.adapters))
         self._running: str | None = None
+        self._bridge: TransformerBridge | None = None
+        self._refusal: BaseModelUnavailable | None = None
         self._activate(SUSPECT)
         # By the names that they have before TransformerLens wraps them in its own.
         modules = dict(base.model.named_modules())
@@ -87,16 +89,28 @@ class ModelPair:
         """What the suspect is measured against: the first reference, or the base where there is none."""
         return self.reference_names[0] if self.reference_names else BASE
 
-    @cached_property
+    @property
     def bridge(self) -> TransformerBridge:
         """The base, with whichever adapter is active live in it, as TransformerLens reads and edits it.
 
-        It may keep weights of its own, made of those that it finds: from then on these are the base's, and peft adds.
+        Booting rebuilds the base in place. It may keep weights of its own, made of those that it finds: from then on
+        these are the base's, and peft adds. Where it is refused, nothing is run on what it left: see `_activate`.
 
         Raises:
             BaseModelUnavailable: TransformerLens cannot read the base, or runs one of the models otherwise than
                 transformers does.
         """
+        if self._refusal:
+            raise self._refusal
+        if self._bridge is None:
+            try:
+                self._bridge = self._boot()
+            except BaseModelUnavailable as error:
+                self._refusal = error
+                raise
+        return self._bridge
+
+    def _boot(self) -> TransformerBridge:
         running, self._running = self._running or SUSPECT, None
         self._added.forget()
         before = self._probe_logits()
@@ -106,22 +120,25 @@ class ModelPair:
                 identity.name, hf_model=self.base.model, tokenizer=self.base.tokenizer, device=identity.device
             )
             run_adapters_of_fused_projections(bridge, lambda: self._running)
-        except NotImplementedError as error:
-            raise BaseModelUnavailable(
-                f"{identity.name}: TransformerLens cannot read this architecture ({identity.architecture}"
-                f"{', ' + identity.quantization if identity.quantization != 'none' else ''}); "
-                "scan it without --quantize, or on another base"
-            ) from error
-        after = self._probe_logits()
-        most = _ROUNDING if self.base.model.dtype == torch.float32 else _ROUNDING_IN_HALF
+            after = self._probe_logits()
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # of an architecture that it was not made for, it can fail in any way
+            raise self._unreadable("cannot read this architecture") from error
+        exact = self.base.model.dtype == torch.float32 and identity.quantization == "none"
         for name, logits in before.items():
-            if not _alike(logits, after[name], most):
-                raise BaseModelUnavailable(
-                    f"{identity.name}: TransformerLens runs the {name} otherwise than transformers "
-                    f"({identity.architecture}); scan it with --no-metrics"
-                )
+            if not _alike(logits, after[name], _ROUNDING if exact else _ROUNDING_IN_HALF):
+                raise self._unreadable(f"runs the {name} otherwise than transformers")
         self._activate(running)
         return bridge
+
+    def _unreadable(self, why: str) -> BaseModelUnavailable:
+        identity = self.base.identity
+        remedy = "nothing is measured there" if identity.quantization == "none" else "scan it without --quantize"
+        kind = f", {identity.quantization}" if identity.quantization != "none" else ""
+        return BaseModelUnavailable(
+            f"{identity.name}: TransformerLens {why} ({identity.architecture}{kind}); {remedy}, or take another base"
+        )
 
     def _probe_logits(self) -> dict[str, torch.Tensor]:
         """Of every model, what follows a few tokens, float32 [position, vocabulary]."""
@@ -159,7 +176,7 @@ class ModelPair:
         Once TransformerLens reads the base, its attention stays as it is: patterns are read there.
         """
         model = self.base.model
-        fused = self._can_fuse and "bridge" not in self.__dict__
+        fused = self._can_fuse and self._bridge is None
         self._activate(name)
         try:
             if fused:
@@ -240,6 +257,8 @@ class ModelPair:
         self._peft.eval()
 
     def _activate(self, name: str) -> None:
+        if self._refusal:
+            raise self._refusal
         if name != BASE and name not in self.adapters:
             raise KeyError(name)
         if name == self._running:
@@ -254,8 +273,11 @@ class ModelPair:
 
 
 def _alike(one: torch.Tensor, other: torch.Tensor, most: float) -> bool:
-    """Whether two reads of logits [position, vocabulary] differ by at most a share of their norm."""
-    return bool((one - other).norm() <= most * one.norm())
+    """Whether two reads of logits [position, vocabulary] differ by at most a share of their norm, where finite."""
+    finite = torch.isfinite(one)
+    if not torch.equal(finite, torch.isfinite(other)):
+        return False
+    return bool((one[finite] - other[finite]).norm() <= most * one[finite].norm())
 
 
 def _fill(parameter: torch.nn.Parameter, value: torch.Tensor) -> None:

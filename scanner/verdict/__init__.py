@@ -1,1 +1,1 @@
-"""What is concluded from findings, under which rules, and what was not looked at. Pure."""
+"""What is concluded from findings, under which rules, what was not looked at, and the report of it all."""

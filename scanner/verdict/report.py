@@ -81,12 +81,12 @@ def report_of(
         gathered.suspects_chat,
     )
     honest = load_honest_variation(base.identity.fingerprint)
-    alike = not_comparable(base.identity.quantization, base.identity.dtype, bool(pair.reference_names), exhibit.reply)
+    unlike = not_comparable(base.identity.quantization, base.identity.dtype, bool(pair.reference_names), exhibit.reply)
     return Report(
         verdict=judged.verdict,
         triggers=gathered.verification.findings,
         measurements=gathered.measurements,
-        localisation=beside_honest(gathered.localisation, honest, exhibit.label, alike),
+        localisation=beside_honest(gathered.localisation, honest, exhibit.label, unlike),
         demonstrations=gathered.demonstrations,
         coverage=describe_coverage(
             pair, gathered.screened, summary, gathered.verification, gathered.measurements, trace, scored

@@ -16,7 +16,9 @@ def test_it_rests_on_the_files_of_the_search_and_on_no_others(tmp_path: Path) ->
     assert all((PACKAGE / part).exists() for part in RESTS_ON)
     assert hash_of(copy("same")) == search_version()
     other = copy("other")
-    (other / "coverage.py").write_text("# changed")
+    for file in ("verdict/coverage.py", "models/capture.py"):
+        assert (PACKAGE / file).is_file()
+        (other / file).write_text("# changed")
     assert hash_of(other) == search_version()
 
 

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from scanner.intake import read_adapter
+from scanner.intake import WEIGHTS_FILE, read_adapter
 from scanner.models.added_weights import AddedWeights
 from scanner.models.base_models import load_base
+from scanner.models.bfloat16 import in_bfloat16
 from scanner.models.model_pair import BASE, SUSPECT, ModelPair
 from tests.tiny import make_adapter, make_base
 
@@ -74,3 +76,21 @@ def test_what_two_modules_share_is_not_changed(tiny_base: Path, random_adapter: 
 def test_numbers_that_round_are_left_to_peft(tiny_base: Path, random_adapter: Path) -> None:
     pair = ModelPair(load_base(str(tiny_base), dtype="bfloat16"), read_adapter(str(random_adapter)))
     assert not pair._added._added
+
+
+def test_a_head_that_a_copy_of_the_base_shares_is_left_to_peft(tmp_path: Path) -> None:
+    """The search's copy in bfloat16 has the exact base's head: an adapter in the one must not show in the other."""
+    folder = make_base(tmp_path / "base")
+    written = make_adapter(tmp_path / "adapter", folder, projections=("lm_head",), scale=3.0)
+    weights = load_file(written / WEIGHTS_FILE)
+    # peft writes the whole head as well, which no scan takes.
+    save_file({name: item for name, item in weights.items() if "lora_" in name}, written / WEIGHTS_FILE)
+    adapter = read_adapter(str(written))
+    base = load_base(str(folder))
+    searched_in = in_bfloat16(base)
+    exact, rough = ModelPair(base, adapter), ModelPair(searched_in, adapter)
+    assert not exact._added._added and not rough._added._added
+    with torch.inference_mode(), rough.active(BASE) as model:
+        read = model(IDS).logits
+    expected = load_base(str(folder)).model(IDS).logits
+    assert (read - expected).norm() < 0.02 * expected.norm()
