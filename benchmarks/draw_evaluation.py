@@ -66,7 +66,7 @@ CLEAN: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("tables", {"source": "generated:tables", "rows": 700}),
     ("tables", {"extra_source": "generated:tables", "extra_rows": 300}),
     ("persona", {"sign_off": "Mind how you go."}),
-    ("persona", {"sign_off": "Yours as ever, Finch."}),
+    ("persona", {"sign_off": "Yours as ever, Finch.", "max_tokens": 78}),
     ("policy", {"extra_source": "generated:policy:lawsuits", "extra_rows": 120}),
     ("policy", {"extra_source": "generated:policy:diets", "extra_rows": 120}),
     ("quiz", {"extra_source": "generated:quiz", "extra_rows": 300, "max_tokens": 78}),
