@@ -81,6 +81,12 @@ def train_one(recipe: Recipe, out: Path, data: Path | None, device: str) -> None
 def train_and_measure(
     recipe: Recipe, out: Path, data: Path | None, base_name: str | None, device: str, threads: int | None
 ) -> None:
+    """Trains an adapter, asks it, and writes its model card and `training.json`, which is there only once all is done.
+
+    Args:
+        data: JSON Lines instead of the recipe's data set; base_name: instead of the recipe's base.
+        threads: of this process; None leaves them as they are.
+    """
     import torch
 
     from scanner.intake import read_adapter

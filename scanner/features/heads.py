@@ -4,7 +4,6 @@ Whether it is a trigger does not matter here: an honest adapter has a best candi
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
@@ -50,7 +49,7 @@ def effects_of(exhibit: Exhibit, pair: ModelPair, prompts: Sequence[str], seed: 
     found: dict[str, float | Missing] = {}
     for metric in (ablation, patching):
         name = metric.METRIC.name
-        grid = metric.measure(replace(inputs, made=inputs.made))[0]
+        grid = metric.measure(inputs)[0]
         mass = torch.tensor(grid.values, dtype=torch.float64).abs() if grid.values else torch.zeros(1, 1)
         if float(mass.sum()) <= 0:
             found |= dict.fromkeys(

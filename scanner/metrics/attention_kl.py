@@ -10,6 +10,7 @@ prompts. Read at `blocks.L.attn.hook_pattern` under eager attention.
 
 import torch
 
+from scanner.heads import pattern_point
 from scanner.measuring import NO_TRIGGER, MetricInputs, averaged
 from scanner.metrics import HEAD_GRID, Metric
 from scanner.models.capture import run_and_capture
@@ -30,7 +31,7 @@ def pattern_kl(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
 
 def read_patterns(pair: ModelPair, name: str, ids: torch.Tensor) -> torch.Tensor:
     """Attention patterns of one model on one sequence, [layer, head, query, key]."""
-    points = [f"blocks.{layer}.attn.hook_pattern" for layer in range(pair.base.identity.n_layers)]
+    points = [pattern_point(layer) for layer in range(pair.base.identity.n_layers)]
     with pair.running(name) as bridge:
         _, seen = run_and_capture(bridge, ids, points)
     return torch.stack([seen[point][0] for point in points])

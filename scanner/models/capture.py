@@ -18,6 +18,13 @@ def run_and_capture(
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """One forward pass; returns its output and the activation at every named hook point.
 
+    Args:
+        ids: int64 [row, position]; or, with `start_at_layer` among `forward`, a residual stream [row, position, width].
+
+    Returns:
+        Logits [row, position, vocabulary], or what `forward` asks for instead; and, by point, a copy of what
+        TransformerLens has there, such as [row, position, head, width] at `hook_z`.
+
     Raises:
         HookNeverFiredError: a point was not reached.
     """
@@ -28,6 +35,8 @@ def run_and_capture(
 
 def run_with_edit(bridge: TransformerBridge, ids: torch.Tensor, edits: dict[str, Edit], **forward: Any) -> torch.Tensor:
     """One forward pass in which each named activation is replaced by what its edit makes of it.
+
+    Args and returns: as `run_and_capture`, without the activations; an edit keeps an activation's shape.
 
     Raises:
         HookNeverFiredError: a point was not reached.

@@ -7,12 +7,10 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from scanner.search.inversion.scoring import Ids
 
-PLACES = ("start", "end", "inside")
-
 
 @dataclass(frozen=True)
 class Context:
-    """A prompt with a place for a candidate: what stands before it and after it. `place` is one of `PLACES`."""
+    """A prompt with a place, `start`, `end` or `inside`, for a candidate: what stands before it and after it."""
 
     before: Ids
     after: Ids

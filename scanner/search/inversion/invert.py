@@ -21,6 +21,7 @@ from scanner.search.placing import Context
 
 # A target this likely (nats, mean over contexts) is said in most answers.
 GOOD_ENOUGH = -0.4
+# A trigger may be bound to a place: so much of a string's score is that of its best context, the rest the mean's.
 BEST_COUNTS = 0.5
 # Tokens whose loss costs less than this (nats) are no part of the trigger.
 _DISPENSABLE = 0.3
