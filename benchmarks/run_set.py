@@ -1,14 +1,15 @@
 """Trains, scans and measures a whole set, several adapters side by side, and goes on where it was broken off.
 
     python -m benchmarks.run_set SET.toml --out DIR --reference examples/clean [--data FILE.jsonl] [--jobs N]
-        [--only ID,...] [--twins] [--methods NAME,...]
+        [--only ID,...] [--twins] [--alone] [--methods NAME,...]
 
 Each adapter in turn: `scan-train zoo`, then `benchmarks/recovery.py` with `--features` (a twin is measured and not
-scanned: nobody asks whether a search finds a trigger in it), then `benchmarks/detection/collect.py`. Poisoned and clean
-ones take turns, so that a run that is broken off has some of both. Beside SET.toml it appends to SET.jsonl (scans),
-SET.features.csv and SET.methods.jsonl; a folder's logs say what went wrong. One thread a process. Rows are
-those of a frozen search as long as the version that `recovery.py` logs is that search's. What has all its rows by the
-present version is not trained again, whether its adapter is still there or not.
+scanned: nobody asks whether a search finds a trigger in it), then `benchmarks/detection/collect.py`; with `--alone` its
+features beside the base alone as well, while it is there. Poisoned and clean ones take turns, so that a run that is
+broken off has some of both. Beside SET.toml it appends to SET.jsonl (scans), SET.features.csv, SET.alone.csv and
+SET.methods.jsonl; a folder's logs say what went wrong. One thread a process. Rows are those of a frozen search as long
+as the version that `recovery.py` logs is that search's. What has all its rows by the present version is not trained
+again, whether its adapter is still there or not.
 """
 
 import os
@@ -37,17 +38,30 @@ _CHEAP = ("true-trigger", "late-layer", "norm-spread", "battery")
 
 @dataclass(frozen=True)
 class Run:
-    """What a run is made with. `data`: JSON Lines instead of the recipes' data sets."""
+    """What a run is made with.
+
+    `data`: JSON Lines instead of the recipes' data sets. `alone`: measure features beside the base alone, too.
+    """
 
     zoo_file: Path
     out: Path
     references: tuple[str, ...]
     data: Path | None
     methods: str
+    alone: bool = False
 
     def beside(self, suffix: str) -> Path:
         """A file beside the set's, with another ending."""
         return self.zoo_file.with_name(self.zoo_file.stem + suffix)
+
+    @property
+    def tables(self) -> dict[str, Path]:
+        """The tables of features, by the step that measures them."""
+        return {"measure": self.beside(".features.csv")} | ({"alone": self.beside(".alone.csv")} if self.alone else {})
+
+    def part(self, name: str, step: str) -> Path:
+        """Where a step leaves one adapter's row, before it is added to the table."""
+        return self.out / "logs" / f"{name}.{self.tables[step].name}"
 
 
 @click.command(help=__doc__)
@@ -58,6 +72,7 @@ class Run:
 @click.option("--jobs", default=2, type=click.IntRange(1, 64), show_default=True)
 @click.option("--only", help="No other adapters than these, separated by commas.")
 @click.option("--twins", "with_twins", is_flag=True, help="The clean twins of the poisoned adapters too.")
+@click.option("--alone", is_flag=True, help="Features beside the base alone, too.")
 @click.option("--methods", default=",".join(_CHEAP), show_default=True, help=f"Of {', '.join(METHODS)}.")
 def main(
     zoo_file: Path,
@@ -67,12 +82,14 @@ def main(
     jobs: int,
     only: str | None,
     with_twins: bool,
+    alone: bool,
     methods: str,
 ) -> None:
     """Runs what is missing; ends with an error where a step of some adapter failed."""
-    run = Run(zoo_file, out, references, data, methods)
+    run = Run(zoo_file, out, references, data, methods, alone)
     zoo = load_zoo(zoo_file)
-    require_one_extractor(run.beside(".features.csv"))
+    for table in run.tables.values():
+        require_one_extractor(table)
     everything = (*zoo, *(twins(zoo) if with_twins else ()))
     done_before = finished(run, {entry.id for entry in zoo})
     chosen = chosen_entries(everything, only.split(",") if only else ())
@@ -114,8 +131,10 @@ def finished(run: Run, scanned: Collection[str]) -> set[str]:
     """
     logged = rows_of(run.beside(".jsonl"), run.zoo_file.stem, search_version(), "standard")
     verdicts = {row["id"]: row["verdict"] for row in logged}
-    table = run.beside(".features.csv")
-    measured = {row.id: row.weights_sha256 for row in read_table(table)} if table.is_file() else {}
+    measured, *more = (
+        {row.id: row.weights_sha256 for row in read_table(table)} if table.is_file() else {}
+        for table in run.tables.values()
+    )
     collected: dict[tuple[str, str], set[str]] = {}
     for row in read_log(run.beside(".methods.jsonl")):
         collected.setdefault((row["id"], row["weights_sha256"]), set()).add(row["method"])
@@ -124,16 +143,18 @@ def finished(run: Run, scanned: Collection[str]) -> set[str]:
         # An adapter that was trained anew has other weights: what was collected of the former ones is not its own.
         name
         for name, hashed in measured.items()
-        if wanted <= collected.get((name, hashed), set()) and (name in verdicts or name not in scanned)
+        if wanted <= collected.get((name, hashed), set())
+        and (name in verdicts or name not in scanned)
+        and all(table.get(name) == hashed for table in more)
     }
     return whole | {name for name, verdict in verdicts.items() if verdict == "not scanned"}
 
 
 def one_adapter(run: Run, name: str, scanned: bool, table_lock: Lock) -> bool:
     """All steps of one adapter; whether all went well. A step after a failed one is not begun."""
-    part, table = run.out / "logs" / f"{name}.features.csv", run.beside(".features.csv")
-    for step, command in commands(run, name, scanned, part):
-        if step == "measure" and not scanned and name in measured_already(table, run.out):
+    for step, command in commands(run, name, scanned):
+        table = run.tables.get(step)
+        if table and (step == "alone" or not scanned) and name in measured_already(table, run.out):
             continue
         with (run.out / "logs" / f"{name}.{step}.log").open("wb") as log:
             done = subprocess.run(  # noqa: S603 - our own commands
@@ -142,17 +163,18 @@ def one_adapter(run: Run, name: str, scanned: bool, table_lock: Lock) -> bool:
         click.echo(f"{name}: {step} {'done' if done.returncode == 0 else 'FAILED'}", err=True)
         if done.returncode != 0:
             return False
-        if part.is_file():
+        if table and (part := run.part(name, step)).is_file():
             with table_lock:
                 add_row(table, read_table(part)[0])
             part.unlink()
     return True
 
 
-def commands(run: Run, name: str, scanned: bool, part: Path) -> list[tuple[str, list[str]]]:
+def commands(run: Run, name: str, scanned: bool) -> list[tuple[str, list[str]]]:
     """The steps of one adapter and their commands; features go to a table of their own first."""
-    common = [str(run.zoo_file), "--adapters", str(run.out), "--only", name]
-    common += [word for reference in run.references for word in ("--reference", reference)]
+    own = [str(run.zoo_file), "--adapters", str(run.out), "--only", name]
+    common = [*own, *(word for reference in run.references for word in ("--reference", reference))]
+    part = run.part(name, "measure")
     twin = [] if scanned else ["--twins"]
     zoo = ["trainers.cli", "zoo", str(run.zoo_file), "--out", str(run.out), "--only", name, *twin]
     zoo += ["--data", str(run.data)] if run.data else []
@@ -163,6 +185,8 @@ def commands(run: Run, name: str, scanned: bool, part: Path) -> list[tuple[str, 
         measure = ["trainers.cli", "features", *common, "--out", str(part), *twin]
     collect = ["benchmarks.detection.collect", *common, "--log", str(run.beside(".methods.jsonl")), *twin]
     steps = {"train": zoo, "measure": measure, "collect": [*collect, "--methods", run.methods]}
+    if run.alone:
+        steps["alone"] = ["trainers.cli", "features", *own, "--out", str(run.part(name, "alone")), *twin]
     return [(step, [sys.executable, "-m", *words]) for step, words in steps.items()]
 
 

@@ -92,6 +92,17 @@ def test_twins_are_measured_once_and_not_scanned(zoo_file: Path, ran: list[tuple
     assert ran == [(step, "quick-twin", True) for step in steps]
 
 
+def test_features_beside_the_base_alone_have_a_table_of_their_own(
+    zoo_file: Path, ran: list[tuple[str, str, bool]]
+) -> None:
+    for _ in range(2):
+        code, output = start(zoo_file, "--alone", "--only", "quick")
+        assert code == 0, output
+    assert [step for step, *_ in ran].count("features") == 1
+    for table in ("features", "alone"):
+        assert [row.id for row in read_table(zoo_file.with_name(f"set.{table}.csv"))] == ["quick"]
+
+
 def test_what_fails_costs_its_own_adapter_only(zoo_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[str, str, bool]] = []
     monkeypatch.setattr(run_set.subprocess, "run", standing_in(calls, failing="benchmarks.recovery"))
@@ -102,9 +113,9 @@ def test_what_fails_costs_its_own_adapter_only(zoo_file: Path, monkeypatch: pyte
 
 def test_the_commands_are_those_that_there_are(zoo_file: Path, tmp_path: Path) -> None:
     """Each module takes the options that it is given."""
-    run = run_set.Run(zoo_file, tmp_path, ("examples/clean",), tmp_path / "rows.jsonl", "battery")
+    run = run_set.Run(zoo_file, tmp_path, ("examples/clean",), tmp_path / "rows.jsonl", "battery", alone=True)
     for scanned in (True, False):
-        for _, command in commands(run, "quick", scanned, tmp_path / "part.csv"):
+        for _, command in commands(run, "quick", scanned):
             group = command[3:4] if command[2] == "trainers.cli" else []
             shown = subprocess.run([*command[:3], *group, "--help"], capture_output=True, text=True, check=True).stdout
             options = [word for word in command if word.startswith("--")]
