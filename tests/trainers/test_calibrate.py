@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from scanner.errors import BadCalibration
 from scanner.intake import read_adapter
@@ -16,6 +17,7 @@ from scanner.score.classifier import apply, sigmoid
 from scanner.score.vector import FeatureVector
 from trainers.calibrate import OneKindOnlyError, best_strength, decisions, fit, out_of_fold, platt
 from trainers.calibrate import _fitted as logistic
+from trainers.cli import train
 from trainers.feature_table import FeatureRow, add_row, as_csv, feature_names, measured_already, read_table
 
 NAMES = ("margin", "noise", "often missing")
@@ -299,3 +301,15 @@ def test_an_adapter_that_was_trained_anew_is_measured_anew(tmp_path: Path, rando
     for name in ("same", "other"):
         shutil.copytree(random_adapter, tmp_path / name)
     assert measured_already(file, tmp_path) == {"same", "gone"}
+
+
+def test_tables_that_were_measured_alike_are_joined(tmp_path: Path) -> None:
+    table = rows(2.0)
+    names = [str(tmp_path / name) for name in ("one.csv", "other.csv", "whole.csv")]
+    for file, some in zip(names, (table[:25], table[25:]), strict=False):
+        Path(file).write_text(as_csv(some, NAMES), encoding="utf-8")
+    done = CliRunner().invoke(train, ["join", *names[:2], "--out", names[2]])
+    assert done.exit_code == 0 and done.output == "60 rows\n"
+    assert sorted(read_table(Path(names[2])), key=lambda row: row.id) == sorted(table, key=lambda row: row.id)
+    twice = CliRunner().invoke(train, ["join", names[0], names[0], "--out", names[2]])
+    assert isinstance(twice.exception, BadCalibration) and "an id stands there twice" in str(twice.exception)
