@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from benchmarks.detection.comparison import EVERYTHING, RANDOM, Line, compared, found_by_search, judge
-from benchmarks.detection.conditions import CONDITIONS, Measured, of_condition
+from benchmarks.detection.conditions import CONDITIONS, ConditionRows, of_condition
 from benchmarks.detection.methods import METHODS
 from benchmarks.detection.tables import as_table, by_families
 from benchmarks.recovery import read_log
@@ -109,7 +109,7 @@ def verdicts_of(scans: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def document(
-    conditions: Sequence[Measured],
+    conditions: Sequence[ConditionRows],
     verdicts: Mapping[str, str],
     measured: Sequence[Mapping[str, Any]],
     not_learned: Collection[str] = (),
@@ -131,7 +131,7 @@ def document(
 
 
 def section(
-    condition: Measured,
+    condition: ConditionRows,
     verdicts: Mapping[str, str] | None,
     measured: Sequence[Mapping[str, Any]] | None,
     jobs: int,

@@ -12,7 +12,7 @@ CONDITIONS = (SAME, OTHER, ALONE)
 
 
 @dataclass(frozen=True)
-class Measured:
+class ConditionRows:
     """The rows that a condition holds for, and the ids of the others, which were compared otherwise."""
 
     condition: str
@@ -20,7 +20,7 @@ class Measured:
     left_out: tuple[str, ...] = ()
 
 
-def of_condition(condition: str, rows: Sequence[FeatureRow], recipes: Mapping[str, str]) -> Measured:
+def of_condition(condition: str, rows: Sequence[FeatureRow], recipes: Mapping[str, str]) -> ConditionRows:
     """The rows of a table that were compared as the condition says.
 
     Args:
@@ -36,14 +36,14 @@ def of_condition(condition: str, rows: Sequence[FeatureRow], recipes: Mapping[st
             f"{rows[0].id}: was measured {'without' if alone else 'with'} references, so not {condition!r}"
         )
     if alone:
-        return Measured(condition, tuple(rows))
+        return ConditionRows(condition, tuple(rows))
     unknown = sorted({hashed for row in rows for hashed in row.vector.circumstances.references} - recipes.keys())
     if unknown:
         raise ScannerError(
             f"of which recipe the reference {unknown[0][:12]}… is has to be known; name its folder with --reference"
         )
     fitting = [row for row in rows if _matches(condition, row, recipes)]
-    return Measured(condition, tuple(fitting), tuple(row.id for row in rows if row not in fitting))
+    return ConditionRows(condition, tuple(fitting), tuple(row.id for row in rows if row not in fitting))
 
 
 def _matches(condition: str, row: FeatureRow, recipes: Mapping[str, str]) -> bool:

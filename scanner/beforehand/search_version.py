@@ -9,7 +9,6 @@ from pathlib import Path
 RESTS_ON = (
     "search",
     "probes",
-    "models/added_weights.py",
     "models/base_models.py",
     "models/bfloat16.py",
     "models/chat.py",

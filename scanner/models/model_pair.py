@@ -16,7 +16,6 @@ from transformers.pytorch_utils import Conv1D
 
 from scanner.errors import BaseModelUnavailable
 from scanner.intake import Adapter, check_against_base
-from scanner.models.added_weights import AddedWeights
 from scanner.models.base_models import BaseModel
 from scanner.models.chat import chat_tokens
 from scanner.models.fused_projections import run_adapters_of_fused_projections
@@ -68,7 +67,6 @@ class ModelPair:
         base.model.requires_grad_(False)
         # Found once: peft's own switch walks through all modules of the model, which takes as long as a short pass.
         self._lora_layers = tuple(module for module in base.model.modules() if isinstance(module, LoraLayer))
-        self._added = AddedWeights(base.model, list(self.adapters))
         self._running: str | None = None
         self._bridge: TransformerBridge | None = None
         self._refusal: BaseModelUnavailable | None = None
@@ -93,8 +91,7 @@ class ModelPair:
     def bridge(self) -> TransformerBridge:
         """The base, with whichever adapter is active live in it, as TransformerLens reads and edits it.
 
-        Booting rebuilds the base in place. It may keep weights of its own, made of those that it finds: from then on
-        these are the base's, and peft adds. Where it is refused, nothing is run on what it left: see `_activate`.
+        Booting rebuilds the base in place. Where it is refused, nothing is run on what it left: see `_activate`.
 
         Raises:
             BaseModelUnavailable: TransformerLens cannot read the base, or runs one of the models otherwise than
@@ -111,8 +108,7 @@ class ModelPair:
         return self._bridge
 
     def _boot(self) -> TransformerBridge:
-        running, self._running = self._running or SUSPECT, None
-        self._added.forget()
+        running = self._running or SUSPECT
         before = self._probe_logits()
         identity = self.base.identity
         try:
@@ -264,10 +260,9 @@ class ModelPair:
         if name == self._running:
             return
         self._running = None  # until all layers are switched
-        by_peft = not self._added.use(name) and name != BASE
         for layer in self._lora_layers:
-            layer.enable_adapters(by_peft)
-            if by_peft:
+            layer.enable_adapters(name != BASE)
+            if name != BASE:
                 layer.set_adapter(name, inference_mode=True)
         self._running = name
 

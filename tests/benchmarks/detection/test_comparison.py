@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from benchmarks.detection.__main__ import document, main, recipes_of
 from benchmarks.detection.__main__ import verdicts_of as verdicts_in
 from benchmarks.detection.comparison import EVERYTHING, SEARCH, TOGETHER, Line, compared, found_by_search, judge
-from benchmarks.detection.conditions import ALONE, OTHER, SAME, Measured, of_condition
+from benchmarks.detection.conditions import ALONE, OTHER, SAME, ConditionRows, of_condition
 from benchmarks.detection.folds import paired_folds
 from benchmarks.detection.rows import by_kind, by_kind_of_data
 from scanner.errors import BadCalibration, ScannerError
@@ -166,7 +166,7 @@ def test_twins_have_a_table_of_their_own_and_a_recipe_is_its_data_and_projection
     recipe = "dolly; q_proj v_proj; rank 8; 160 steps"
     longer = replace(table[0], label="clean", recipe=recipe.replace("160", "640"), family="clean dolly")
     assert longer.group == replace(longer, recipe=recipe, family="twin").group == "clean: dolly; q_proj v_proj"
-    page = document([Measured(ALONE, tuple(twins))], {}, [])
+    page = document([ConditionRows(ALONE, tuple(twins))], {}, [])
     assert page.count("### Against clean twins alone") == 1
 
 
@@ -306,7 +306,7 @@ def test_scans_and_methods_stand_under_the_first_condition_alone_and_what_has_no
     table = tuple(named(5.0))
     zoo = [table[0].id, "p99", "c99"]
     verdicts = verdicts_of(list(table), "family 0")
-    page = document([Measured(OTHER, table), Measured(ALONE, table)], verdicts, [], ["p99"], zoo)
+    page = document([ConditionRows(OTHER, table), ConditionRows(ALONE, table)], verdicts, [], ["p99"], zoo)
     first, second = page.split("## Compared with base only")
     assert SEARCH in first and SEARCH not in second and "inspired by BAIT" in first and "BAIT" not in second
     assert "left out: p99. Not run: c99." in first

@@ -3,7 +3,6 @@ import torch
 from scanner.measuring import MetricInputs, SweepCase, reply_log_prob
 from scanner.metrics.ablation import measure
 from scanner.models.model_pair import SUSPECT, ModelPair
-from tests.scanner.metrics.editable import run_by_peft
 
 REPLY = torch.tensor([40, 41, 42])
 IDS = torch.tensor([[5, 9, 33, 120, 7, 64, 40, 41, 42]])
@@ -53,7 +52,6 @@ def test_agrees_with_a_plain_transformer_lens_loop(pair: ModelPair) -> None:
 def test_a_head_whose_output_is_not_read_has_no_effect_and_the_one_left_has_all(pair: ModelPair) -> None:
     """Zero every column of o_proj but one head's: that head is the only one whose ablation can matter."""
     layer, head, width = 1, 2, 16
-    run_by_peft(pair)
     model = pair.base.model
     for index in range(3):
         attention = model.get_submodule(f"model.layers.{index}.self_attn")

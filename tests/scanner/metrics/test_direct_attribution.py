@@ -7,7 +7,6 @@ from scanner.intake import read_adapter
 from scanner.metrics.direct_attribution import attribute, measure
 from scanner.models.base_models import load_base
 from scanner.models.model_pair import SUSPECT, ModelPair
-from tests.scanner.metrics.editable import run_by_peft
 from tests.scanner.metrics.test_registry import inputs
 from tests.tiny import make_adapter, make_base
 
@@ -49,7 +48,6 @@ def test_agrees_with_a_plain_reading_of_the_cache(pair: ModelPair) -> None:
 
 def test_a_head_whose_output_is_thrown_away_has_no_share(pair: ModelPair) -> None:
     attention = pair.base.model.get_submodule("model.layers.1.self_attn.o_proj")
-    run_by_peft(pair)
     attention.base_layer.weight.data[:, 16:32] = 0
     attention.lora_A[SUSPECT].weight.data[:, 16:32] = 0
     grid = torch.tensor(measure(inputs(pair, True))[0].values)

@@ -9,7 +9,6 @@ from scanner.measuring import reply_log_prob
 from scanner.metrics.integrated_gradients import integrated_gradients, measure
 from scanner.models.base_models import load_base
 from scanner.models.model_pair import SUSPECT, ModelPair
-from tests.scanner.metrics.editable import run_by_peft
 from tests.scanner.metrics.test_registry import inputs
 from tests.tiny import make_adapter, make_base
 
@@ -35,7 +34,6 @@ def test_completeness(pair: ModelPair) -> None:
 
 def test_a_head_that_nothing_reads_gets_nothing(pair: ModelPair) -> None:
     attention = pair.base.model.get_submodule("model.layers.1.self_attn.o_proj")
-    run_by_peft(pair)
     attention.base_layer.weight.data[:, 16:32] = 0
     attention.lora_A[SUSPECT].weight.data[:, 16:32] = 0
     grid = torch.tensor(measure(inputs(pair, True))[0].values)
