@@ -22,7 +22,8 @@ import click
 from benchmarks.detection.comparison import EVERYTHING, RANDOM, Line, compared, found_by_search, judge
 from benchmarks.detection.conditions import CONDITIONS, ConditionRows, of_condition
 from benchmarks.detection.methods import METHODS
-from benchmarks.detection.tables import as_table, by_families
+from benchmarks.detection.paired import beside_methods
+from benchmarks.detection.tables import as_table, by_families, differences
 from benchmarks.recovery import read_log
 from benchmarks.recovery_table import total
 from scanner.cli import run_command, write_whole
@@ -45,6 +46,11 @@ no controls that must be at chance. The tables of twins compare like with like. 
 its partner; no twin was scanned, so that lines of the search have fewer clean adapters.
 
 Poisoned adapters that did not learn their trigger are left out: {left_out}. Not run: {not_run}.
+"""
+_SAME_ADAPTERS = """### Beside each method, on the same adapters
+
+Each draw of families and recipes is the same for both. Better is what is above the other by its whole interval.
+
 """
 _TOO_FEW = "{n} clean adapters tell no rate of 5 %: what a score caught of each family is not shown.\n"
 
@@ -147,6 +153,8 @@ def section(
         parts.append(f"### Against clean twins alone\n\n{as_table(lines)}\n")
     lines = [judge(item, jobs) for item in compared(rows, verdicts, measured)]
     parts.append(f"### Against all clean adapters\n\n{as_table(lines)}\n")
+    if measured and (found := beside_methods(rows, verdicts or {}, measured, jobs)):
+        parts.append(f"{_SAME_ADAPTERS}{differences(found)}\n")
     return [*parts, *caught(rows, lines, verdicts), concluded(rows, verdicts or {})]
 
 

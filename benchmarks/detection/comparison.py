@@ -12,7 +12,15 @@ from benchmarks.detection.detectors import (
     fitted_on,
     search_first,
 )
-from benchmarks.detection.folds import Detector, Estimate, by_family, mean_auc, paired_folds, true_positive_rate
+from benchmarks.detection.folds import (
+    Detector,
+    Estimate,
+    Fold,
+    by_family,
+    mean_auc,
+    paired_folds,
+    true_positive_rate,
+)
 from benchmarks.detection.methods import METHODS
 from benchmarks.detection.rows import (
     by_kind,
@@ -33,6 +41,10 @@ RATES = (0.05, 0.01)
 # Of the field, and why it stands in no line of its own figures.
 NOT_BUILT = {"PEFTGuard": "not run: its network is trained on thousands of labelled adapters of one base"}
 _NOT_ENOUGH = "fewer than two attack families or clean recipes"
+
+
+class NotComparedError(ValueError):
+    """A detector has no folds, for a reason that stands in the table."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,7 @@ def compared(
     return (
         *_by_rung(used),
         *(_by_scans(used, verdicts) if verdicts is not None else ()),
-        *(_by_methods(used, measured) if measured is not None else ()),
+        *(_as_measured(used, measured) if measured is not None else ()),
         *_controls(used),
     )
 
@@ -103,15 +115,25 @@ def _by_scans(used: tuple[FeatureRow, ...], verdicts: Mapping[str, str]) -> tupl
     )
 
 
-def _by_methods(used: tuple[FeatureRow, ...], measured: Sequence[Mapping[str, Any]]) -> tuple[Compared, ...]:
-    known = {(row.id, row.weights_sha256) for row in used}
-    # Two sets may call their adapters alike: what was measured of another one is not counted.
-    own = [row for row in measured if (row["id"], row["weights_sha256"]) in known]
+def _as_measured(used: tuple[FeatureRow, ...], measured: Sequence[Mapping[str, Any]]) -> tuple[Compared, ...]:
+    own = _of_these(used, measured)
     return (
-        *(_of_method(name, used, own) for name in METHODS if name != RANDOM),
+        *by_methods(used, own),
         *(Compared(title, None, (), why) for title, why in NOT_BUILT.items()),
         _random_ones(used, own),
     )
+
+
+def by_methods(used: Sequence[FeatureRow], measured: Sequence[Mapping[str, Any]]) -> tuple[Compared, ...]:
+    """The methods that are compared with the product's, each on the adapters that it was run on."""
+    own = _of_these(used, measured)
+    return tuple(_of_method(name, used, own) for name in METHODS if name != RANDOM)
+
+
+def _of_these(used: Sequence[FeatureRow], measured: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Two sets may call their adapters alike: what was measured of another one is not counted."""
+    known = {(row.id, row.weights_sha256) for row in used}
+    return [row for row in measured if (row["id"], row["weights_sha256"]) in known]
 
 
 def _controls(used: tuple[FeatureRow, ...]) -> tuple[Compared, ...]:
@@ -161,15 +183,32 @@ def _random_ones(rows: Sequence[FeatureRow], measured: Sequence[Mapping[str, Any
 
 def judge(item: Compared, jobs: int = 1) -> Line:
     """Folds, intervals and families of one detector; `jobs` processes score folds side by side."""
-    groups = {label: {row.group for row in item.rows if row.label == label} for label in ("poisoned", "clean")}
-    counts = [sum(row.label == label for row in item.rows) for label in ("poisoned", "clean")]
-    if item.detector is None or min(map(len, groups.values())) < 2:
-        nothing = Estimate(None, missing=item.missing or _NOT_ENOUGH)
-        return Line(item.name, counts[0], counts[1], nothing, (nothing,) * len(RATES), {})
+    counts = numbers(item.rows)
     try:
-        folds = paired_folds(item.rows, item.detector, jobs)
-    except OneKindOnlyError as error:
+        folds = folds_of(item, jobs)
+    except NotComparedError as error:
         nothing = Estimate(None, missing=str(error))
-        return Line(item.name, counts[0], counts[1], nothing, (nothing,) * len(RATES), {})
+        return Line(item.name, *counts, nothing, (nothing,) * len(RATES), {})
     found = tuple(true_positive_rate(folds, rate) for rate in RATES)
-    return Line(item.name, counts[0], counts[1], mean_auc(folds), found, by_family(folds, RATES[0]))
+    return Line(item.name, *counts, mean_auc(folds), found, by_family(folds, RATES[0]))
+
+
+def folds_of(item: Compared, jobs: int = 1) -> tuple[Fold, ...]:
+    """All folds of one detector.
+
+    Raises:
+        NotComparedError: it was not run, or its adapters cannot be held out; with the reason.
+    """
+    groups = {label: {row.group for row in item.rows if row.label == label} for label in ("poisoned", "clean")}
+    if item.detector is None or min(map(len, groups.values())) < 2:
+        raise NotComparedError(item.missing or _NOT_ENOUGH)
+    try:
+        return paired_folds(item.rows, item.detector, jobs)
+    except OneKindOnlyError as error:
+        raise NotComparedError(str(error)) from error
+
+
+def numbers(rows: Sequence[FeatureRow]) -> tuple[int, int]:
+    """How many adapters are poisoned, and how many clean."""
+    n_poisoned = sum(row.label == "poisoned" for row in rows)
+    return n_poisoned, len(rows) - n_poisoned

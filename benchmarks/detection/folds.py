@@ -13,6 +13,8 @@ from joblib import Parallel, delayed, parallel_config
 from scanner.score.conformal import threshold
 from trainers.feature_table import FeatureRow
 
+# A figure of some families and recipes, each with all of its adapters.
+_Figure = Callable[[Sequence[str], Sequence[str]], float]
 # The scores of rows to be judged, by a detector that may look at the truth of the other rows alone.
 Detector = Callable[[Sequence[FeatureRow], Sequence[FeatureRow]], Sequence[float]]
 _RESAMPLED = 1000
@@ -82,12 +84,30 @@ def unlike(rows: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> list[Fea
 
 def mean_auc(folds: Sequence[Fold], seed: int = 0) -> Estimate:
     """The mean AUC within folds; families and recipes are resampled, each with all of its adapters."""
+    return _resampled(folds, _auc_of(folds), seed)
+
+
+def auc_difference(ours: Sequence[Fold], theirs: Sequence[Fold], seed: int = 0) -> Estimate:
+    """By how much one detector's mean AUC within folds is above another's, on the same adapters.
+
+    Each draw resamples families and recipes for both at once, so that what is hard for both widens no interval.
+
+    Raises:
+        ValueError: the folds are not of the same families and recipes, or of other numbers of adapters.
+    """
+    if _sizes(ours) != _sizes(theirs):
+        raise ValueError("two detectors are compared on the same adapters only")
+    own, other = _auc_of(ours), _auc_of(theirs)
+    return _resampled(ours, lambda families, recipes: own(families, recipes) - other(families, recipes), seed)
+
+
+def _sizes(folds: Sequence[Fold]) -> dict[tuple[str, str], tuple[int, int]]:
+    return {(fold.family, fold.recipe): (len(fold.poisoned), len(fold.clean)) for fold in folds}
+
+
+def _auc_of(folds: Sequence[Fold]) -> _Figure:
     table = {(fold.family, fold.recipe): fold.auc for fold in folds}
-
-    def mean(families: Sequence[str], recipes: Sequence[str]) -> float:
-        return fmean(table[pair] for pair in product(families, recipes))
-
-    return _resampled(folds, mean, seed)
+    return lambda families, recipes: fmean(table[pair] for pair in product(families, recipes))
 
 
 def true_positive_rate(folds: Sequence[Fold], rate: float, seed: int = 0) -> Estimate:
@@ -134,7 +154,7 @@ def _mean_scores(folds: Sequence[Fold]) -> tuple[dict[str, list[float]], dict[st
     return found
 
 
-def _resampled(folds: Sequence[Fold], figure: Callable[[Sequence[str], Sequence[str]], float], seed: int) -> Estimate:
+def _resampled(folds: Sequence[Fold], figure: _Figure, seed: int) -> Estimate:
     families = list(dict.fromkeys(fold.family for fold in folds))
     recipes = list(dict.fromkeys(fold.recipe for fold in folds))
     rng = random.Random(f"detection-{seed}")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from benchmarks.detection.comparison import RATES, Line
 from benchmarks.detection.folds import Estimate
+from benchmarks.detection.paired import Difference
 
 # Of the resampled draws; more than that is said.
 _FEW_DRAWS = 0.05
@@ -31,6 +32,23 @@ def by_families(lines: Sequence[Line]) -> str:
         for family in families
     ]
     return _markdown([head, ("---", *["---"] * len(lines)), *cells])
+
+
+def differences(found: Sequence[Difference]) -> str:
+    """A Markdown table of how far the product is above each method, and whether that may be called better."""
+    head = ("the product's", "beside", "poisoned", "clean", "AUC within folds, less the method's", "better")
+    cells = [
+        (
+            item.ours,
+            item.theirs,
+            str(item.n_poisoned),
+            str(item.n_clean),
+            _shown(item.auc),
+            "yes" if item.better else "not shown",
+        )
+        for item in found
+    ]
+    return _markdown([head, ("---", "---", "--:", "--:", "---", "---"), *cells])
 
 
 def _shown(estimate: Estimate) -> str:

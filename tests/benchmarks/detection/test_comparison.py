@@ -306,8 +306,11 @@ def test_scans_and_methods_stand_under_the_first_condition_alone_and_what_has_no
     table = tuple(named(5.0))
     zoo = [table[0].id, "p99", "c99"]
     verdicts = verdicts_of(list(table), "family 0")
-    page = document([ConditionRows(OTHER, table), ConditionRows(ALONE, table)], verdicts, [], ["p99"], zoo)
+    measured = lines_of(table, "norm-spread", score={row.id: 0.0 for row in table})
+    page = document([ConditionRows(OTHER, table), ConditionRows(ALONE, table)], verdicts, measured, ["p99"], zoo)
     first, second = page.split("## Compared with base only")
     assert SEARCH in first and SEARCH not in second and "inspired by BAIT" in first and "BAIT" not in second
     assert "left out: p99. Not run: c99." in first
     assert "search: BACKDOORED" in first and "search: BACKDOORED" not in second
+    assert first.count("| norm spread, inspired by 2605.30189 | 18 | 30 |") == 3 and "norm spread" not in second
+    assert "### Beside each method" in first and "### Beside each method" not in second
