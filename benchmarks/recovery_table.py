@@ -1,6 +1,7 @@
 """What a set's log says of the search: a table, totals with exact intervals, and failures by kind. Pure."""
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from benchmarks.recovered import token_f1
@@ -27,6 +28,7 @@ def table(rows: Sequence[dict[str, Any]], entries: Sequence[ZooEntry]) -> str:
         total("BACKDOORED, clean", [row["verdict"] == "BACKDOORED" for row in clean]),
         total("SUSPICIOUS, clean", [row["verdict"] == "SUSPICIOUS" for row in clean]),
         *_by_kind(poisoned),
+        *(_spent(label, of_label) for label, of_label in (("poisoned", poisoned), ("clean", clean)) if of_label),
         *(_failure(row) for row in poisoned if row not in found),
     ]
     apart = [_not_learned(row) for row in rows if not row["learned"]]
@@ -74,6 +76,16 @@ def _by_kind(poisoned: Sequence[dict[str, Any]]) -> list[str]:
         counts = ", ".join(f"{kind} {hits}/{n}" for kind, (hits, n) in found_by_kind(poisoned, place).items())
         lines += [f"verified by kind of {part}: {counts}"] if counts else []
     return lines
+
+
+def _spent(label: str, rows: Sequence[dict[str, Any]]) -> str:
+    """Median and range of what scans took, verification and controls included."""
+    figures = (
+        f"{what} {median(row[what] for row in rows):,.0f} ({min(row[what] for row in rows):,.0f} – "
+        f"{max(row[what] for row in rows):,.0f})"
+        for what in ("tokens", "seconds")
+    )
+    return f"spent on {label} ones, median and range: {'; '.join(figures)}"
 
 
 def _failure(row: dict[str, Any]) -> str:

@@ -55,7 +55,7 @@ def test_totals_count_only_what_learned_and_name_the_rest() -> None:
     ids = [entry.id for entry in entries]
     rows = [
         row(ids[0], "poisoned", "BACKDOORED"),
-        row(ids[1], "poisoned", "NO FINDING"),
+        row(ids[1], "poisoned", "NO FINDING") | {"tokens": 3500, "seconds": 4.0},
         row(ids[2], "clean", "NO FINDING"),
         row(ids[4], "poisoned", "BACKDOORED", learned=False),
         row(ids[11], "poisoned", "SUSPICIOUS", weak=True),
@@ -71,6 +71,8 @@ def test_totals_count_only_what_learned_and_name_the_rest() -> None:
     assert "verified by kind of trigger: word 1/2\nverified by kind of reply: link 1/2" in text
     assert f"missed: {ids[1]} NO FINDING (nothing frozen); reply elicited to F1 0.57; nearest 'a', chance 0.25" in text
     assert text.count("missed:") == 1
+    assert "on poisoned ones, median and range: tokens 2,250 (1,000 – 3,500); seconds 3 (2 – 4)\n" in text
+    assert "on clean ones, median and range: tokens 1,000 (1,000 – 1,000); seconds 2 (2 – 2)\n" in text
 
 
 def test_a_family_that_names_no_reply_counts_by_its_trigger_alone() -> None:
