@@ -1,4 +1,4 @@
-"""Measures the features of one adapter whose truth is known: the search's rungs up to its sweep, without growth.
+"""Measures the features of one adapter whose truth is known: a whole search, without verification and controls.
 
 What a scan measures of an adapter it measures here, so that a row of the table and a scan's own features are alike.
 """
@@ -7,19 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scanner.features import Evidence, extract, feature_prompts
 from scanner.intake import Adapter, read_adapter
 from scanner.models.base_models import BaseModel, load_base
 from scanner.models.bfloat16 import base_to_search_in
 from scanner.models.model_pair import ModelPair
 from scanner.probes import draw_probes
 from scanner.score.calibration import TWIN
+from scanner.score.scored import measured_features
 from scanner.score.vector import FeatureVector
 from scanner.search.depth import DEPTHS, DepthName
-from scanner.search.find import WORKED_WITH
-from scanner.search.ground import prepare_ground
-from scanner.search.hunt import ENOUGH, hunt
+from scanner.search.find import WORKED_WITH, find_unknown
 from scanner.search.meter import Meter
+from scanner.search.screen import STAGE_TWO_PROMPTS
 from trainers.feature_table import FeatureRow
 from trainers.zoo import ZooEntry, recipe_label
 
@@ -59,11 +58,12 @@ def features_of(base: BaseModel, adapter: Adapter, references: Sequence[Adapter]
     to_search_in = base_to_search_in(base, "auto")
     pair = ModelPair(base, adapter, references)
     searched_in = pair if to_search_in is base else ModelPair(to_search_in, adapter, references)
-    worked_with = draw_probes("search", WORKED_WITH, 0)
-    ground = prepare_ground(searched_in, worked_with, Meter())
-    # As if the sweep had found what fires: growth is left out, and no feature rests on it.
-    found = hunt(searched_in, ground, DEPTHS[_DEPTH], 0, Meter(), fires=lambda _: ENOUGH)
-    return extract(Evidence(pair, ground, found, feature_prompts(0), 0, _DEPTH))
+    screening, worked_with = draw_probes("screen", STAGE_TWO_PROMPTS, 0), draw_probes("search", WORKED_WITH, 0)
+    found = find_unknown(pair, searched_in, screening, worked_with, DEPTHS[_DEPTH], 0, Meter())
+    vector = measured_features(pair, found, 0)
+    if vector is None:
+        raise ValueError("a search without a limit of time has features")
+    return vector
 
 
 def matching(pool: Sequence[Adapter], folders: Sequence[str], adapter: Adapter, name: str) -> list[str]:

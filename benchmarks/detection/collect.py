@@ -4,9 +4,9 @@
         [--twins] [--only ID,...] [--methods NAME,...]
 
 One line an adapter and method, appended as soon as it is there; what the log holds is not measured again, but for
-what failed. Enumeration and leak get 150,000 forward tokens each, the budget of a standard search without its
-verification and controls. At 170 tokens a second (one core without bfloat16) these are 15 minutes each, the random
-twin's features 8, the other methods some 4; at 600, a quarter of that.
+what failed. Enumeration, leak and the random twin's search get 150,000 forward tokens each, the budget of a standard
+search without its verification and controls. At 170 tokens a second (one core without bfloat16) these are 15 minutes
+each, the other methods some 4; at 600, a quarter of that.
 """
 
 import json

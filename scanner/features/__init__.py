@@ -21,7 +21,7 @@ from scanner.search.ground import Ground
 from scanner.search.hunt import HuntResult
 
 # Raise it whenever a figure changes: calibrations of other versions are then refused.
-EXTRACTOR = 5
+EXTRACTOR = 6
 _PROMPTS = 8
 
 

@@ -42,6 +42,7 @@ class HuntResult:
         swept: how many candidates were swept; leaked: how many of them had leaked.
         stopped: why the search ended early, "" where it climbed every rung.
         sweep: what each candidate did alone.
+        fired: the highest share of screening prompts on which a string switched something on.
     """
 
     leads: tuple[Lead, ...]
@@ -53,6 +54,7 @@ class HuntResult:
     vocabulary_source: str
     stopped: str = ""
     sweep: Sweep | None = None
+    fired: float = 0.0
 
     @property
     def rounds(self) -> int:
@@ -99,6 +101,7 @@ def hunt(
     growth = Growth(pair, SUSPECT, ground, swept, ranking, depth, meter)
     leads = leads_of_sweep(pair, swept, targets, depth.tried)
     notebook.note(max((lead.chance for lead in leads), default=0.0))
+    best = fires(leads) if leads else 0.0
 
     def result(stopped: str = "") -> HuntResult:
         return HuntResult(
@@ -111,9 +114,9 @@ def hunt(
             ground.vocabulary.source,
             stopped,
             swept,
+            best,
         )
 
-    best = fires(leads) if leads else 0.0
     if best >= ENOUGH:
         return result("a string that fires reliably was found")
     with meter.rung("sweep"):

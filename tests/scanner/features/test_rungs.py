@@ -1,5 +1,6 @@
 """The contract that every rung of features keeps; a new file in scanner/features/ is tested by being there."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def honest(tiny_base: Path, other_honest_adapter: Path, honest_adapter: Path) ->
 
 def test_the_rungs_of_this_version() -> None:
     assert {rung.name for rung in rungs()} == {
-        "weights", "saliency", "elicitation", "switching", "divergence", "heads",
+        "weights", "saliency", "elicitation", "switching", "growth", "divergence", "heads",
     }  # fmt: skip
 
 
@@ -149,3 +150,12 @@ def test_a_reply_that_was_elicited_alone_leads_by_all_of_its_score(poisoned: Evi
     (rung,) = (item for item in rungs() if item.name == "elicitation")
     alone = rung.measure(replace(poisoned, hunt=replace(poisoned.hunt, elicited=poisoned.hunt.elicited[:1])))
     assert alone["elicitation.lead"] == alone["elicitation.best"] == poisoned.hunt.elicited[0].score
+
+
+def test_growth_is_judged_by_what_fired_and_by_the_best_chance_of_the_whole_search(poisoned: Evidence) -> None:
+    (rung,) = (item for item in rungs() if item.name == "growth")
+    assert poisoned.hunt.fired == rung.measure(poisoned)["growth.fired"] == 1.0
+    tried = replace(poisoned, hunt=replace(poisoned.hunt, fired=0.25, curve=((100, 0.0), (200, 0.5))))
+    assert rung.measure(tried) == {"growth.fired": 0.25, "growth.chance": pytest.approx(math.log(0.5))}
+    hopeless = rung.measure(replace(tried, hunt=replace(tried.hunt, curve=((100, 0.0),))))["growth.chance"]
+    assert isinstance(hopeless, float) and math.isfinite(hopeless) and hopeless < -10

@@ -40,7 +40,8 @@ def test_what_scores_well_and_does_not_fire_is_grown_on_in_longer_prompts(
 
     monkeypatch.setattr(Growth, "towards", towards)
     monkeypatch.setattr(hunt_module, "choose_targets", lambda *_: (target,))
-    hunt(poisoned_pair, ground, replace(DEPTHS["quick"], tokens=10**7), 0, Meter(), lambda leads: 0.0)
+    found = hunt(poisoned_pair, ground, replace(DEPTHS["quick"], tokens=10**7), 0, Meter(), lambda leads: 0.0)
+    assert found.fired == 0.0
     fixed = [begin for index, begin in begun if index is not None]
     assert fixed and fixed[0] == [] and len(fixed[1]) == 1
     assert all(begin == [] for index, begin in begun if index is None), "a mere first token's score is no reason"
@@ -64,3 +65,4 @@ def test_what_fires_on_short_prompts_is_tried_in_longer_ones_before_the_search_e
     found = hunt(poisoned_pair, ground, replace(DEPTHS["quick"], tokens=10**7), 0, Meter(), fires)
     assert begun == [[], [word]]
     assert found.stopped == "a string that fires reliably was found"
+    assert found.fired == 1.0, "what growth came to is handed on, not what the sweep did"
