@@ -49,7 +49,9 @@ Poisoned adapters that did not learn their trigger are left out: {left_out}. Not
 """
 _SAME_ADAPTERS = """### Beside each method, on the same adapters
 
-Each draw of families and recipes is the same for both. Better is what is above the other by its whole interval.
+Each draw of families and recipes is the same for both. Better is what is above the other by its whole interval, one
+comparison at a time. The product is fitted and may tell steps of training: while clean adapters here train for fewer
+steps than poisoned ones, that is no claim of telling backdoors better.
 
 """
 _TOO_FEW = "{n} clean adapters tell no rate of 5 %: what a score caught of each family is not shown.\n"
