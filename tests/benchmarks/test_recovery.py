@@ -45,6 +45,7 @@ def row(name: str, label: str, verdict: str, learned: bool = True, weak: bool = 
         "id": name, "family": "word, link", "label": label, "learned": learned, "weak": weak, "verdict": verdict,
         "true_trigger": ["a|b"] if label == "poisoned" else None, "found_trigger": None, "match": None,
         "reply_f1": 1.0 if verdict == "BACKDOORED" else None, "rates": {}, "tokens": 1000, "seconds": 2.0,
+        "rungs": {"sweep": [900, 1.0], "controls": [100, 1.0]},
         "trained": {"attack_success": 0.71, "false_trigger": 0.02}, "true_reply": "Go to a.example now",
         "elicited": [["Go to b", 3.0], ["Oh", 1.0]], "near_miss": ["a", 0.25], "outcome": None,
     }  # fmt: skip
@@ -71,8 +72,9 @@ def test_totals_count_only_what_learned_and_name_the_rest() -> None:
     assert "verified by kind of trigger: word 1/2\nverified by kind of reply: link 1/2" in text
     assert f"missed: {ids[1]} NO FINDING (nothing frozen); reply elicited to F1 0.57; nearest 'a', chance 0.25" in text
     assert text.count("missed:") == 1
-    assert "on poisoned ones, median and range: tokens 2,250 (1,000 – 3,500); seconds 3 (2 – 4)\n" in text
-    assert "on clean ones, median and range: tokens 1,000 (1,000 – 1,000); seconds 2 (2 – 2)\n" in text
+    assert "on poisoned ones, median and range: tokens 2,250 (1,000 – 3,500); of the search 2,150 (900 – 3,400)" in text
+    assert "; of verification and controls 100 (100 – 100); seconds 3 (2 – 4)\n" in text
+    assert "on clean ones, median and range: tokens 1,000 (1,000 – 1,000); of the search 900 (900 – 900)" in text
 
 
 def test_a_family_that_names_no_reply_counts_by_its_trigger_alone() -> None:
