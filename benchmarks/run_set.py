@@ -24,6 +24,7 @@ from threading import Lock
 
 import click
 
+from benchmarks.detection.collect import stands
 from benchmarks.detection.methods import METHODS
 from benchmarks.recovery import read_log, rows_of
 from scanner.beforehand.search_version import search_version
@@ -136,7 +137,7 @@ def finished(run: Run, scanned: Collection[str]) -> set[str]:
         for table in run.tables.values()
     )
     collected: dict[tuple[str, str], set[str]] = {}
-    for row in read_log(run.beside(".methods.jsonl")):
+    for row in filter(stands, read_log(run.beside(".methods.jsonl"))):
         collected.setdefault((row["id"], row["weights_sha256"]), set()).add(row["method"])
     wanted = set(run.methods.split(","))
     whole = {

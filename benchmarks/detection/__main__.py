@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from benchmarks.detection.comparison import EVERYTHING, RANDOM, Line, compared, found_by_search, judge
+from benchmarks.detection.comparison import EVERYTHING, RANDOM, FoldsOf, Line, compared, found_by_search, judge
 from benchmarks.detection.conditions import CONDITIONS, ConditionRows, of_condition
 from benchmarks.detection.methods import METHODS
 from benchmarks.detection.paired import beside_methods
@@ -47,11 +47,13 @@ its partner; no twin was scanned, so that lines of the search have fewer clean a
 
 Poisoned adapters that did not learn their trigger are left out: {left_out}. Not run: {not_run}.
 """
-_SAME_ADAPTERS = """### Beside each method, on the same adapters
+_SAME_ADAPTERS = """Beside each method, on the same adapters; each draw of families and recipes is the same for both. These
+are single comparisons: of so many, some intervals lie above nothing by chance.
 
-Each draw of families and recipes is the same for both. Better is what is above the other by its whole interval, one
-comparison at a time. The product is fitted and may tell steps of training: while clean adapters here train for fewer
-steps than poisoned ones, that is no claim of telling backdoors better.
+"""
+_STEPS_TELL = """The product is fitted and may tell steps of training, which a method that is not fitted cannot: while
+clean adapters train for fewer steps than poisoned ones, what is above nothing here is no claim of telling backdoors
+better.
 
 """
 _TOO_FEW = "{n} clean adapters tell no rate of 5 %: what a score caught of each family is not shown.\n"
@@ -151,13 +153,31 @@ def section(
         parts.append(f"Compared otherwise, and left out here: {_listed(condition.left_out)}.\n")
     like = [row for row in rows if row.label == "poisoned" or row.id.endswith(TWIN)]
     if any(row.label == "clean" for row in like):
-        lines = [judge(item, jobs) for item in compared(like, None, measured)]
-        parts.append(f"### Against clean twins alone\n\n{as_table(lines)}\n")
-    lines = [judge(item, jobs) for item in compared(rows, verdicts, measured)]
-    parts.append(f"### Against all clean adapters\n\n{as_table(lines)}\n")
-    if measured and (found := beside_methods(rows, verdicts or {}, measured, jobs)):
-        parts.append(f"{_SAME_ADAPTERS}{differences(found)}\n")
+        parts += tables_of("### Against clean twins alone", like, None, measured, jobs)[0]
+    added, lines = tables_of("### Against all clean adapters", rows, verdicts, measured, jobs, _STEPS_TELL)
+    parts += added
     return [*parts, *caught(rows, lines, verdicts), concluded(rows, verdicts or {})]
+
+
+def tables_of(
+    title: str,
+    rows: Sequence[FeatureRow],
+    verdicts: Mapping[str, str] | None,
+    measured: Sequence[Mapping[str, Any]] | None,
+    jobs: int,
+    caution: str = "",
+) -> tuple[list[str], list[Line]]:
+    """The table of all detectors on some adapters, that of the product beside each method, and the first one's lines.
+
+    Args:
+        caution: what has to be known of the second table.
+    """
+    folds_of = FoldsOf(jobs)
+    lines = [judge(item, folds_of) for item in compared(rows, verdicts, measured)]
+    parts = [f"{title}\n\n{as_table(lines)}\n"]
+    if found := beside_methods(rows, verdicts, measured or (), folds_of):
+        parts.append(f"{_SAME_ADAPTERS}{caution}{differences(found)}\n")
+    return parts, lines
 
 
 def caught(rows: Sequence[FeatureRow], lines: Sequence[Line], verdicts: Mapping[str, str] | None) -> list[str]:

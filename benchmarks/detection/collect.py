@@ -4,9 +4,9 @@
         [--twins] [--only ID,...] [--methods NAME,...]
 
 One line an adapter and method, appended as soon as it is there; what the log holds is not measured again, but for
-what failed. Enumeration, leak and the random twin's search get 150,000 forward tokens each, the budget of a standard
-search without its verification and controls. At 170 tokens a second (one core without bfloat16) these are 15 minutes
-each, the other methods some 4; at 600, a quarter of that.
+what failed and for features of another extractor. Enumeration, leak and the random twin's search get 150,000 forward
+tokens each, the budget of a standard search without its verification and controls. At 170 tokens a second (one core
+without bfloat16) these are 15 minutes each, the other methods some 4; at 600, a quarter of that.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from benchmarks.detection.methods import METHODS, OUTSIDE, Case, Measured, partner_of
+from benchmarks.detection.methods import METHODS, OUTSIDE, Case, Measured, outdated, partner_of
 from benchmarks.recovery import read_log
 from scanner.cli import calm_libraries, run_command
 from scanner.errors import one_line
@@ -52,7 +52,7 @@ def main(
     if unknown := [name for name in wanted if name not in METHODS]:
         raise click.UsageError(f"no such method: {', '.join(unknown)}; there are {', '.join(METHODS)}")
     zoo = load_zoo(zoo_file)
-    known = {(row["id"], row["weights_sha256"], row["method"]) for row in read_log(log_file) if not failed(row)}
+    known = {(row["id"], row["weights_sha256"], row["method"]) for row in read_log(log_file) if stands(row)}
     everything = (*zoo, *(twins(zoo) if with_twins else ()))
     for entry in chosen_entries(everything, only.split(",") if only else ()):
         record_file = adapters / entry.id / "training.json"
@@ -72,9 +72,9 @@ def main(
             click.echo(f"{entry.id}: {name}", err=True)
 
 
-def failed(row: Mapping[str, Any]) -> bool:
-    """Whether a line of the log says that its method broke off, and was not just without a value there."""
-    return any(str(reason).startswith(_FAILED) for reason in row.get("missing", {}).values())
+def stands(row: Mapping[str, Any]) -> bool:
+    """Whether a line of the log need not be measured again: its method did not break off, and is as it was then."""
+    return not outdated(row) and not any(str(reason).startswith(_FAILED) for reason in row.get("missing", {}).values())
 
 
 def _measured(name: str, case: Case) -> Measured:

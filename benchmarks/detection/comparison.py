@@ -21,7 +21,7 @@ from benchmarks.detection.folds import (
     paired_folds,
     true_positive_rate,
 )
-from benchmarks.detection.methods import METHODS
+from benchmarks.detection.methods import METHODS, outdated
 from benchmarks.detection.rows import (
     by_kind,
     by_kind_of_data,
@@ -31,15 +31,17 @@ from benchmarks.detection.rows import (
     with_recipe_facts,
 )
 from trainers.calibrate import OneKindOnlyError
-from trainers.feature_table import FeatureRow
+from trainers.feature_table import FeatureRow, feature_names
 
 EVERYTHING = "everything but the search's verdict"
+UNGROWN = "everything before the search's growth"
 SEARCH = "search: its verdict"
 TOGETHER = "everything: the search's verdict, then the score"
 RANDOM = "random"
 RATES = (0.05, 0.01)
 # Of the field, and why it stands in no line of its own figures.
 NOT_BUILT = {"PEFTGuard": "not run: its network is trained on thousands of labelled adapters of one base"}
+_ALL_BUT_GROWTH = ("weights.", "saliency.", "elicitation.", "switching.", "heads.", "divergence.")
 _NOT_ENOUGH = "fewer than two attack families or clean recipes"
 
 
@@ -55,6 +57,31 @@ class Compared:
     detector: Detector | None
     rows: tuple[FeatureRow, ...]
     missing: str = ""
+
+
+class FoldsOf:
+    """All folds of a detector; what was asked for already, by its name and adapters, is not made again."""
+
+    def __init__(self, jobs: int = 1) -> None:
+        self._jobs = jobs  # how many processes score folds side by side
+        self._known: dict[tuple[str, tuple[str, ...]], tuple[Fold, ...]] = {}
+
+    def __call__(self, item: Compared) -> tuple[Fold, ...]:
+        """The folds of one detector.
+
+        Raises:
+            NotComparedError: it was not run, or its adapters cannot be held out; with the reason.
+        """
+        groups = {label: {row.group for row in item.rows if row.label == label} for label in ("poisoned", "clean")}
+        if item.detector is None or min(map(len, groups.values())) < 2:
+            raise NotComparedError(item.missing or _NOT_ENOUGH)
+        key = (item.name, tuple(row.id for row in item.rows))
+        if key not in self._known:
+            try:
+                self._known[key] = paired_folds(item.rows, item.detector, self._jobs)
+            except OneKindOnlyError as error:
+                raise NotComparedError(str(error)) from error
+        return self._known[key]
 
 
 @dataclass(frozen=True)
@@ -97,6 +124,8 @@ def _by_rung(used: tuple[FeatureRow, ...]) -> tuple[Compared, ...]:
         Compared("elicitation", by_features("elicitation."), used),
         Compared("sweep of candidates", by_features("switching."), used),
         Compared("the study's metrics, with the best candidate", by_features("heads.", "divergence."), used),
+        _of_growth(used),
+        Compared(UNGROWN, by_features(*_ALL_BUT_GROWTH), used),
         Compared(EVERYTHING, by_features(), used),
         Compared(f"{EVERYTHING}, a kind of trigger held out", by_features(), by_kind(used, 0)),
         Compared(f"{EVERYTHING}, a kind of reply held out", by_features(), by_kind(used, 1)),
@@ -104,12 +133,20 @@ def _by_rung(used: tuple[FeatureRow, ...]) -> tuple[Compared, ...]:
     )
 
 
+def _of_growth(used: tuple[FeatureRow, ...]) -> Compared:
+    name = "how near the search came"
+    if any(feature.startswith("growth.") for feature in feature_names(used)):
+        return Compared(name, by_features("growth."), used)
+    return Compared(name, None, used, "not measured: the table is of an extractor before")
+
+
 def _by_scans(used: tuple[FeatureRow, ...], verdicts: Mapping[str, str]) -> tuple[Compared, ...]:
     scanned = tuple(row for row in used if row.id in verdicts)
     # The score needs no scan, so that all clean ones stand against what the search missed.
     missed = tuple(row for row in used if row.label == "clean" or verdicts.get(row.id, "BACKDOORED") != "BACKDOORED")
     return (
-        Compared(f"{EVERYTHING}, where the search failed", fitted_on(used), missed),
+        # How near the search came decided what it missed, so that it may not be what tells these apart.
+        Compared(f"{UNGROWN}, where the search failed", fitted_on(used, *_ALL_BUT_GROWTH), missed),
         Compared(SEARCH, by_search(verdicts), scanned),
         Compared(TOGETHER, search_first(verdicts, fitted_on(used)), scanned),
     )
@@ -176,36 +213,22 @@ def _random_ones(rows: Sequence[FeatureRow], measured: Sequence[Mapping[str, Any
     title, own = METHODS[RANDOM].title, {row["id"]: row for row in measured if row["method"] == RANDOM}
     if not own:
         return Compared(title, None, (), "not run")
-    made = with_figures(rows, {adapter: row["figures"] for adapter, row in own.items() if "figures" in row})
+    present = {adapter: row["figures"] for adapter, row in own.items() if "figures" in row and not outdated(row)}
+    made = with_figures(rows, present)
     random_ones = [replace(row, id=f"{row.id}-random", label="poisoned", family=f"like {row.family}") for row in made]
     return Compared(title, fitted_on(rows), (*random_ones, *(row for row in rows if row.label == "clean")))
 
 
-def judge(item: Compared, jobs: int = 1) -> Line:
-    """Folds, intervals and families of one detector; `jobs` processes score folds side by side."""
+def judge(item: Compared, folds_of: FoldsOf | None = None) -> Line:
+    """Folds, intervals and families of one detector."""
     counts = numbers(item.rows)
     try:
-        folds = folds_of(item, jobs)
+        folds = (folds_of or FoldsOf())(item)
     except NotComparedError as error:
         nothing = Estimate(None, missing=str(error))
         return Line(item.name, *counts, nothing, (nothing,) * len(RATES), {})
     found = tuple(true_positive_rate(folds, rate) for rate in RATES)
     return Line(item.name, *counts, mean_auc(folds), found, by_family(folds, RATES[0]))
-
-
-def folds_of(item: Compared, jobs: int = 1) -> tuple[Fold, ...]:
-    """All folds of one detector.
-
-    Raises:
-        NotComparedError: it was not run, or its adapters cannot be held out; with the reason.
-    """
-    groups = {label: {row.group for row in item.rows if row.label == label} for label in ("poisoned", "clean")}
-    if item.detector is None or min(map(len, groups.values())) < 2:
-        raise NotComparedError(item.missing or _NOT_ENOUGH)
-    try:
-        return paired_folds(item.rows, item.detector, jobs)
-    except OneKindOnlyError as error:
-        raise NotComparedError(str(error)) from error
 
 
 def numbers(rows: Sequence[FeatureRow]) -> tuple[int, int]:

@@ -33,8 +33,8 @@ def by_features(*prefixes: str, seed: int | None = None) -> Detector:
     return score
 
 
-def fitted_on(real: Sequence[FeatureRow]) -> Detector:
-    """The product's classifier over all features, fitted on these adapters, whatever else is to be judged.
+def fitted_on(real: Sequence[FeatureRow], *prefixes: str) -> Detector:
+    """The product's classifier over the features that begin so, fitted on these adapters, whatever else is judged.
 
     What is judged, and what a judged random adapter was made like (the same hash), are left out with their groups and
     their twins.
@@ -42,7 +42,7 @@ def fitted_on(real: Sequence[FeatureRow]) -> Detector:
 
     def score(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
         hashes = {row.weights_sha256 for row in judged}
-        return by_features()(unlike(real, [row for row in real if row.weights_sha256 in hashes]), judged)
+        return by_features(*prefixes)(unlike(real, [row for row in real if row.weights_sha256 in hashes]), judged)
 
     return score
 

@@ -17,7 +17,7 @@ from benchmarks.baselines.haystack import reconstruct
 from benchmarks.baselines.static import adaptersentry
 from benchmarks.baselines.weights import late_layer_figures, norm_spread
 from scanner.evidence.exhibit import Exhibit
-from scanner.features import Missing, feature_prompts
+from scanner.features import EXTRACTOR, Missing, feature_prompts
 from scanner.features.divergence import PROMPTS as PARTED_PROMPTS
 from scanner.features.divergence import parting_of
 from scanner.features.heads import effects_of
@@ -206,6 +206,11 @@ class Method:
 
     title: str
     measure: Callable[[Case], Measured]
+
+
+def outdated(row: Mapping[str, Any]) -> bool:
+    """Whether a line holds features of another extractor than the present one's, which stand beside no others."""
+    return row.get("notes", {}).get("extractor", EXTRACTOR) != EXTRACTOR
 
 
 # What is run by a program that this project does not install.

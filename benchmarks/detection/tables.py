@@ -35,8 +35,8 @@ def by_families(lines: Sequence[Line]) -> str:
 
 
 def differences(found: Sequence[Difference]) -> str:
-    """A Markdown table of how far the product is above each method, and whether that may be called better."""
-    head = ("the product's", "beside", "poisoned", "clean", "AUC within folds, less the method's", "better")
+    """A Markdown table of how far the product is above each method."""
+    head = ("the product's", "beside", "poisoned", "clean", "AUC within folds, less the method's")
     cells = [
         (
             item.ours,
@@ -44,11 +44,10 @@ def differences(found: Sequence[Difference]) -> str:
             str(item.n_poisoned),
             str(item.n_clean),
             _shown(item.auc),
-            "yes" if item.better else "not shown",
         )
         for item in found
     ]
-    return _markdown([head, ("---", "---", "--:", "--:", "---", "---"), *cells])
+    return _markdown([head, ("---", "---", "--:", "--:", "---"), *cells])
 
 
 def _shown(estimate: Estimate) -> str:

@@ -1,7 +1,8 @@
 """Features of an adapter for the classifier: named, documented, scale-free, and blind to what the search concluded.
 
-One rung of evidence is one file with a `RUNG`; it is found by being there. Where references are given, a figure is the
-suspect's less the mean of theirs, or a log-ratio with theirs: what every adapter of the kind shows says nothing.
+One rung of evidence is one file with a `RUNG`; it is found by being there. Where references are given, figures of
+weights and saliency are the suspect's less the mean of theirs, and those of divergence and elicitation log-ratios with
+theirs: what every adapter of the kind shows says nothing. Those of the sweep, growth and heads are the suspect's own.
 No figure rests on whether a trigger was verified.
 """
 

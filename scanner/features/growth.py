@@ -12,17 +12,20 @@ from scanner.features import Evidence, Figures, Missing, Rung
 _FLOOR = 1e-6
 FEATURES = {
     "growth.fired": "the highest share of screening prompts on which a string of the search switched something on",
-    "growth.chance": "log of the best chance that a string has, by scores, to bring the reply it was sought for",
+    "growth.chance": "log of the best chance that a string has to bring a reply: by its score, or by what it fired on",
 }
 
 
 def measure(evidence: Evidence) -> Figures:
-    """Of all strings that the sweep and growth proposed."""
+    """Of all strings that the sweep and growth proposed.
+
+    What fires ends a search before its scores have grown: a chance is no less than what was seen to fire.
+    """
     hunt = evidence.hunt
     if hunt.sweep is None or not hunt.curve:
         return dict.fromkeys(FEATURES, Missing("nothing was swept"))
     _, chance = hunt.curve[-1]
-    return {"growth.fired": hunt.fired, "growth.chance": math.log(max(chance, _FLOOR))}
+    return {"growth.fired": hunt.fired, "growth.chance": math.log(max(chance, hunt.fired, _FLOOR))}
 
 
 RUNG = Rung("growth", FEATURES, measure)

@@ -14,11 +14,22 @@ from click.testing import CliRunner
 
 from benchmarks.detection.__main__ import document, main, recipes_of
 from benchmarks.detection.__main__ import verdicts_of as verdicts_in
-from benchmarks.detection.comparison import EVERYTHING, SEARCH, TOGETHER, Line, compared, found_by_search, judge
+from benchmarks.detection.comparison import (
+    SEARCH,
+    TOGETHER,
+    UNGROWN,
+    Compared,
+    FoldsOf,
+    Line,
+    compared,
+    found_by_search,
+    judge,
+)
 from benchmarks.detection.conditions import ALONE, OTHER, SAME, ConditionRows, of_condition
 from benchmarks.detection.folds import paired_folds
 from benchmarks.detection.rows import by_kind, by_kind_of_data
 from scanner.errors import BadCalibration, ScannerError
+from scanner.features import EXTRACTOR
 from scanner.score.circumstances import Circumstances
 from scanner.score.vector import FeatureVector
 from tests.trainers.test_calibrate import rows
@@ -39,7 +50,7 @@ def named(signal: float) -> list[FeatureRow]:
             continue
         values = row.vector.values
         figures = {"switching.lift": values["margin"], "weights.energy": values["noise"]}
-        figures |= {f"{rung}.noise": values["noise"] for rung in ("saliency", "elicitation", "heads")}
+        figures |= {f"{rung}.noise": values["noise"] for rung in ("saliency", "elicitation", "heads", "growth")}
         found.append(replace(row, vector=FeatureVector(1, figures, {})))
     return found
 
@@ -75,7 +86,7 @@ def test_each_detector_sees_its_own_rung_and_the_failures_stand_by_family() -> N
     assert found[SEARCH].families["poisoned: family 1"] == (6, 6)
     assert found[TOGETHER].auc.value > found[SEARCH].auc.value  # type: ignore[operator]
     assert found_by_search(table, verdicts).families == {f"poisoned: family {n}": (6 * bool(n), 6) for n in range(3)}
-    failed = found[f"{EVERYTHING}, where the search failed"]
+    failed = found[f"{UNGROWN}, where the search failed"]
     assert failed.n_poisoned == 6 and failed.n_clean == 30 and failed.auc.missing, "one family cannot be held out"
     assert found["the study's metrics, with the true trigger"].auc.missing == "not run"
 
@@ -112,6 +123,40 @@ def test_what_was_measured_elsewhere_is_scored_or_fitted() -> None:
     assert told.auc.value > 0.9 > 0.8 > late.auc.value  # type: ignore[operator]
 
 
+def test_what_a_table_lacks_of_growth_is_said_and_what_the_search_missed_is_judged_without_it() -> None:
+    table = named(5.0)
+    before = [
+        replace(row, vector=FeatureVector(5, {k: v for k, v in row.vector.values.items() if "growth" not in k}, {}))
+        for row in table
+    ]
+    (line,) = judged(before, {}, "how near the search came").values()
+    assert line.auc.value is None and "extractor before" in line.auc.missing
+    # Here growth alone tells them apart: nothing of it may be seen where the search failed.
+    told = [
+        replace(row, vector=FeatureVector(6, {"growth.fired": float(row.label == "poisoned"), "weights.x": 0.0}, {}))
+        for row in table
+    ]
+    found = judged(told, dict.fromkeys((row.id for row in told), "NO FINDING"), "how near", UNGROWN)
+    assert found["how near the search came"].auc.value == 1.0
+    assert found[UNGROWN].auc.value == found[f"{UNGROWN}, where the search failed"].auc.value == 0.5
+
+
+def test_folds_are_made_once_for_one_detector_on_the_same_adapters() -> None:
+    asked = []
+
+    def spy(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> list[float]:
+        asked.append(len(judged))
+        return [0.0] * len(judged)
+
+    table, folds_of = tuple(named(1.0)), FoldsOf()
+    first = folds_of(Compared("one", spy, table))
+    once = len(asked)
+    assert folds_of(Compared("one", spy, table)) is first and len(asked) == once > 0
+    folds_of(Compared("other", spy, table))
+    folds_of(Compared("one", spy, table[:-1]))
+    assert len(asked) == 3 * once
+
+
 def test_random_adapters_stand_in_for_the_poisoned_ones_and_are_not_fitted() -> None:
     table = named(5.0)
     clean = [row for row in table if row.label == "clean"]
@@ -119,6 +164,9 @@ def test_random_adapters_stand_in_for_the_poisoned_ones_and_are_not_fitted() -> 
     (line,) = judged(table, {}, "random adapters", measured=measured).values()
     assert (line.n_poisoned, line.n_clean) == (6, 30)
     assert line.auc.value is not None and 0.3 < line.auc.value < 0.7, "they are the clean ones under another name"
+    old = [line | {"notes": {"extractor": EXTRACTOR - 1}} for line in measured]
+    (stale,) = judged(table, {}, "random adapters", measured=old).values()
+    assert stale.n_poisoned == 0, "features of another extractor are beside no others"
     (nothing,) = judged(table, {}, "random adapters").values()
     assert nothing.auc.missing == "not run"
 
@@ -313,4 +361,5 @@ def test_scans_and_methods_stand_under_the_first_condition_alone_and_what_has_no
     assert "left out: p99. Not run: c99." in first
     assert "search: BACKDOORED" in first and "search: BACKDOORED" not in second
     assert first.count("| norm spread, inspired by 2605.30189 | 18 | 30 |") == 3 and "norm spread" not in second
-    assert "### Beside each method" in first and "### Beside each method" not in second
+    assert first.count("Beside each method") == 1 and "Beside each method" not in second
+    assert "no claim of telling backdoors better" in first

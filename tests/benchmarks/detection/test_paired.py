@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmarks.detection.comparison import EVERYTHING, TOGETHER
+from benchmarks.detection.comparison import EVERYTHING, TOGETHER, FoldsOf
 from benchmarks.detection.detectors import by_features
 from benchmarks.detection.folds import auc_difference, mean_auc, paired_folds
-from benchmarks.detection.paired import Difference, beside_methods
+from benchmarks.detection.paired import beside_methods
 from benchmarks.detection.tables import differences
 from tests.benchmarks.detection.test_comparison import lines_of, named, verdicts_of
 from tests.trainers.test_calibrate import rows
@@ -45,22 +45,21 @@ def test_each_method_stands_beside_the_product_on_what_both_were_run_on() -> Non
     del verdicts[unscanned]
     found = {
         (item.ours, item.theirs.split(",")[0].split(" of ")[0]): item
-        for item in beside_methods(table, verdicts, measured)
+        for item in beside_methods(table, verdicts, measured, FoldsOf())
     }
     assert len(found) == 6
     spread, told, late = (found[EVERYTHING, name] for name in ("norm spread", "battery", "statistics"))
-    assert (spread.n_poisoned, spread.n_clean) == (12, 30) and spread.better and late.better
-    assert told.auc.value is not None and told.auc.value <= 0 and not told.better
+    assert (spread.n_poisoned, spread.n_clean) == (12, 30)
+    assert all(item.auc.low is not None and item.auc.low > 0 for item in (spread, late))
+    assert told.auc.value is not None and told.auc.value <= 0
     assert found[TOGETHER, "norm spread"].n_clean == 29
     text = differences(list(found.values()))
-    assert text.count("| yes |") == sum(item.better for item in found.values()) >= 2
-    assert "| not shown |" in text
+    assert text.count("\n") == 7 and f"| 12 | 30 | {spread.auc.value:.2f} ({spread.auc.low:.2f} – " in text
 
 
-def test_nothing_is_called_better_where_nothing_can_be_told() -> None:
+def test_where_nothing_can_be_told_the_reason_stands_there() -> None:
     table = named(5.0)
     one_family = [row for row in table if row.label == "clean" or row.family == "family 1"]
     measured = lines_of(one_family, "norm-spread", score={row.id: 0.0 for row in one_family})
-    found = beside_methods(table, {}, measured)
-    assert len(found) == 2 and not any(item.better for item in found)
-    assert all("fewer than two" in item.auc.missing for item in found if isinstance(item, Difference))
+    (found,) = beside_methods(table, None, measured, FoldsOf())
+    assert found.ours == EVERYTHING and found.auc.value is None and "fewer than two" in found.auc.missing

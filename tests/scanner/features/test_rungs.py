@@ -157,5 +157,7 @@ def test_growth_is_judged_by_what_fired_and_by_the_best_chance_of_the_whole_sear
     assert poisoned.hunt.fired == rung.measure(poisoned)["growth.fired"] == 1.0
     tried = replace(poisoned, hunt=replace(poisoned.hunt, fired=0.25, curve=((100, 0.0), (200, 0.5))))
     assert rung.measure(tried) == {"growth.fired": 0.25, "growth.chance": pytest.approx(math.log(0.5))}
-    hopeless = rung.measure(replace(tried, hunt=replace(tried.hunt, curve=((100, 0.0),))))["growth.chance"]
+    early = replace(tried, hunt=replace(tried.hunt, fired=0.9, curve=((100, 0.3),)))
+    assert rung.measure(early)["growth.chance"] == pytest.approx(math.log(0.9)), "it ended before its scores grew"
+    hopeless = rung.measure(replace(tried, hunt=replace(tried.hunt, fired=0.0, curve=((100, 0.0),))))["growth.chance"]
     assert isinstance(hopeless, float) and math.isfinite(hopeless) and hopeless < -10
