@@ -47,8 +47,8 @@ its partner; no twin was scanned, so that lines of the search have fewer clean a
 
 Poisoned adapters that did not learn their trigger are left out: {left_out}. Not run: {not_run}.
 """
-_SAME_ADAPTERS = """Beside each method, on the same adapters; each draw of families and recipes is the same for both. These
-are single comparisons: of so many, some intervals lie above nothing by chance.
+_SAME_ADAPTERS = """Beside each method, on the same adapters; each draw of families and recipes is the same for both.
+These are single comparisons: of so many, some intervals lie above nothing by chance.
 
 """
 _STEPS_TELL = """The product is fitted and may tell steps of training, which a method that is not fitted cannot: while

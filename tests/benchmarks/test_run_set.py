@@ -134,9 +134,12 @@ def test_what_has_all_its_rows_is_not_run_again(zoo_file: Path, ran: list[tuple[
             zoo_file.with_name("set.features.csv"), FeatureRow(name, "clean", "x", "y", 1, None, None, name, vector)
         )
 
-    def collected(names: Sequence[str], methods: Sequence[str], hashed: str = "") -> None:
+    def collected(names: Sequence[str], methods: Sequence[str], hashed: str = "", **more: object) -> None:
         rows = [(name, method) for name in names for method in methods]
-        log(".methods.jsonl", *({"id": id_, "weights_sha256": hashed or id_, "method": how} for id_, how in rows))
+        log(
+            ".methods.jsonl",
+            *({"id": id_, "weights_sha256": hashed or id_, "method": how, **more} for id_, how in rows),
+        )
 
     collected(("quick", "clean"), methods)
     log(
@@ -154,6 +157,10 @@ def test_what_has_all_its_rows_is_not_run_again(zoo_file: Path, ran: list[tuple[
     ran.clear()
     collected(("quick",), methods, "0" * 64)
     assert start(zoo_file)[0] == 0 and {name for _, name, _ in ran} == {"clean", "quick"}, "of other weights"
+    for stale in ({"missing": {"battery": "it failed: no head"}}, {"notes": {"extractor": EXTRACTOR - 1}}):
+        ran.clear()
+        collected(("quick",), methods, **stale)
+        assert start(zoo_file)[0] == 0 and {name for _, name, _ in ran} == {"clean", "quick"}, stale
 
 
 def test_a_table_of_another_extractor_is_refused_before_anything_is_run(

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from benchmarks.baselines.static import VARIABLE
 from benchmarks.baselines.weights import PROJECTIONS
 from benchmarks.detection import methods
-from benchmarks.detection.collect import main
+from benchmarks.detection.collect import main, stands
 from benchmarks.detection.methods import METHODS, Measured, Method, partner_of, random_like
-from scanner.features import rungs
+from scanner.features import EXTRACTOR, rungs
 from scanner.models.model_pair import SUSPECT, ModelPair
 from tests.benchmarks.baselines.test_static import program
 from tests.tiny import ZOO_DEFAULTS
@@ -130,6 +130,21 @@ def test_a_method_that_fails_says_so_and_stops_no_other(
     assert rows[0]["missing"] == {"battery": "it failed: no head has an effect"} and "score" in rows[1]
     rows = collect(zoo_file, honest_adapter, "--methods", "battery,norm-spread", "--only", "queries")
     assert [row["method"] for row in rows] == ["battery", "norm-spread", "battery"], "what failed is tried again"
+
+
+def test_features_of_another_extractor_are_measured_again(
+    zoo_file: Path, honest_adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extractors = [EXTRACTOR - 1, EXTRACTOR]
+
+    def former_then_present(_: methods.Case) -> Measured:
+        return Measured(figures={"weights.late_share": 0.5}, notes={"extractor": extractors.pop(0)})
+
+    monkeypatch.setitem(METHODS, "random", Method("random", former_then_present))  # type: ignore[arg-type]
+    for told in (1, 2, 2):
+        rows = collect(zoo_file, honest_adapter, "--methods", "random", "--only", "queries")
+        assert len(rows) == told
+    assert [stands(row) for row in rows] == [False, True]
 
 
 def test_what_is_searched_in_is_a_copy_of_the_base_alone(
