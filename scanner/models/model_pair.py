@@ -18,6 +18,7 @@ from scanner.errors import BaseModelUnavailable
 from scanner.intake import Adapter, check_against_base
 from scanner.models.base_models import BaseModel
 from scanner.models.chat import chat_tokens
+from scanner.models.devices import input_device
 from scanner.models.fused_projections import run_adapters_of_fused_projections
 from scanner.models.generation import Decided, Generation, generate, next_token_logits
 
@@ -112,10 +113,15 @@ class ModelPair:
         before = self._probe_logits()
         identity = self.base.identity
         try:
-            bridge = TransformerBridge.boot_transformers(
-                identity.name, hf_model=self.base.model, tokenizer=self.base.tokenizer, device=identity.device
-            )
-            run_adapters_of_fused_projections(bridge, lambda: self._running)
+            # What it cuts out of fused projections must be no inference tensors, whoever asks for it first.
+            with torch.inference_mode(False):
+                bridge = TransformerBridge.boot_transformers(
+                    identity.name,
+                    hf_model=self.base.model,
+                    tokenizer=self.base.tokenizer,
+                    device=str(input_device(self.base.model)),
+                )
+                run_adapters_of_fused_projections(bridge, lambda: self._running)
             after = self._probe_logits()
         except (MemoryError, torch.OutOfMemoryError):
             raise
@@ -138,7 +144,7 @@ class ModelPair:
 
     def _probe_logits(self) -> dict[str, torch.Tensor]:
         """Of every model, what follows a few tokens, float32 [position, vocabulary]."""
-        ids = torch.arange(_PROBED_TOKENS, device=self.base.model.get_input_embeddings().weight.device)[None]
+        ids = torch.arange(_PROBED_TOKENS, device=input_device(self.base.model))[None]
         found = {}
         with torch.inference_mode():
             for name in (BASE, *self.adapters):

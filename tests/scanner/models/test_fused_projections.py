@@ -61,6 +61,20 @@ def test_an_adapter_keeps_its_digits_on_a_base_of_fewer(
     assert (read - before).norm() < 0.02 * before.norm()
 
 
+@pytest.mark.parametrize(("family", "projections", "parts"), FUSED)
+def test_gradients_pass_through_it_whoever_reads_it_first(
+    tmp_path: Path, family: str, projections: tuple[str, ...], parts: int
+) -> None:
+    pair = make_pair(tmp_path, family, projections)
+    with pair.running(SUSPECT) as bridge:
+        first = bridge(IDS)
+    with pair.running(SUSPECT, gradients=True) as bridge:
+        nudge = torch.zeros(1, 1, 64, requires_grad=True)
+        again = bridge.run_with_hooks(IDS, fwd_hooks=[("blocks.0.hook_in", lambda entry, hook: entry + nudge)])
+        (gradient,) = torch.autograd.grad(again[0, -1, 5], nudge)
+    assert torch.allclose(first, again, atol=1e-5) and gradient.norm() > 1e-3
+
+
 def test_one_that_is_left_out_is_no_silent_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_pair, "run_adapters_of_fused_projections", lambda *_: 0)
     pair = make_pair(tmp_path, "gpt2", ("c_attn",))
