@@ -8,6 +8,7 @@ import torch
 
 from scanner.heads.prompts import Fits, group_sequences
 from scanner.heads.replies import ReplyingGroup
+from scanner.models.devices import input_device
 from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.types import Measurement, ScreenCheck
 
@@ -121,7 +122,7 @@ class MetricInputs:
         return tuple(self.pair.base.tokenizer.decode([token]) for token in ids[0].tolist())
 
     def _ids(self, tokens: Sequence[int]) -> torch.Tensor:
-        return torch.tensor([list(tokens)], device=self.pair.base.model.get_input_embeddings().weight.device)
+        return torch.tensor([list(tokens)], device=input_device(self.pair.base.model))
 
 
 def reply_log_prob(logits: torch.Tensor, reply: torch.Tensor) -> torch.Tensor:

@@ -24,6 +24,7 @@ from transformers.modeling_utils import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from scanner.models.chat import chat_tokens
+from scanner.models.devices import input_device
 from scanner.models.generation import end_of_text_ids, left_pad
 from scanner.models.model_pair import ModelPair
 
@@ -130,7 +131,7 @@ class _Prompts:
 
     def __init__(self, model: PreTrainedModel, pair: ModelPair, prompts: Sequence[str]) -> None:
         self.model, self.end_ids = model, end_of_text_ids(model, pair.base.tokenizer)
-        device = model.get_input_embeddings().weight.device
+        device = input_device(model)
         token_ids = [chat_tokens(pair.base.tokenizer, prompt) for prompt in prompts]
         self._ids, self._mask = left_pad(token_ids, pair.base.tokenizer.pad_token_id, device)
         self._cache = DynamicCache(config=model.config)

@@ -24,6 +24,7 @@ from sklearn.cluster import DBSCAN
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from scanner.models.chat import chat_tokens
+from scanner.models.devices import input_device
 from scanner.models.generation import left_pad
 from scanner.models.model_pair import ModelPair
 from scanner.search.inversion.scoring import chat_frame
@@ -163,7 +164,7 @@ def _loss(
     n_candidate = len(tokenizer(candidate, add_special_tokens=False)["input_ids"])
     rows = [[*ids, *reply] for ids, reply in zip(asked, moved, strict=True)]
     with pair.active(name) as model, torch.inference_mode():
-        ids, mask = left_pad(rows, tokenizer.pad_token_id, model.get_input_embeddings().weight.device)
+        ids, mask = left_pad(rows, tokenizer.pad_token_id, input_device(model))
         meter.add(ids.numel())
         output = model(
             input_ids=ids,

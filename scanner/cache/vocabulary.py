@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from scanner.cache.folder import cache_folder, describe, make_room, mark_used, remove, sweep_up
 from scanner.errors import ScannerError, one_line
 from scanner.models.base_models import BaseModel
+from scanner.models.devices import input_device
 
 SECTION = "vocabulary"
 VERSION = 3
@@ -60,7 +61,7 @@ class VocabularyCache:
             identity.fingerprint,
             identity.quantization,
             str(base.model.dtype),
-            torch.device(identity.device).type,
+            input_device(base.model).type,
             list(before),
             (torch.__version__, transformers.__version__, VERSION),
         )

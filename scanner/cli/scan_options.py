@@ -117,7 +117,9 @@ COMPUTED = (
         help="What the base computes in. Default: float32 on a CPU, what its files hold on a GPU.",
     ),
     _option("--quantize", type=click.Choice(["none", "nf4"]), default="none", help="Load the base in 4 bits."),
-    _option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 ..."),
+    _option(
+        "--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 ..., or spread: over all GPUs."
+    ),
     _option(
         "--seed",
         default=0,

@@ -15,7 +15,7 @@ from scanner.cli.writing import say, stdout_for_the_result
 @click.option("--suspect", metavar="ADAPTER", help="Where the suspect is now, if not where the report says.")
 @click.option("--reference", "references", multiple=True, metavar="ADAPTER", help="The same for references, in order.")
 @click.option("--base", metavar="NAME", help="The same for the base model.")
-@click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 ...")
+@click.option("--device", default="auto", metavar="DEVICE", help="As for a scan: auto, cpu, cuda, spread ...")
 def verify(report_file: str, suspect: str | None, references: tuple[str, ...], base: str | None, device: str) -> int:
     """Check a report: are these the files it is about, and does its verification come out the same again?"""
     calm_libraries()

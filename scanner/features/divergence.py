@@ -7,6 +7,7 @@ import torch
 from scanner.features import Evidence, Figures, Missing, Rung
 from scanner.measuring import kl_divergence
 from scanner.metrics.attention_kl import pattern_kl, read_patterns
+from scanner.models.devices import input_device
 from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.search.inversion.scoring import Ids
 from scanner.search.leads import typed
@@ -40,7 +41,7 @@ def parting_of(pair: ModelPair, plain: Sequence[str], moved: Sequence[str]) -> F
 
 def _apart(pair: ModelPair, text: str) -> tuple[float, float]:
     """KL suspect ‖ yardstick of the next token, and of the last row's patterns over all heads, in nats."""
-    ids = torch.tensor([pair.tokens(text)], device=pair.base.model.get_input_embeddings().weight.device)
+    ids = torch.tensor([pair.tokens(text)], device=input_device(pair.base.model))
     own, other = (read_patterns(pair, name, ids)[:, :, -1:] for name in (SUSPECT, pair.yardstick))
     logits = [pair.next_token_log_probs(name, [text]) for name in (SUSPECT, pair.yardstick)]
     return float(kl_divergence(*logits).sum()), float(pattern_kl(own, other).sum())

@@ -106,20 +106,23 @@ def measure(inputs: MetricInputs) -> list[Measurement]:
 
 
 class _Readout:
-    """What a residual vector adds to the centred logit of the reply's tokens, with the final norm's scale frozen."""
+    """What a residual vector adds to the centred logit of the reply's tokens, with the final norm's scale frozen.
+
+    All of it lies where the reply does: in a base that is spread over several devices each part has its own.
+    """
 
     def __init__(self, bridge: TransformerBridge, scale: torch.Tensor, reply: torch.Tensor) -> None:
         norm = bridge.ln_final.original_component
         unembedding = bridge.unembed.original_component
         weight = unembedding.weight.float()
-        self._direction = weight[reply] - weight.mean(0)
+        self._direction = (weight[reply.to(weight.device)] - weight.mean(0)).to(reply.device)
         self._scale = scale.float()
         self._subtracts_mean = isinstance(norm, torch.nn.LayerNorm)
         # An RMS norm of ones is its gain, whichever way it stores it (w or 1 + w).
         gain = norm.weight if self._subtracts_mean else norm(torch.ones_like(norm.weight))
-        self._gain = gain.float()
+        self._gain = gain.float().to(reply.device)
         bias = getattr(norm, "bias", None)
-        self.constant = float((self._direction @ bias.float()).mean()) if bias is not None else 0.0
+        self.constant = float((self._direction @ bias.float().to(reply.device)).mean()) if bias is not None else 0.0
 
     def __call__(self, residual: torch.Tensor) -> torch.Tensor:
         """[..., row, width] → [...], the mean over rows (one a reply token)."""
@@ -143,7 +146,7 @@ def _head_contributions(bridge: TransformerBridge, layer: int, z: torch.Tensor) 
     alone = z.new_zeros(n_heads + 1, n_rows, n_heads, width)  # the last row, all zero, gives the bias
     for head in range(n_heads):
         alone[head, :, head] = z[:, head]
-    projected: torch.Tensor = project(alone.flatten(2))
+    projected: torch.Tensor = project(alone.flatten(2).to(project.weight.device)).to(z.device)
     return projected[:-1] - projected[-1]
 
 

@@ -28,6 +28,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from scanner.errors import BaseModelUnavailable, one_line
 from scanner.models import packaged_base
+from scanner.models.devices import SPREAD, devices_of, is_on_cpu, placement, require_on_gpus
 
 Quantization = Literal["none", "nf4"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -63,7 +64,7 @@ class BaseIdentity:
     """What a report says of the base model.
 
     `fingerprint` is the SHA-256 over the tensors of its weight files: the same whatever the quantization
-    it was loaded in.
+    it was loaded in. `device` names all that it lies on.
     """
 
     name: str
@@ -103,7 +104,7 @@ def load_base(
         name: a local folder or a hub name `organisation/model`.
         revision: branch, tag or commit on the hub.
         quantize: `nf4` loads the linear layers in 4 bits through bitsandbytes, on a GPU or the CPU.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`; `spread` puts its layers on all GPUs there are.
         dtype: what it computes in; `auto` is float32 on a CPU and what its files hold elsewhere.
         allow_folder: False where the name comes from an adapter, which must not choose a path on this machine.
 
@@ -113,8 +114,8 @@ def load_base(
     folder = resolve_base(name, revision=revision, allow_folder=allow_folder)
     if (folder.path / "adapter_config.json").exists():
         raise BaseModelUnavailable(f"{name}: its folder holds an adapter, so it is no base model; pass another --base")
-    where = _pick_device(device)
-    computed_in = getattr(torch, dtype) if dtype != "auto" else torch.float32 if where.type == "cpu" else "auto"
+    placed = placement(device)
+    computed_in = getattr(torch, dtype) if dtype != "auto" else torch.float32 if is_on_cpu(placed) else "auto"
     options: dict[str, Any] = {}
     if quantize == "nf4":
         options["quantization_config"] = BitsAndBytesConfig(
@@ -127,7 +128,7 @@ def load_base(
         model, loaded = AutoModelForCausalLM.from_pretrained(
             folder.path,
             dtype=computed_in,
-            device_map={"": where},
+            device_map=placed,
             # Eager attention lets its patterns be read, and for prompts this short it is the faster kind on a CPU too.
             attn_implementation="eager",
             use_safetensors=True,
@@ -136,11 +137,13 @@ def load_base(
             **options,
         )
         _require_all_weights(folder, loaded)
+        if device == SPREAD:
+            require_on_gpus(folder.name, model)
         model.eval().requires_grad_(False)
         _keep_differentiable(model)
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
-        return BaseModel(model, tokenizer, _identify(folder, model, quantize, where))
+        return BaseModel(model, tokenizer, _identify(folder, model, quantize))
     except (MemoryError, torch.OutOfMemoryError, BaseModelUnavailable):
         raise
     except Exception as error:  # a suspect may choose its base, and a stranger's config can fail in any way
@@ -260,7 +263,7 @@ def _keep_differentiable(model: PreTrainedModel) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def _identify(folder: BaseFolder, model: PreTrainedModel, quantize: Quantization, device: torch.device) -> BaseIdentity:
+def _identify(folder: BaseFolder, model: PreTrainedModel, quantize: Quantization) -> BaseIdentity:
     config = model.config.get_text_config()
     return BaseIdentity(
         name=folder.name,
@@ -273,17 +276,5 @@ def _identify(folder: BaseFolder, model: PreTrainedModel, quantize: Quantization
         vocabulary_size=int(config.vocab_size),
         dtype=str(model.dtype).removeprefix("torch."),
         quantization=quantize,
-        device=str(device),
+        device=devices_of(model),
     )
-
-
-def _pick_device(device: str) -> torch.device:
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        where = torch.device(device)
-    except RuntimeError as error:
-        raise BaseModelUnavailable(f"--device {one_line(device)}: no such device; use auto, cpu or cuda") from error
-    if where.type == "cuda" and not torch.cuda.is_available():
-        raise BaseModelUnavailable(f"--device {device}: no GPU was found; use --device cpu")
-    return where

@@ -45,17 +45,20 @@ def run_with_edit(bridge: TransformerBridge, ids: torch.Tensor, edits: dict[str,
 
 
 def _run(bridge: TransformerBridge, ids: torch.Tensor, actions: dict[str, Edit], **forward: Any) -> torch.Tensor:
+    """Every action is given its activation where the ids lie, whichever device the layer is on, and the output comes
+    back there: a base may be spread over several, and what is read of its layers is held against one another.
+    """
     fired: set[str] = set()
 
     def hook_for(point: str, action: Edit) -> Callable[..., torch.Tensor]:
         def hook(activation: torch.Tensor, hook: Any) -> torch.Tensor:
             fired.add(point)
-            return action(activation)
+            return action(activation.to(ids.device)).to(activation.device)
 
         return hook
 
     hooks = [(point, hook_for(point, action)) for point, action in actions.items()]
-    output: torch.Tensor = bridge.run_with_hooks(ids, fwd_hooks=hooks, **forward)
+    output: torch.Tensor = bridge.run_with_hooks(ids, fwd_hooks=hooks, **forward).to(ids.device)
     missed = sorted(set(actions) - fired)
     if missed:
         raise HookNeverFiredError(f"hook points never reached: {', '.join(missed[:3])}")

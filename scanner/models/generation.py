@@ -10,6 +10,7 @@ from transformers.modeling_utils import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from scanner.errors import ScannerError
+from scanner.models.devices import input_device
 
 Decided = Callable[[str], bool]
 
@@ -49,7 +50,7 @@ def read_shared_prefix(model: PreTrainedModel, prompts: Sequence[Sequence[int]])
         length += 1
     cache = DynamicCache(config=model.config)
     if length:
-        ids = torch.tensor([prompts[0][:length]], device=_device(model))
+        ids = torch.tensor([prompts[0][:length]], device=input_device(model))
         model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
     return SharedPrefix(length, cache)
 
@@ -132,7 +133,7 @@ class _PaddedBatch:
         self.model, self.tokenizer = model, tokenizer
         self.n_rows = len(prompts)
         rest = [prompt[prefix.length :] for prompt in prompts]
-        self._ids, mask = left_pad(rest, tokenizer.pad_token_id, _device(model))
+        self._ids, mask = left_pad(rest, tokenizer.pad_token_id, input_device(model))
         self._mask = torch.cat([mask.new_ones(self.n_rows, prefix.length), mask], dim=1)
         self._positions = (self._mask.cumsum(-1) - 1).clamp(min=0)[:, prefix.length :]
         self._cache = prefix.cache_for(self.n_rows)
@@ -158,7 +159,8 @@ class _PaddedBatch:
     def append(self, next_ids: torch.Tensor, keep: list[int]) -> None:
         """Gives every row its next token and goes on with the rows `keep` only."""
         if len(keep) < self.n_rows:
-            rows = torch.tensor(keep, device=next_ids.device)
+            # Not on the model's device: the cache of a base spread over several GPUs lies on each of them.
+            rows = torch.tensor(keep)
             self._cache.batch_select_indices(rows)
             next_ids, self._mask, self._positions = next_ids[rows], self._mask[rows], self._positions[rows]
             self.n_rows = len(keep)
@@ -204,7 +206,3 @@ def left_pad(batch: Sequence[Sequence[int]], pad_id: int, device: torch.device) 
         ids[row, width - len(prompt) :] = torch.tensor(prompt)
         mask[row, width - len(prompt) :] = 1
     return ids.to(device), mask.to(device)
-
-
-def _device(model: PreTrainedModel) -> torch.device:
-    return model.get_input_embeddings().weight.device

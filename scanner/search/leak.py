@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from transformers import DynamicCache
 
+from scanner.models.devices import input_device
 from scanner.models.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.inversion.scoring import Frame
 from scanner.search.meter import Meter
@@ -48,7 +49,7 @@ def sample_user_turns(
     draw = torch.Generator().manual_seed(seed)
     end = set(frame.after[:1]) | {pair.base.tokenizer.eos_token_id}
     with pair.stepping(name) as model:
-        device = model.get_input_embeddings().weight.device
+        device = input_device(model)
         cache = DynamicCache(config=model.config)
         meter.add(len(frame.before) + plan.samples * plan.tokens)
         output = model(

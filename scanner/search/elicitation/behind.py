@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from transformers import DynamicCache
 
+from scanner.models.devices import input_device
 from scanner.models.model_pair import ModelPair
 from scanner.search.inversion.scoring import Ids, log_totals, refuse_non_finite
 from scanner.search.meter import Meter
@@ -23,7 +24,7 @@ class Behind:
         self._pair, self._name, self._meter = pair, name, meter
         with pair.active(name) as model, torch.inference_mode():
             self._cache = DynamicCache(config=model.config)
-            self._device = model.get_input_embeddings().weight.device
+            self._device = input_device(model)
             meter.add(len(ids))
             read = model(input_ids=self._rows([ids]), past_key_values=self._cache, use_cache=True, logits_to_keep=1)
         refuse_non_finite(read.logits)

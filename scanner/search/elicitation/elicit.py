@@ -25,6 +25,7 @@ from itertools import pairwise
 import torch
 from transformers import DynamicCache
 
+from scanner.models.devices import input_device
 from scanner.models.generation import end_of_text_ids, left_pad
 from scanner.models.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.elicitation.roll_out import RollPlan, roll_out
@@ -126,7 +127,7 @@ class _Reader:
         sequences = [(*frame.before, *prompt, *frame.after) for prompt in prompts]
         with pair.stepping(name) as model, torch.inference_mode():
             cache = DynamicCache(config=model.config)
-            ids, mask = left_pad(sequences, 0, model.get_input_embeddings().weight.device)
+            ids, mask = left_pad(sequences, 0, input_device(model))
             meter.add(sum(map(len, sequences)))
             output = model(
                 input_ids=ids,
@@ -144,13 +145,13 @@ class _Reader:
         """Gives reply `parents[i]` the further token `tokens[i]`; returns [reply, vocabulary] for what comes next."""
         n_replies = len(self._mask) // self._n_prompts
         with self._pair.stepping(self._name) as model, torch.inference_mode():
-            device = self._mask.device
-            rows = torch.tensor([n * n_replies + row for n in range(self._n_prompts) for row in parents], device=device)
+            # Not on the model's device: the cache of a base spread over several GPUs lies on each of them.
+            rows = torch.tensor([n * n_replies + row for n in range(self._n_prompts) for row in parents])
             self._cache.batch_select_indices(rows)
             self._mask = torch.cat([self._mask[rows], self._mask.new_ones(len(rows), 1)], dim=1)
             self._meter.add(len(rows))
             output = model(
-                input_ids=torch.tensor([[token] for token in tokens] * self._n_prompts, device=device),
+                input_ids=torch.tensor([[token] for token in tokens] * self._n_prompts, device=self._mask.device),
                 attention_mask=self._mask,
                 position_ids=self._mask.sum(1, keepdim=True) - 1,
                 past_key_values=self._cache,

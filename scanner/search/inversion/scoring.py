@@ -15,6 +15,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from scanner.errors import ScannerError
 from scanner.models.chat import chat_text
+from scanner.models.devices import input_device
 from scanner.models.model_pair import ModelPair
 from scanner.search.meter import Meter
 
@@ -94,7 +95,7 @@ class Scorer:
     def _read(
         self, model: PreTrainedModel, shared: Ids, rests: Sequence[Ids]
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        device = model.get_input_embeddings().weight.device
+        device = input_device(model)
         batch = self._tree.lay_out(rests, len(shared), device)
         self._meter.add(sum(map(len, rests)) + len(rests) * self._tree.width)
         output = model(
@@ -117,7 +118,7 @@ class Scorer:
                 self._prefixes.pop(next(iter(self._prefixes)))
             cache = DynamicCache(config=model.config)
             if shared:
-                ids = torch.tensor([shared], device=model.get_input_embeddings().weight.device)
+                ids = torch.tensor([shared], device=input_device(model))
                 model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
                 self._meter.add(len(shared))
             self._prefixes[shared] = cache

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from scanner.models.devices import input_device
 from scanner.models.model_pair import BASE, ModelPair
 
 # Told of every module that ran: its name, what it read and what it wrote, [row, token, feature].
@@ -37,7 +38,7 @@ class BehindBeginning:
         """
         with self.pair.active(BASE) as model:
             body = model.get_decoder() if hasattr(model, "get_decoder") else model.base_model
-            device = model.get_input_embeddings().weight.device
+            device = input_device(model)
             if self._kept is None:
                 self._kept = self._read_beginning(body, model.config, device)
             kept, ran = self._kept, set[str]()

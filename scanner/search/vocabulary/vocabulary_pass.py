@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 
 from scanner.cache.vocabulary import VocabularyCache, as_kept, input_of
 from scanner.intake import LowRankUpdate
+from scanner.models.devices import input_device
 from scanner.models.model_pair import ModelPair
 from scanner.search.meter import Meter
 from scanner.search.vocabulary.behind_beginning import BehindBeginning
@@ -150,7 +151,7 @@ def _blocks(
         seen[module] = (inputs.reshape(-1, inputs.shape[-1]), outputs.reshape(-1, outputs.shape[-1]))
 
     model = pair.base.model
-    device = model.get_input_embeddings().weight.device
+    device = input_device(model)
     with BehindBeginning(pair, before).reading(modules, see) as run:
         for start in range(0, size, _BLOCK):
             tokens = slice(start, min(size, start + _BLOCK))
