@@ -2,18 +2,23 @@
 
 The time of a function is its own, without what it calls; torch's operators are those that Python calls. The share of
 the ceiling counts the products of the layers' matrices alone, as if every token of the search went through all of them:
-what is left is attention, norms, the output head, copies, and shapes that multiply more slowly.
+what is left is attention, norms, the output head, copies, and shapes that multiply more slowly. What a step of
+generation takes, by rows, says what reading both adapters in one batch could save: a step of twice the rows beside two
+steps, without what it would cost to keep two adapters apart within a batch.
 """
 
 import cProfile
 import os
 import pstats
-from collections.abc import Mapping
+import statistics
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import torch
+from transformers import DynamicCache
 
 import scanner
 from benchmarks.performance.figures import Figure, ceiling
@@ -21,10 +26,13 @@ from benchmarks.performance.head_sweeps import layer_parameters
 from benchmarks.performance.scans import DEMO, REFERENCE, demo_scans
 from scanner.intake import read_adapter
 from scanner.models.base_models import load_base
-from scanner.models.model_pair import ModelPair
+from scanner.models.devices import input_device
+from scanner.models.model_pair import SUSPECT, ModelPair
 
 SECTION = "profile"
 _SHOWN = 12
+_ROWS = (1, 8, 32, 64, 128, 192)
+_BEGINNING, _STEPS = 60, 5
 
 
 def figures() -> list[Figure]:
@@ -34,6 +42,7 @@ def figures() -> list[Figure]:
     pair = ModelPair(load_base(str(adapter.identity.base_model)), adapter)
     search = scans.warm.report["search"] if scans.warm.report else None
     return [
+        *steps_by_rows(pair),
         *profile(DEMO, REFERENCE, scans.cache_folder),
         *(beside_ceiling(search, layer_parameters(pair)) if search else []),
     ]
@@ -46,6 +55,25 @@ def profile(suspect: str, reference: str, cache_folder: str, **options: object) 
         with profiler:
             scanner.scan(suspect, reference=reference, use_signatures=False, **options)
     return _leading(pstats.Stats(profiler))
+
+
+def steps_by_rows(pair: ModelPair, rows: Sequence[int] = _ROWS) -> list[Figure]:
+    """Seconds of one step of generation behind a cached beginning, the median of several, by how many rows it has."""
+    found = []
+    for count in rows:
+        with pair.stepping(SUSPECT) as model, torch.inference_mode():
+            cache = DynamicCache(config=model.config)
+            ids = torch.arange(_BEGINNING, device=input_device(model)).expand(count, -1)
+            spent = []
+            for _ in range(1 + _STEPS):
+                start = time.perf_counter()
+                model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+                spent.append(time.perf_counter() - start)
+                ids = ids[:, :1]
+        step = statistics.median(spent[1:])
+        note = f"behind {_BEGINNING} tokens; {count / step:,.0f} tokens a second"
+        found.append(Figure(SECTION, f"a step of generation, {count} rows", step, "s", note))
+    return found
 
 
 def _leading(stats: pstats.Stats) -> list[Figure]:

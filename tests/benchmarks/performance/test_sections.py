@@ -22,6 +22,7 @@ from benchmarks.performance import (
 from benchmarks.performance.figures import Figure, describe_machine, matmul_rate
 from benchmarks.performance.random_models import Shape, make_random_pair
 from scanner.cache.vocabulary import LIMIT_VARIABLE
+from scanner.models.model_pair import ModelPair
 
 
 def test_each_section_is_a_file_that_gives_figures() -> None:
@@ -119,6 +120,13 @@ def test_a_profile_names_where_the_time_went(
     }
     (beside,) = profile.beside_ceiling(search, 10**6)
     assert beside.what == "sweep: share of the matmul ceiling" and beside.value and 0 < beside.value < 1
+
+
+def test_a_step_of_generation_is_timed_by_its_rows(pair: ModelPair) -> None:
+    one, many = profile.steps_by_rows(pair, (1, 64))
+    assert (one.what, many.what) == ("a step of generation, 1 rows", "a step of generation, 64 rows")
+    assert one.value and many.value and one.value > 0
+    assert f"{64 / many.value:,.0f} tokens a second" in many.note
 
 
 def test_without_the_history_nothing_is_said_of_what_was_before(
