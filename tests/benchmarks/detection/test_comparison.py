@@ -362,4 +362,4 @@ def test_scans_and_methods_stand_under_the_first_condition_alone_and_what_has_no
     assert "search: BACKDOORED" in first and "search: BACKDOORED" not in second
     assert first.count("| norm spread, inspired by 2605.30189 | 18 | 30 |") == 3 and "norm spread" not in second
     assert first.count("Beside each method") == 1 and "Beside each method" not in second
-    assert "no claim of telling backdoors better" in first
+    assert "no claim of telling backdoors better" in " ".join(first.split())
