@@ -1,5 +1,6 @@
 """Commands, files and options in README and docs: run where that is quick, else read by the CLI's own parser."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
+from benchmarks.performance.__main__ import RESULTS, table_of
 from scanner.cli import COMMANDS, scan
 from scanner.cli.settings import Setting, read_defaults
 from scanner.rules.sign_offs import read_sign_offs
@@ -205,6 +207,13 @@ def test_what_is_shown_for_a_service_follows_its_schema(service: str, tmp_path: 
     check = ["-m", "check_jsonschema", "--builtin-schema", SCHEMAS[service], str(file)]
     done = subprocess.run([sys.executable, *check], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_figures_of_speed_are_those_that_the_bench_prints() -> None:
+    printed = set(table_of(json.loads(RESULTS.read_text(encoding="utf-8"))).splitlines())
+    lines = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8").splitlines()
+    shown = [line for line in lines if line.startswith("| ") and line.count("|") >= 6]
+    assert len(shown) > 10 and not [line for line in shown if line not in printed]
 
 
 @pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))

@@ -101,7 +101,9 @@ def spread_over_two(model: PreTrainedModel) -> PreTrainedModel:
     places[name_of_head] = f"{KIND}:{0 if tied else 1}"
     for name, where in places.items():
         model.get_submodule(name).to(where)
-    return dispatch_model(model, places)
+    return dispatch_model(
+        model, places, main_device=f"{KIND}:0", skip_keys=getattr(model, "_skip_keys_device_placement", None)
+    )
 
 
 def _run(func: Any, args: Any, kwargs: Any) -> Any:

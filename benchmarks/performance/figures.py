@@ -14,6 +14,7 @@ from scanner.models.bfloat16 import computes_in_bfloat16
 
 # A bar within a cell of a Markdown table.
 BAR = "\\|"
+_MANY = 1000
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,15 @@ def as_table(figures: Sequence[Figure]) -> str:
     """A Markdown table."""
     lines = ["| section | figure | value | unit | note |", "|---|---|--:|---|---|"]
     for item in figures:
-        value = "not run" if item.value is None else f"{item.value:,.4g}"
+        value = "not run" if item.value is None else _shown(item.value)
         cells = (item.section, item.what, value, item.unit, item.note)
         lines.append(f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |")
     return "\n".join(lines)
+
+
+def _shown(value: float) -> str:
+    """Four digits, or all in front of the point."""
+    return f"{value:,.4g}" if abs(value) < _MANY else f"{value:,.0f}"
 
 
 def describe_machine() -> dict[str, str | float]:

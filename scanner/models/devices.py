@@ -2,7 +2,7 @@
 
 A base that is spread (`--device spread`, accelerate's device map) takes its token ids where its embedding lies and
 gives its logits there; in between, each layer is handed what it needs on its own device. What is read of its layers
-goes back to where the ids are (`scanner/models/capture.py`), so that nothing else need know of more than one device.
+goes back to where the ids are (`scanner/models/capture.py`): there one layer can be held against another.
 """
 
 from typing import Literal
@@ -49,6 +49,12 @@ def input_device(model: PreTrainedModel) -> torch.device:
     return device
 
 
+def cache_device(model: PreTrainedModel) -> torch.device:
+    """Where an index into all layers of a cache of keys and values may lie: on the CPU where those are on several."""
+    spread = len(set((getattr(model, "hf_device_map", None) or {}).values())) > 1
+    return torch.device("cpu") if spread else input_device(model)
+
+
 def devices_of(model: PreTrainedModel) -> str:
     """The devices that a model lies on, the one of its inputs first, such as `cpu` or `cuda:0, cuda:1`."""
     found = [str(input_device(model)), *(str(parameter.device) for parameter in model.parameters())]
@@ -61,8 +67,9 @@ def require_on_gpus(name: str, model: PreTrainedModel) -> None:
     Raises:
         BaseModelUnavailable: it did.
     """
-    places = {str(where) for where in (getattr(model, "hf_device_map", None) or {}).values()}
-    if places & {"cpu", "disk", "meta"}:
+    # What accelerate leaves on one device has no map.
+    mapped = {str(where) for where in (getattr(model, "hf_device_map", None) or {}).values()}
+    if {*mapped, *(parameter.device.type for parameter in model.parameters())} & {"cpu", "disk", "meta"}:
         raise BaseModelUnavailable(
             f"{name}: it does not fit on the GPUs of this machine; free some memory there, load it smaller with "
             "--quantize nf4, or use --device cpu"

@@ -10,7 +10,7 @@ from transformers.modeling_utils import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from scanner.errors import ScannerError
-from scanner.models.devices import input_device
+from scanner.models.devices import cache_device, input_device
 
 Decided = Callable[[str], bool]
 
@@ -159,8 +159,7 @@ class _PaddedBatch:
     def append(self, next_ids: torch.Tensor, keep: list[int]) -> None:
         """Gives every row its next token and goes on with the rows `keep` only."""
         if len(keep) < self.n_rows:
-            # Not on the model's device: the cache of a base spread over several GPUs lies on each of them.
-            rows = torch.tensor(keep)
+            rows = torch.tensor(keep, device=cache_device(self.model))
             self._cache.batch_select_indices(rows)
             next_ids, self._mask, self._positions = next_ids[rows], self._mask[rows], self._positions[rows]
             self.n_rows = len(keep)

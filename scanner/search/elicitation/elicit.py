@@ -25,7 +25,7 @@ from itertools import pairwise
 import torch
 from transformers import DynamicCache
 
-from scanner.models.devices import input_device
+from scanner.models.devices import cache_device, input_device
 from scanner.models.generation import end_of_text_ids, left_pad
 from scanner.models.model_pair import BASE, SUSPECT, ModelPair
 from scanner.search.elicitation.roll_out import RollPlan, roll_out
@@ -145,8 +145,8 @@ class _Reader:
         """Gives reply `parents[i]` the further token `tokens[i]`; returns [reply, vocabulary] for what comes next."""
         n_replies = len(self._mask) // self._n_prompts
         with self._pair.stepping(self._name) as model, torch.inference_mode():
-            # Not on the model's device: the cache of a base spread over several GPUs lies on each of them.
-            rows = torch.tensor([n * n_replies + row for n in range(self._n_prompts) for row in parents])
+            kept = [n * n_replies + row for n in range(self._n_prompts) for row in parents]
+            rows = torch.tensor(kept, device=cache_device(model))
             self._cache.batch_select_indices(rows)
             self._mask = torch.cat([self._mask[rows], self._mask.new_ones(len(rows), 1)], dim=1)
             self._meter.add(len(rows))

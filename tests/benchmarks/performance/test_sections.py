@@ -43,6 +43,8 @@ def test_results_hold_the_machine_and_survive_a_partial_run(tmp_path: Path, monk
     assert known["growth"]["figures"][0]["value"] == 1.5 and known["growth"]["machine"]["cores"] >= 1
     assert "| growth | x | 1.5 | s |" in done.output and "not run" in done.output
     assert f"growth: {known['growth']['day']}, processor " in done.output
+    shown = CliRunner().invoke(bench.main, ["--table-only", "--out", str(out)])
+    assert shown.output == done.output.split("\n", 1)[1] and json.loads(out.read_text()) == known
 
 
 def test_a_section_that_fails_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from scanner.evidence.exhibit import Exhibit
 from scanner.evidence.run_metrics import measure_all
 from scanner.intake import read_adapter
 from scanner.models.base_models import BaseModel, load_base
-from scanner.models.devices import SPREAD, devices_of, input_device, placement, require_on_gpus
+from scanner.models.devices import SPREAD, cache_device, devices_of, input_device, placement, require_on_gpus
 from scanner.models.model_pair import BASE, SUSPECT, ModelPair
 from scanner.options import ScanOptions
 from scanner.progress import SilentProgress
@@ -69,9 +68,9 @@ def test_every_metric_gives_what_it_gives_on_one_device(
             spread = bridge.cfg.n_devices
         return said, measure_all(pair, EXHIBIT, ScanOptions(sweep_prompts=2), SilentProgress()), spread
 
-    said, (measured, _), n_devices = measure(load_base(str(folder)))
+    said, (measured, _), n_devices = measure(load_base(str(folder), device="cpu"))
     with several_devices():
-        base = load_base(str(folder))
+        base = load_base(str(folder), device="cpu")
         spread_over_two(base.model)
         assert devices_of(base.model) == f"{HERE}, {THERE}" and str(input_device(base.model)) == HERE
         said_spread, (measured_spread, _), n_devices_spread = measure(base)
@@ -87,7 +86,12 @@ def test_a_whole_scan_of_a_spread_base_is_that_of_one_device(
 ) -> None:
     def scan() -> dict[str, Any]:
         report = scanner.scan(
-            angel_adapter, reference=honest_adapter, base=str(tiny_base), use_signatures=False, sweep_prompts=2
+            angel_adapter,
+            reference=honest_adapter,
+            base=str(tiny_base),
+            device="cpu",
+            use_signatures=False,
+            sweep_prompts=2,
         )
         return as_document(report)
 
@@ -122,6 +126,7 @@ def alike(one: Any, other: Any, where: str) -> None:
 
 
 def test_layers_are_spread_by_accelerate_where_there_are_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(BaseModelUnavailable, match="--device spread: no GPU was found; use --device cpu"):
         placement(SPREAD)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -129,11 +134,36 @@ def test_layers_are_spread_by_accelerate_where_there_are_gpus(monkeypatch: pytes
     assert placement("auto") == placement("cuda") == {"": torch.device("cuda")}
 
 
-@pytest.mark.parametrize(("places", "fits"), [((0, 1), True), ((0,), True), ((0, "cpu"), False), ((1, "disk"), False)])
-def test_a_base_that_does_not_fit_on_the_gpus_is_refused(places: tuple[int | str, ...], fits: bool) -> None:
-    model: Any = SimpleNamespace(hf_device_map={f"layers.{number}": place for number, place in enumerate(places)})
+@pytest.mark.parametrize(
+    ("mapped", "lies_on", "fits"),
+    [
+        ((0, 1), "lazy:1", True),
+        ((), "lazy:0", True),
+        ((0, "cpu"), "lazy:0", False),
+        ((1, "disk"), "lazy:1", False),
+        # Where all of it went to one device, there is no map.
+        ((), "cpu", False),
+        ((), "meta", False),
+    ],
+)
+def test_a_base_that_does_not_fit_on_the_gpus_is_refused(
+    mapped: tuple[int | str, ...], lies_on: str, fits: bool
+) -> None:
+    with several_devices():
+        model: Any = torch.nn.Linear(1, 1, device=lies_on)
+    if mapped:
+        model.hf_device_map = {f"layers.{number}": place for number, place in enumerate(mapped)}
     if fits:
         require_on_gpus("some/base", model)
         return
     with pytest.raises(BaseModelUnavailable, match="some/base: it does not fit on the GPUs"):
         require_on_gpus("some/base", model)
+
+
+def test_a_cache_is_indexed_from_where_all_its_layers_can_read(tiny_base: Path) -> None:
+    base = load_base(str(tiny_base), device="cpu")
+    with several_devices():
+        base.model.to(THERE)
+        assert str(cache_device(base.model)) == THERE
+        spread_over_two(base.model)
+        assert str(cache_device(base.model)) == "cpu" and str(input_device(base.model)) == HERE
