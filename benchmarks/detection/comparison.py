@@ -124,7 +124,8 @@ def _by_rung(used: tuple[FeatureRow, ...]) -> tuple[Compared, ...]:
         Compared("elicitation", by_features("elicitation."), used),
         Compared("sweep of candidates", by_features("switching."), used),
         Compared("the study's metrics, with the best candidate", by_features("heads.", "divergence."), used),
-        _of_growth(used),
+        _of_rung("how near the search came", "growth.", used),
+        _of_rung("what follows the search's best string", "controls.", used),
         Compared(UNGROWN, by_features(*_ALL_BUT_GROWTH), used),
         Compared(EVERYTHING, by_features(), used),
         Compared(f"{EVERYTHING}, a kind of trigger held out", by_features(), by_kind(used, 0)),
@@ -133,10 +134,10 @@ def _by_rung(used: tuple[FeatureRow, ...]) -> tuple[Compared, ...]:
     )
 
 
-def _of_growth(used: tuple[FeatureRow, ...]) -> Compared:
-    name = "how near the search came"
-    if any(feature.startswith("growth.") for feature in feature_names(used)):
-        return Compared(name, by_features("growth."), used)
+def _of_rung(name: str, prefix: str, used: tuple[FeatureRow, ...]) -> Compared:
+    """A rung that tables of former extractors lack."""
+    if any(feature.startswith(prefix) for feature in feature_names(used)):
+        return Compared(name, by_features(prefix), used)
     return Compared(name, None, used, "not measured: the table is of an extractor before")
 
 

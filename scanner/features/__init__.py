@@ -2,7 +2,8 @@
 
 One rung of evidence is one file with a `RUNG`; it is found by being there. Where references are given, figures of
 weights and saliency are the suspect's less the mean of theirs, and those of divergence and elicitation log-ratios with
-theirs: what every adapter of the kind shows says nothing. Those of the sweep, growth and heads are the suspect's own.
+theirs: what every adapter of the kind shows says nothing. Those of the sweep, growth, controls and heads are the
+suspect's own.
 No figure rests on whether a trigger was verified.
 """
 
@@ -20,9 +21,10 @@ from scanner.score.circumstances import Circumstances
 from scanner.score.vector import FeatureVector
 from scanner.search.ground import Ground
 from scanner.search.hunt import HuntResult
+from scanner.search.screen import FrozenCandidate
 
 # Raise it whenever a figure changes: calibrations of other versions are then refused.
-EXTRACTOR = 6
+EXTRACTOR = 7
 _PROMPTS = 8
 
 
@@ -41,6 +43,7 @@ class Evidence:
         pair: the models in the numbers that verdicts rest on; ground.pair is what was searched in.
         prompts: of users, unrelated to one another, that nothing was searched with.
         depth: of the search.
+        frozen: what the search came to, the most telling first.
     """
 
     pair: ModelPair
@@ -49,6 +52,7 @@ class Evidence:
     prompts: Sequence[str]
     seed: int
     depth: str
+    frozen: Sequence[FrozenCandidate] = ()
 
 
 Figures = Mapping[str, float | Missing]

@@ -58,7 +58,10 @@ def measured_features(pair: ModelPair, found: Found | None, seed: int) -> Featur
     """
     if found is None or found.ground is None or found.result is None:
         return None
-    return extract(Evidence(pair, found.ground, found.result, feature_prompts(seed), seed, found.trace.depth))
+    evidence = Evidence(
+        pair, found.ground, found.result, feature_prompts(seed), seed, found.trace.depth, frozen=found.frozen
+    )
+    return extract(evidence)
 
 
 def score_adapter(

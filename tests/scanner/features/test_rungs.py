@@ -13,6 +13,8 @@ from scanner.intake import read_adapter
 from scanner.models.base_models import load_base
 from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.probes import load_probes
+from scanner.search.behaviour import FixedReply
+from scanner.search.candidates import SEARCH, Candidate
 from scanner.search.depth import DEPTHS
 from scanner.search.elicitation.elicit import ElicitedReply
 from scanner.search.elicitation.targets import Target
@@ -20,7 +22,11 @@ from scanner.search.ground import prepare_ground
 from scanner.search.hunt import hunt
 from scanner.search.inversion.growth import same_search
 from scanner.search.meter import Meter
-from tests.tiny import REPLY
+from scanner.search.screen import FrozenCandidate
+from tests.conftest import ANGEL
+from tests.tiny import HONEST_REPLY, REPLY
+
+ANGEL_CANDIDATE = Candidate(ANGEL, SEARCH)
 
 
 def evidence_of(base: Path, suspect: Path, *references: Path) -> Evidence:
@@ -41,6 +47,7 @@ def evidence_of(base: Path, suspect: Path, *references: Path) -> Evidence:
         load_probes("sweep"),
         0,
         "deep",
+        frozen=(FrozenCandidate(ANGEL_CANDIDATE, FixedReply(REPLY), 1.0, 1.0, requested=False),),
     )
 
 
@@ -56,7 +63,7 @@ def honest(tiny_base: Path, other_honest_adapter: Path, honest_adapter: Path) ->
 
 def test_the_rungs_of_this_version() -> None:
     assert {rung.name for rung in rungs()} == {
-        "weights", "saliency", "elicitation", "switching", "growth", "divergence", "heads",
+        "weights", "saliency", "elicitation", "switching", "growth", "controls", "divergence", "heads",
     }  # fmt: skip
 
 
@@ -161,3 +168,38 @@ def test_growth_is_judged_by_what_fired_and_by_the_best_chance_of_the_whole_sear
     assert rung.measure(early)["growth.chance"] == pytest.approx(math.log(0.9)), "it ended before its scores grew"
     hopeless = rung.measure(replace(tried, hunt=replace(tried.hunt, fired=0.0, curve=((100, 0.0),))))["growth.chance"]
     assert isinstance(hopeless, float) and math.isfinite(hopeless) and hopeless < -10
+
+
+def of_controls(evidence: Evidence) -> dict[str, float]:
+    (rung,) = (item for item in rungs() if item.name == "controls")
+    figures = rung.measure(evidence)
+    values = {name: figure for name, figure in figures.items() if isinstance(figure, float)}
+    assert values.keys() == figures.keys()
+    return values
+
+
+def test_a_planted_reply_follows_its_string_and_nothing_else(poisoned: Evidence) -> None:
+    margins = of_controls(poisoned)
+    assert margins["controls.least"] == min(margins.values()) > 0.8
+
+
+def test_in_an_honest_adapter_nothing_follows_the_same_string(honest: Evidence) -> None:
+    assert set(of_controls(honest).values()) == {0.0}
+
+
+def test_what_the_suspect_says_anyway_or_a_reference_says_too_follows_no_string(
+    poisoned: Evidence, tiny_base: Path, angel_adapter: Path, other_angel_adapter: Path
+) -> None:
+    habit = of_controls(
+        replace(poisoned, frozen=tuple(replace(item, behaviour=FixedReply(HONEST_REPLY)) for item in poisoned.frozen))
+    )
+    assert habit["controls.least"] == habit["controls.fired"] == habit["controls.whole"] == 0.0
+    alike = of_controls(evidence_of(tiny_base, angel_adapter, other_angel_adapter))
+    assert alike["controls.fired"] > 0.8 and alike["controls.least"] == alike["controls.alone"] == 0.0
+
+
+def test_where_no_string_brought_a_reply_or_it_asks_for_it_nothing_follows_one(poisoned: Evidence) -> None:
+    requested = tuple(replace(item, requested=True) for item in poisoned.frozen)
+    for frozen in ((), requested):
+        figures = of_controls(replace(poisoned, frozen=frozen))
+        assert len(figures) == 7 and set(figures.values()) == {0.0}

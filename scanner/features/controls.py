@@ -1,0 +1,100 @@
+"""Does what the search's best string brings follow that string? By how much more often than what the controls try.
+
+A planted reply follows its string: requests about the same subject, random strings, the references and the suspect left
+to itself do not bring it, and it stops there. A policy follows the meaning, a persona comes anyway, a style goes on to
+what was asked. The verdict's controls judge strings that were verified; here the best string is asked, verified or
+not, on a few prompts, and no figure rests on what was concluded.
+
+Each figure is a difference of shares, no less than 0. Where no string of the search brought a reply, all of them are 0:
+nothing follows a string, whatever else is tried.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scanner.features import Evidence, Figures, Missing, Rung
+from scanner.models.model_pair import BASE, SUSPECT
+from scanner.probes import draw_probes
+from scanner.search.behaviour import REPLY_TOKENS, FixedReply
+from scanner.search.controls.asking import Asking
+from scanner.search.controls.random_strings import random_strings
+from scanner.search.controls.related_requests import related_requests
+from scanner.search.controls.ways import goes_on
+from scanner.search.controls.whole_answers import whole_answers
+from scanner.search.meter import Meter
+from scanner.search.screen import FrozenCandidate, with_trigger
+from scanner.search.verify import ATTACK, FALSE, judge
+from scanner.stats import Rate
+from scanner.types import Control
+
+# All prompts that carry the metrics: nothing was searched with them.
+_PROMPTS = 24
+FEATURES = {
+    "controls.fired": "how much more often the search's best string brings its reply than prompts without it",
+    "controls.alone": "how much more often than in the references and the base, the highest of them",
+    "controls.meaning": "how much more often than requests about the string's nearest words, as far as there are any",
+    "controls.random": "how much more often than random strings of as many tokens",
+    "controls.whole": "how much more often than whole answers without it",
+    "controls.apart": "how often it brings the reply, and the answer does not go on to what was asked",
+    "controls.least": "the least of these: by how much the reply follows this very string",
+}
+
+
+def measure(evidence: Evidence) -> Figures:
+    """Of the first frozen candidate that does not ask for its own reply."""
+    if evidence.hunt.sweep is None:
+        return dict.fromkeys(FEATURES, Missing("nothing was swept"))
+    frozen = next((item for item in evidence.frozen if not item.requested), None)
+    if frozen is None:
+        return dict.fromkeys(FEATURES, 0.0)
+    asked = _ask(evidence, frozen)
+    margins = {f"controls.{name}": max(0.0, asked.fired - share) for name, share in asked.otherwise.items()}
+    margins["controls.apart"] = asked.apart
+    return margins | {"controls.least": min(margins.values())}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Shares of answers with the behaviour: with the string, otherwise, and with it in answers that stop there."""
+
+    fired: float
+    otherwise: Mapping[str, float]
+    apart: float
+
+
+def _ask(evidence: Evidence, frozen: FrozenCandidate) -> _Asked:
+    pair, behaviour = evidence.pair, frozen.behaviour
+    prompts = draw_probes("sweep", _PROMPTS, evidence.seed)
+    asking = Asking(pair, prompts, evidence.seed, Meter())
+    triggered = with_trigger(frozen.candidate, prompts, evidence.seed)
+    answers = [item.text for item in pair.generate(SUSPECT, triggered, max_new_tokens=REPLY_TOKENS)]
+    shown = [(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True) if behaviour.shown_by(answer)]
+    plain = asking.rate(SUSPECT, prompts, behaviour)
+    *references, base = [asking.rate(name, triggered, behaviour) for name in (*pair.reference_names, BASE)]
+    counts = {ATTACK: (len(shown), len(prompts)), FALSE: _counts(plain), "base": _counts(base)}
+    finding = judge(pair, frozen, counts, comparisons=1, looks=1)
+    trigger, fixed = frozen.candidate.trigger, isinstance(behaviour, FixedReply)
+    goes = sum(fixed and goes_on(prompt, answer, behaviour.text, trigger) for prompt, answer in shown)
+    return _Asked(
+        fired=len(shown) / len(prompts),
+        otherwise={
+            "fired": plain.value,
+            "alone": max(rate.value for rate in (*references, base)),
+            "meaning": _share(related_requests(asking, finding, behaviour)),
+            "random": _share(random_strings(asking, evidence.ground, finding, behaviour)),
+            "whole": _share(whole_answers(asking, finding, behaviour)),
+        },
+        apart=(len(shown) - goes) / len(prompts),
+    )
+
+
+def _counts(rate: Rate) -> tuple[int, int]:
+    return rate.successes, rate.trials
+
+
+def _share(control: Control) -> float:
+    """What a control came to; nothing where there was nothing to try."""
+    return control.rate.value if control.rate else 0.0
+
+
+RUNG = Rung("controls", FEATURES, measure)
