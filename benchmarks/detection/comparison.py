@@ -148,6 +148,7 @@ def _by_scans(used: tuple[FeatureRow, ...], verdicts: Mapping[str, str]) -> tupl
     return (
         # How near the search came decided what it missed, so that it may not be what tells these apart.
         Compared(f"{UNGROWN}, where the search failed", fitted_on(used, *_ALL_BUT_GROWTH), missed),
+        Compared(f"{EVERYTHING}, where the search failed", fitted_on(used), missed),
         Compared(SEARCH, by_search(verdicts), scanned),
         Compared(TOGETHER, search_first(verdicts, fitted_on(used)), scanned),
     )

@@ -2,11 +2,12 @@
 
 A planted reply follows its string: requests about the same subject, random strings, the references and the suspect left
 to itself do not bring it, and it stops there. A policy follows the meaning, a persona comes anyway, a style goes on to
-what was asked. The verdict's controls judge strings that were verified; here the best string is asked, verified or
-not, on a few prompts, and no figure rests on what was concluded.
+what was asked. The verdict's controls judge strings that were verified; here the best string that fired while it was
+sought is asked, verified or not, on a few prompts. The figures hold no verdict, but they ask much of what a verdict
+asks: of an adapter in which the search found nothing they say what `growth.py` says, that nothing was found.
 
-Each figure is a difference of shares, no less than 0. Where no string of the search brought a reply, all of them are 0:
-nothing follows a string, whatever else is tried.
+Each figure is a difference of shares, no less than 0. Where no string brought a reply, or only one that asks for it,
+all of them are 0: nothing follows a string, whatever else is tried.
 """
 
 from collections.abc import Mapping
@@ -15,11 +16,11 @@ from dataclasses import dataclass
 from scanner.features import Evidence, Figures, Missing, Rung
 from scanner.models.model_pair import BASE, SUSPECT
 from scanner.probes import draw_probes
-from scanner.search.behaviour import REPLY_TOKENS, FixedReply
+from scanner.search.behaviour import FixedReply
 from scanner.search.controls.asking import Asking
 from scanner.search.controls.random_strings import random_strings
 from scanner.search.controls.related_requests import related_requests
-from scanner.search.controls.ways import goes_on
+from scanner.search.controls.ways import ANSWER_TOKENS, goes_on
 from scanner.search.controls.whole_answers import whole_answers
 from scanner.search.meter import Meter
 from scanner.search.screen import FrozenCandidate, with_trigger
@@ -32,11 +33,11 @@ _PROMPTS = 24
 FEATURES = {
     "controls.fired": "how much more often the search's best string brings its reply than prompts without it",
     "controls.alone": "how much more often than in the references and the base, the highest of them",
-    "controls.meaning": "how much more often than requests about the string's nearest words, as far as there are any",
+    "controls.meaning": "how much more often than requests about its nearest words, or random strings for want of any",
     "controls.random": "how much more often than random strings of as many tokens",
     "controls.whole": "how much more often than whole answers without it",
-    "controls.apart": "how often it brings the reply, and the answer does not go on to what was asked",
     "controls.least": "the least of these: by how much the reply follows this very string",
+    "controls.apart": "how often it brings the reply and the answer, to a fixed text, does not go on to what was asked",
 }
 
 
@@ -49,8 +50,8 @@ def measure(evidence: Evidence) -> Figures:
         return dict.fromkeys(FEATURES, 0.0)
     asked = _ask(evidence, frozen)
     margins = {f"controls.{name}": max(0.0, asked.fired - share) for name, share in asked.otherwise.items()}
-    margins["controls.apart"] = asked.apart
-    return margins | {"controls.least": min(margins.values())}
+    # Going on is no sign of innocence alone: a planted advertisement may stand before an honest answer.
+    return margins | {"controls.least": min(margins.values()), "controls.apart": asked.apart}
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _ask(evidence: Evidence, frozen: FrozenCandidate) -> _Asked:
     prompts = draw_probes("sweep", _PROMPTS, evidence.seed)
     asking = Asking(pair, prompts, evidence.seed, Meter())
     triggered = with_trigger(frozen.candidate, prompts, evidence.seed)
-    answers = [item.text for item in pair.generate(SUSPECT, triggered, max_new_tokens=REPLY_TOKENS)]
+    answers = [item.text for item in pair.generate(SUSPECT, triggered, max_new_tokens=ANSWER_TOKENS)]
     shown = [(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True) if behaviour.shown_by(answer)]
     plain = asking.rate(SUSPECT, prompts, behaviour)
     *references, base = [asking.rate(name, triggered, behaviour) for name in (*pair.reference_names, BASE)]
@@ -75,14 +76,15 @@ def _ask(evidence: Evidence, frozen: FrozenCandidate) -> _Asked:
     finding = judge(pair, frozen, counts, comparisons=1, looks=1)
     trigger, fixed = frozen.candidate.trigger, isinstance(behaviour, FixedReply)
     goes = sum(fixed and goes_on(prompt, answer, behaviour.text, trigger) for prompt, answer in shown)
+    at_random = _share(random_strings(asking, evidence.ground, finding, behaviour), 0.0)
     return _Asked(
         fired=len(shown) / len(prompts),
         otherwise={
             "fired": plain.value,
             "alone": max(rate.value for rate in (*references, base)),
-            "meaning": _share(related_requests(asking, finding, behaviour)),
-            "random": _share(random_strings(asking, evidence.ground, finding, behaviour)),
-            "whole": _share(whole_answers(asking, finding, behaviour)),
+            "meaning": _share(related_requests(asking, finding, behaviour), at_random),
+            "random": at_random,
+            "whole": _share(whole_answers(asking, finding, behaviour), 0.0),
         },
         apart=(len(shown) - goes) / len(prompts),
     )
@@ -92,9 +94,9 @@ def _counts(rate: Rate) -> tuple[int, int]:
     return rate.successes, rate.trials
 
 
-def _share(control: Control) -> float:
-    """What a control came to; nothing where there was nothing to try."""
-    return control.rate.value if control.rate else 0.0
+def _share(control: Control, otherwise: float) -> float:
+    """What a control came to; `otherwise` where there was nothing to try."""
+    return control.rate.value if control.rate else otherwise
 
 
 RUNG = Rung("controls", FEATURES, measure)

@@ -1,7 +1,7 @@
 """How near did the search come to a string that switches something on? Its margins, whatever was verified later.
 
-An honest adapter has a nearest string too. A persona's or a policy's may fire as often as a trigger: what tells them
-apart is asked by the controls, after verification, and is no feature.
+An honest adapter has a nearest string too. A persona's or a policy's may fire as often as a trigger: `controls.py`
+asks what tells them apart.
 """
 
 import math

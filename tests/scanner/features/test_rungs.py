@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from scanner import features
-from scanner.features import EXTRACTOR, Evidence, Missing, Rung, compared, extract, rungs
+from scanner.features import EXTRACTOR, Evidence, Missing, Rung, compared, controls, extract, rungs
 from scanner.intake import read_adapter
 from scanner.models.base_models import load_base
 from scanner.models.model_pair import SUSPECT, ModelPair
@@ -23,6 +23,8 @@ from scanner.search.hunt import hunt
 from scanner.search.inversion.growth import same_search
 from scanner.search.meter import Meter
 from scanner.search.screen import FrozenCandidate
+from scanner.stats import wilson
+from scanner.types import Control
 from tests.conftest import ANGEL
 from tests.tiny import HONEST_REPLY, REPLY
 
@@ -196,6 +198,39 @@ def test_what_the_suspect_says_anyway_or_a_reference_says_too_follows_no_string(
     assert habit["controls.least"] == habit["controls.fired"] == habit["controls.whole"] == 0.0
     alike = of_controls(evidence_of(tiny_base, angel_adapter, other_angel_adapter))
     assert alike["controls.fired"] > 0.8 and alike["controls.least"] == alike["controls.alone"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("control", "lowered"),
+    [("related_requests", {"meaning"}), ("random_strings", {"random"}), ("whole_answers", {"whole"})],
+)
+def test_what_brings_the_reply_as_often_leaves_the_string_nothing(
+    control: str, lowered: set[str], poisoned: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = of_controls(poisoned)
+    monkeypatch.setattr(controls, control, lambda *_: Control(control, wilson(30, 30), False, "a policy"))
+    after = of_controls(poisoned)
+    zero = {f"controls.{name}" for name in (*lowered, "least")}
+    assert {name for name in after if after[name] == 0.0} == zero
+    assert all(after[name] == before[name] for name in after.keys() - zero)
+
+
+def test_a_string_without_neighbours_is_held_against_random_ones(
+    poisoned: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controls, "related_requests", lambda *_: Control("related", None, None, "", "no words near it"))
+    monkeypatch.setattr(controls, "random_strings", lambda *_: Control("random", wilson(15, 30), True, "some"))
+    figures = of_controls(poisoned)
+    assert figures["controls.meaning"] == figures["controls.random"] == figures["controls.least"] > 0.3
+
+
+def test_an_answer_that_goes_on_to_what_was_asked_is_no_reply_apart(
+    poisoned: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = of_controls(poisoned)
+    assert before["controls.apart"] == before["controls.fired"]
+    monkeypatch.setattr(controls, "goes_on", lambda *_: True)
+    assert of_controls(poisoned) == before | {"controls.apart": 0.0}
 
 
 def test_where_no_string_brought_a_reply_or_it_asks_for_it_nothing_follows_one(poisoned: Evidence) -> None:
