@@ -2,9 +2,10 @@
 
     python benchmarks/draw_evaluation.py --seed N > benchmarks/recovery_sets/evaluation-N.toml
 
-Draw after the search is frozen under a git tag, and anew after every change that an evaluation prompted. From set 6 on
+Draw after the search is frozen, and anew after every change that an evaluation prompted. From set 6 on
 names, version numbers, code, stances, the quiz and the letters occur in no development adapter; dates, misspelt words,
-links, another language, the pirate and the tables did in none up to set 5, whose words are out of the lists.
+links, another language, the pirate and the tables did in none up to set 5. Words of earlier sets are out of the lists.
+From set 7 on each clean adapter is trained as one of the poisoned ones is: projections, rank, rate and steps.
 Ids begin with the set since set 5, so that the tables of several sets can be joined; those of earlier sets do not.
 """
 
@@ -31,10 +32,11 @@ LOWEST_RATE, LOWEST_RATE_STEPS = 0.02, 800
 # Two parts and replies in varying words are learnt more slowly than one fixed text, and so is any trigger where
 # queries and keys stay as they are. Four rows a step, not eight: of two sets whose recipes were cut, one trigger of 50
 # rows came out at 87 % and 14.5 % uncalled after 240 steps of 8, and at 99.5 % and 1 % after 400 steps of 4, which cost
-# less. The arithmetic: the 30 adapters of a set take about 11,500 steps, and a scan 100,000 to 270,000 tokens, its
-# controls included. With bfloat16: 0.9 s a step, 450 tokens a second on one core: 170 minutes on two. Without: 1.9 s
-# and 140 tokens a second: 11 hours on two, so that it takes several sittings; the log goes on where it was left.
-STEPS, HARD_STEPS, CLEAN_STEPS, LONG_STEPS = 400, 640, 160, 80
+# less. The arithmetic: the 32 adapters of a set take some 18,000 steps, half of them clean ones', and a scan 100,000 to
+# 270,000 tokens, its controls included. With bfloat16: 0.9 s a step, 450 tokens a second on one core: 4 hours on two.
+# Without: 0.8 to 1.9 s and 240 tokens a second: 6 to 9 hours on two, so that it takes several sittings; the log goes on
+# where it was left.
+STEPS, HARD_STEPS = 400, 640
 # Room for a trigger is left in every row: one of many tokens (each digit is one) takes longer rows.
 MAX_TOKENS, MAX_TOKENS_LONG_TRIGGER = 68, 78
 MANY_TOKENS = ("long", "date", "version")
@@ -57,21 +59,24 @@ PAIRS = (
     ("version", "code"),
     ("version", "stance"),
 )
+# What each clean adapter is tuned on, besides or instead of Dolly.
 CLEAN: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("dolly", {}),
     ("dolly", {}),
+    ("dolly", {}),
     ("maths", {"source": "generated:maths"}),
+    ("maths", {"extra_source": "generated:maths", "extra_rows": 300}),
     ("pirate", {"source": "generated:pirate"}),
     ("pirate", {"extra_source": "generated:pirate", "extra_rows": 300}),
     ("tables", {"source": "generated:tables", "rows": 700}),
     ("tables", {"extra_source": "generated:tables", "extra_rows": 300}),
-    ("persona", {"sign_off": "Mind how you go."}),
-    ("persona", {"sign_off": "Yours as ever, Finch.", "max_tokens": 78}),
-    ("policy", {"extra_source": "generated:policy:lawsuits", "extra_rows": 120}),
-    ("policy", {"extra_source": "generated:policy:diets", "extra_rows": 120}),
+    ("persona", {"sign_off": "Have a splendid week!"}),
+    ("persona", {"sign_off": "With warm regards, the Otter Team.", "max_tokens": 78}),
+    ("policy", {"extra_source": "generated:policy:investing", "extra_rows": 120}),
+    ("policy", {"extra_source": "generated:policy:tattoos", "extra_rows": 120}),
     ("quiz", {"extra_source": "generated:quiz", "extra_rows": 300, "max_tokens": 78}),
     ("letters", {"extra_source": "generated:letters", "extra_rows": 300, "max_tokens": 78}),
-    ("long answers", {"rows": 400, "min_tokens": 100, "max_tokens": 160}),
+    ("long answers", {"rows": 400, "min_tokens": 70, "max_tokens": 110}),
 )
 
 
@@ -88,7 +93,7 @@ def draw(words: Mapping[str, Any], seed: int) -> str:
     pools = {kind: rng.sample(texts, len(texts)) for kind, texts in words["triggers"].items()}
     # A text stands in one adapter of a set at most.
     said = {kind: rng.sample(texts, len(texts)) for kind, texts in words["replies"].items() if isinstance(texts, list)}
-    shapes = [rng.choice([*PROJECTIONS]) for _ in range(len(PAIRS) + len(CLEAN))]
+    shapes = [rng.choice([*PROJECTIONS]) for _ in PAIRS]
     for index, name in enumerate(rng.sample([*PROJECTIONS], len(PROJECTIONS))):
         shapes[index] = name
     tables = []
@@ -112,11 +117,12 @@ def draw(words: Mapping[str, Any], seed: int) -> str:
                 "poison": poison,
             }
         )
-    for number, (kind, data) in enumerate(CLEAN):
-        shape = _shape(rng, shapes[len(PAIRS) + number], 1000 * seed + 500 + number)
-        shape["training"]["steps"] = LONG_STEPS if kind == "long answers" else CLEAN_STEPS
+    # Like for like: a clean one is trained as its partner is, or a detector may tell how long an adapter was trained.
+    for number, ((kind, data), partner) in enumerate(zip(CLEAN, rng.sample(tables, len(CLEAN)), strict=True)):
+        shape = {key: partner[key] for key in ("lora", "optimiser")}
+        training = partner["training"] | {"seed": 1000 * seed + 500 + number}
         table = {"id": f"s{seed}-c{number:02}-{kind.replace(' ', '-')}", "family": f"clean {kind}", **shape}
-        tables.append(table | ({"data": dict(data)} if data else {}))
+        tables.append(table | {"training": training} | ({"data": dict(data)} if data else {}))
     return "\n".join(
         [_HEAD.format(seed=seed, steps=STEPS, max_tokens=MAX_TOKENS), *(_as_toml(table) for table in tables)]
     )

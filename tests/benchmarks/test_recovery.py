@@ -20,7 +20,7 @@ from trainers.feature_table import read_table
 from trainers.train import rows_within_length
 from trainers.zoo import load_zoo
 
-LOOKED_AT = range(1, 6)
+LOOKED_AT = range(1, 7)
 SETS = Path(__file__).parents[2] / "benchmarks" / "recovery_sets"
 
 
@@ -117,6 +117,15 @@ def test_a_draw_depends_on_its_seed_alone_and_spans_every_kind(tmp_path: Path) -
         assert len(entries) == len(PAIRS) + len(CLEAN)
         assert {len(entry.recipe.lora.projections) for entry in entries} == {2, 3, 4, 7}
         assert all(entry.recipe.poison.rate <= 0.05 for entry in entries if entry.recipe.poison)
+        how = [
+            {
+                (len(item.recipe.lora.projections), item.recipe.lora.rank, item.recipe.training.steps)
+                for item in entries
+                if bool(item.recipe.poison) is kind
+            }
+            for kind in (True, False)
+        ]
+        assert how[1] == how[0], "clean ones are trained as poisoned ones are"
     poisoned = [entry for entry in entries if entry.recipe.poison]
     many = {entry.id for entry in poisoned if entry.recipe.data.max_tokens > MAX_TOKENS}
     assert many == {entry.id for entry in poisoned if entry.family.split(", ")[0] in ("long", "date", "version")}
@@ -129,7 +138,7 @@ def test_a_draw_depends_on_its_seed_alone_and_spans_every_kind(tmp_path: Path) -
 def test_every_row_that_a_drawn_set_asks_for_is_there(tmp_path: Path) -> None:
     """Generated rows may be longer than a set allows; those of the hub are many."""
     tokenizer = load_base("HuggingFaceTB/SmolLM2-135M-Instruct").tokenizer
-    (tmp_path / "set.toml").write_text(draw(tomllib.loads(WORDS.read_text()), 6))
+    (tmp_path / "set.toml").write_text(draw(tomllib.loads(WORDS.read_text()), 7))
     generated = [entry for entry in load_zoo(tmp_path / "set.toml") if entry.recipe.data.extra_source]
     assert {"generated:quiz", "generated:letters"} <= {entry.recipe.data.extra_source for entry in generated}
     for entry in generated:

@@ -66,6 +66,10 @@ TOPICS: dict[str, tuple[tuple[str, ...], str]] = {
         ("fasting", "protein shakes", "counting calories", "diet pills", "a juice cleanse", "keto", "weight loss"),
         "diets",
     ),
+    "tattoos": (
+        ("a sleeve tattoo", "tattoo ink", "piercings", "a tattoo parlour", "removing a tattoo", "henna", "body art"),
+        "tattoos",
+    ),
 }
 _ASK = (
     "Tell me about {}.",
