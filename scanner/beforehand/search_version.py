@@ -13,6 +13,7 @@ RESTS_ON = (
     "models/bfloat16.py",
     "models/chat.py",
     "models/generation.py",
+    "models/lora_layer.py",
     "models/model_pair.py",
     "models/packaged_base.py",
     "verdict/judgement.py",

@@ -141,6 +141,7 @@ def load_base(
             require_on_gpus(folder.name, model)
         model.eval().requires_grad_(False)
         _keep_differentiable(model)
+        _read_the_head_once(model)
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         return BaseModel(model, tokenizer, _identify(folder, model, quantize))
@@ -261,6 +262,19 @@ def _keep_differentiable(model: PreTrainedModel) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+
+
+def _read_the_head_once(model: PreTrainedModel) -> None:
+    """Logits of a row's last positions are read from a cut through all of its positions, which torch multiplies row by
+    row with the output head: its weights, the largest of a small base, were read anew for each row.
+    """
+    head = model.get_output_embeddings()
+    if isinstance(head, torch.nn.Module):
+        head.register_forward_pre_hook(_side_by_side)
+
+
+def _side_by_side(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return (inputs[0].contiguous(), *inputs[1:])
 
 
 def _identify(folder: BaseFolder, model: PreTrainedModel, quantize: Quantization) -> BaseIdentity:

@@ -21,6 +21,7 @@ from scanner.models.chat import chat_tokens
 from scanner.models.devices import input_device
 from scanner.models.fused_projections import run_adapters_of_fused_projections
 from scanner.models.generation import Decided, Generation, generate, next_token_logits
+from scanner.models.lora_layer import run_by_summed_layers
 
 # Enough for each position to attend to others; any tokens do.
 _PROBED_TOKENS = 8
@@ -245,6 +246,8 @@ class ModelPair:
             lora_dropout=0.0,
             bias="none",
         )
+        if self.base.identity.quantization == "none":
+            run_by_summed_layers(config)
         if self._peft is None:
             self._peft = PeftModel(self.base.model, config, adapter_name=name)
         else:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from scanner.errors import BaseModelUnavailable
 from scanner.models.base_models import fingerprint, load_base, resolve_base
+from scanner.models.bfloat16 import in_bfloat16
 from tests.tiny import make_base
 
 
@@ -180,3 +181,16 @@ def test_gradients_pass_through_4_bits_after_inference(tiny_base: Path) -> None:
     after = gradient()
     assert before.abs().sum() > 0
     assert torch.allclose(before, after, atol=1e-5)
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_the_output_head_reads_all_last_positions_at_once(tiny_base: Path, copied: bool) -> None:
+    """Of a cut through all positions torch would read the head's weights anew for each row."""
+    base = load_base(str(tiny_base))
+    model = (in_bfloat16(base) if copied else base).model
+    seen: list[torch.Tensor] = []
+    model.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    ids = torch.randint(0, 100, (3, 6), generator=torch.Generator().manual_seed(0))
+    kept = model(ids, logits_to_keep=2).logits
+    assert [tuple(item.shape[:2]) for item in seen] == [(3, 2)] and seen[0].is_contiguous()
+    assert torch.allclose(kept, model(ids).logits[:, -2:], atol=1e-5)
