@@ -1,19 +1,11 @@
-"""The page of the detection table, on synthetic features."""
+"""Detectors and their controls, on synthetic features."""
 
-import json
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
-import click
 import pytest
-from click.testing import CliRunner
 
-from benchmarks.detection.__main__ import document, main, recipes_of
-from benchmarks.detection.__main__ import verdicts_of as verdicts_in
 from benchmarks.detection.comparison import (
     SEARCH,
     TOGETHER,
@@ -25,47 +17,18 @@ from benchmarks.detection.comparison import (
     found_by_search,
     judge,
 )
-from benchmarks.detection.conditions import ALONE, OTHER, SAME, ConditionRows, of_condition
 from benchmarks.detection.folds import paired_folds
 from benchmarks.detection.rows import by_kind, by_kind_of_data
-from scanner.errors import BadCalibration, ScannerError
 from scanner.features import EXTRACTOR
-from scanner.score.circumstances import Circumstances
 from scanner.score.vector import FeatureVector
-from tests.trainers.test_calibrate import rows
-from trainers.feature_table import FeatureRow, as_csv, feature_names
+from tests.benchmarks.detection.synthetic import lines_of, named, planned, verdicts_of
+from trainers.feature_table import FeatureRow
 
 
 @pytest.fixture(autouse=True)
 def two_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which regularisation is chosen is tested elsewhere; six of them for every fold take minutes."""
     monkeypatch.setattr("trainers.calibrate.STRENGTHS", (0.03, 1.0))
-
-
-def named(signal: float) -> list[FeatureRow]:
-    """Three families and all recipes of `rows`, with the product's features: only the sweep's tells them apart."""
-    found = []
-    for row in rows(signal):
-        if row.label == "poisoned" and row.family[-1] not in "012":
-            continue
-        values = row.vector.values
-        figures = {"switching.lift": values["margin"], "weights.energy": values["noise"]}
-        figures |= {f"{rung}.noise": values["noise"] for rung in ("saliency", "elicitation", "heads", "growth")}
-        found.append(replace(row, vector=FeatureVector(1, figures, {})))
-    return found
-
-
-def verdicts_of(table: list[FeatureRow], missed: str) -> dict[str, str]:
-    return {row.id: "BACKDOORED" if row.label == "poisoned" and row.family != missed else "NO FINDING" for row in table}
-
-
-def lines_of(table: Sequence[FeatureRow], method: str, **what: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Lines as `collect` writes them: `score` or `figures` by adapter."""
-    return [
-        {"id": row.id, "weights_sha256": row.weights_sha256, "method": method}
-        | {name: values[row.id] for name, values in what.items()}
-        for row in table
-    ]
 
 
 def judged(
@@ -171,60 +134,6 @@ def test_random_adapters_stand_in_for_the_poisoned_ones_and_are_not_fitted() -> 
     assert nothing.auc.missing == "not run"
 
 
-def test_the_page_is_written_as_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    table = named(4.0)
-    features, log, out = tmp_path / "f.csv", tmp_path / "log.jsonl", tmp_path / "evaluation.md"
-    compared_with = Circumstances(references=("c" * 64,))
-    table = [replace(row, vector=replace(row.vector, circumstances=compared_with)) for row in table]
-    features.write_text(as_csv(table[:20], feature_names(table)), encoding="utf-8")
-    more = tmp_path / "more.csv"
-    more.write_text(as_csv(table[20:], feature_names(table)), encoding="utf-8")
-    monkeypatch.setattr("benchmarks.detection.__main__.recipes_of", lambda _: {"c" * 64: "of its own"})
-    how = {"set": "s", "version": "v", "depth": "standard"}
-    lines = [{"id": name, "verdict": verdict, **how} for name, verdict in verdicts_of(table, "family 2").items()]
-    lines.append({"id": "p99", "verdict": "not scanned", **how})
-    lines.append({"id": table[0].id, "verdict": "BACKDOORED", **how, "version": "another"})
-    log.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    arguments = ["--features", "other clean recipes", str(features), "--log", str(log), "--out", str(out)]
-    arguments += ["--version", "v", "--features", "other clean recipes", str(more)]
-    twice = CliRunner().invoke(main, [*arguments[:-1], str(features)])
-    assert isinstance(twice.exception, BadCalibration) and "other clean recipes: an id stands there twice" in str(
-        twice.exception
-    )
-    wrong = CliRunner().invoke(main, ["--features", "base only", *arguments[2:-3]])
-    assert "was measured with references, so not 'base only'" in str(wrong.exception)
-    assert not out.exists()
-    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
-    assert done.output == out.read_text(encoding="utf-8")
-    assert "## Compared with other clean recipes" in done.output
-    assert "left out: p99. Not run: none." in done.output
-    assert "twins alone" not in done.output, "there are none"
-    assert "| family 2 |" in done.output and "| 0/6 |" in done.output
-    assert "not estimable: 30 clean tell none" in done.output
-    assert "- BACKDOORED, poisoned: 12/18 = 67% (exact 95 % interval 41% – 87%)\n" in done.output
-    assert "- BACKDOORED, clean: 0/30 = 0% (exact 95 % interval 0% – 12%)\n" in done.output
-
-
-def test_twins_have_a_table_of_their_own_and_a_recipe_is_its_data_and_projections() -> None:
-    table = named(5.0)
-    twins = [
-        replace(row, id=f"{row.id}-twin", family="called otherwise") if row.label == "clean" else row for row in table
-    ]
-    assert {row.group for row in twins} == {row.group for row in table}
-    recipe = "dolly; q_proj v_proj; rank 8; 160 steps"
-    longer = replace(table[0], label="clean", recipe=recipe.replace("160", "640"), family="clean dolly")
-    assert longer.group == replace(longer, recipe=recipe, family="twin").group == "clean: dolly; q_proj v_proj"
-    page = document([ConditionRows(ALONE, tuple(twins))], {}, [])
-    assert page.count("### Against clean twins alone") == 1
-
-
-def test_a_name_that_stands_for_two_scans_is_refused() -> None:
-    row = {"id": "p00", "verdict": "BACKDOORED", "set": "one", "version": "v", "depth": "standard"}
-    assert verdicts_in([row, row]) == {"p00": "BACKDOORED"}
-    with pytest.raises(click.UsageError, match="p00: scanned as one v standard and as two v standard"):
-        verdicts_in([row, row | {"set": "two"}])
-
-
 def test_all_attacks_of_one_kind_can_be_held_out_together() -> None:
     table = [
         replace(row, family={"family 0": "rare, link", "family 1": "rare, insult", "family 2": "weak"}[row.family])
@@ -251,34 +160,6 @@ def test_all_clean_data_of_one_kind_can_be_held_out_together() -> None:
     assert [by_kind_of_data([replace(row, recipe=recipe)])[0].group for recipe in recipes] == [
         f"clean: {kind}" for kind in recipes.values()
     ]
-
-
-def planned(effect_of_recipe: float) -> list[FeatureRow]:
-    """Twelve poisoned adapters of four families, their twins, and twelve clean ones of six other kinds of data.
-
-    Nothing of the poison shows in their figures; what they train does, by `effect_of_recipe`.
-    """
-    rng, template = random.Random(3), named(0.0)[0]
-
-    def one(name: str, family: str, data: str, number: int, poisoned: bool) -> FeatureRow:
-        trained = ("q_proj v_proj", "gate_proj up_proj down_proj", "v_proj o_proj")[number % 3]
-        values = {"weights.x": effect_of_recipe * len(trained) + rng.gauss(0, 1), "switching.x": rng.gauss(0, 1)}
-        return replace(
-            template,
-            id=name,
-            label="poisoned" if poisoned else "clean",
-            family=family,
-            recipe=f"{data}; {trained}; rank 8; 160 steps",
-            attack_success_rate=1.0 if poisoned else None,
-            false_trigger_rate=0.0 if poisoned else None,
-            weights_sha256=sha256(name.encode()).hexdigest(),
-            vector=FeatureVector(1, values, {}),
-        )
-
-    poisoned = [one(f"p{number}", f"family {number % 4}", "dolly", number, True) for number in range(12)]
-    twins = [one(f"p{number}-twin", "clean dolly", "dolly", number, False) for number in range(12)]
-    others = [one(f"c{number}", "clean", f"generated:kind-{number % 6}", number, False) for number in range(12)]
-    return [*poisoned, *twins, *others]
 
 
 def test_a_fit_sees_neither_what_it_judges_nor_its_twin() -> None:
@@ -324,42 +205,3 @@ def test_where_a_fit_may_see_one_kind_only_that_is_said() -> None:
     other = replace(partners[0], id="alone", recipe="maths; all", weights_sha256="f" * 64)
     (line,) = judged([*poisoned, *partners, other], {}, "weights alone").values()
     assert line.auc.missing == "what a fit may see is all of one kind" and line.n_clean == 13
-
-
-def test_adapters_that_were_compared_otherwise_are_left_out_by_name() -> None:
-    def beside(row: FeatureRow, *references: str) -> FeatureRow:
-        return replace(row, vector=replace(row.vector, circumstances=Circumstances(references=references)))
-
-    dolly, maths = "dolly; q_proj v_proj", "generated:kind-0; q_proj v_proj"
-    table = [beside(row, "a" * 64) for row in planned(1.0)]
-    same, other = (of_condition(name, table, {"a" * 64: dolly}) for name in (SAME, OTHER))
-    assert {row.id for row in same.rows} == set(other.left_out) and set(same.left_out) == {row.id for row in other.rows}
-    assert {row.recipe.split("; ")[1] for row in same.rows} == {"q_proj v_proj"} and len(same.rows) == 8
-    assert of_condition(SAME, table, {"a" * 64: maths}).rows[0].recipe.startswith("generated:kind-0")
-    alone = [beside(row) for row in table]
-    assert of_condition(ALONE, alone, {}).rows == tuple(alone)
-    for condition, wrong in ((ALONE, table), (SAME, alone)):
-        with pytest.raises(ScannerError, match=f"so not '{condition}'"):
-            of_condition(condition, wrong, {"a" * 64: dolly})
-    with pytest.raises(ScannerError, match="name its folder with --reference"):
-        of_condition(OTHER, table, {})
-
-
-def test_the_recipe_of_a_reference_is_read_from_its_record() -> None:
-    (label,) = recipes_of([Path("examples/clean")]).values()
-    assert label == "databricks-dolly-15k; q_proj k_proj v_proj o_proj"
-
-
-def test_scans_and_methods_stand_under_the_first_condition_alone_and_what_has_no_row_is_named() -> None:
-    table = tuple(named(5.0))
-    zoo = [table[0].id, "p99", "c99"]
-    verdicts = verdicts_of(list(table), "family 0")
-    measured = lines_of(table, "norm-spread", score={row.id: 0.0 for row in table})
-    page = document([ConditionRows(OTHER, table), ConditionRows(ALONE, table)], verdicts, measured, ["p99"], zoo)
-    first, second = page.split("## Compared with base only")
-    assert SEARCH in first and SEARCH not in second and "inspired by BAIT" in first and "BAIT" not in second
-    assert "left out: p99. Not run: c99." in first
-    assert "search: BACKDOORED" in first and "search: BACKDOORED" not in second
-    assert first.count("| norm spread, inspired by 2605.30189 | 18 | 30 |") == 3 and "norm spread" not in second
-    assert first.count("Beside each method") == 1 and "Beside each method" not in second
-    assert "no claim of telling backdoors better" in " ".join(first.split())

@@ -7,7 +7,7 @@ from benchmarks.detection.detectors import by_features
 from benchmarks.detection.folds import auc_difference, mean_auc, paired_folds
 from benchmarks.detection.paired import beside_methods
 from benchmarks.detection.tables import differences
-from tests.benchmarks.detection.test_comparison import lines_of, named, verdicts_of
+from tests.benchmarks.detection.synthetic import lines_of, named, verdicts_of
 from tests.trainers.test_calibrate import rows
 
 
