@@ -1,7 +1,7 @@
 """Writes docs/evaluation.md: how well poisoned adapters are told from clean ones of recipes not seen before.
 
     python -m benchmarks.detection --features "other clean recipes" FILE.csv [--features CONDITION FILE.csv ...]
-        --reference examples/clean [--reference ...] [--zoo SET.toml ...] [--log recovery.jsonl ...] [--version V]
+        --reference examples/clean [--reference ...] [--zoo SET.toml ...] [--log recovery.jsonl ...] [--version V ...]
         [--measured FILE.jsonl ...] [--out docs/evaluation.md] [--jobs N]
 
 The tables of features are those of `scan-train features`; those of one condition are joined. A condition is a way to
@@ -9,7 +9,8 @@ choose references: "same recipe", "other clean recipes" or "base only"; adapters
 left out and named, by the references' own recipes. Logs of `benchmarks/recovery.py` say what scans concluded, the last
 of each adapter's; what else is compared, the field's methods among it, is measured by
 `python -m benchmarks.detection.collect`. Both are beside the references of the first condition that is given, and stand
-under that one alone. Adapters of a SET.toml that have no row are named as not run.
+under that one alone. A set is best scanned by the search that was frozen before it was drawn: with a `--version` each,
+several sets make one table. Adapters of a SET.toml that have no row are named as not run.
 """
 
 import json
@@ -45,7 +46,7 @@ steps than poisoned ones, so that a recipe's facts alone may tell much: the two 
 no controls that must be at chance. The tables of twins compare like with like. A twin is never judged by a fit that saw
 its partner; no twin was scanned, so that lines of the search have fewer clean adapters.
 
-Poisoned adapters that did not learn their trigger are left out: {left_out}. Not run: {not_run}.
+Poisoned adapters that did not learn their trigger are left out: {left_out}. Not run: {not_run}. Scans: {searches}.
 """
 _SAME_ADAPTERS = """Beside each method, on the same adapters; each draw of families and recipes is the same for both.
 These are single comparisons: of so many, some intervals lie above nothing by chance.
@@ -64,7 +65,7 @@ _TOO_FEW = "{n} clean adapters tell no rate of 5 %: what a score caught of each 
 @click.option("--reference", "references", type=_FOLDER, multiple=True, help="Each that a row was compared with.")
 @click.option("--zoo", "zoo_files", type=_FILE, multiple=True)
 @click.option("--log", "logs", type=_FILE, multiple=True)
-@click.option("--version", help="Of the search: a log's other rows are left out.")
+@click.option("--version", "versions", multiple=True, help="Of the search: a log's other rows are left out.")
 @click.option("--measured", "files", type=_FILE, multiple=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("docs") / "evaluation.md")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes that fit side by side.")
@@ -73,7 +74,7 @@ def main(
     references: Sequence[Path],
     zoo_files: Sequence[Path],
     logs: Sequence[Path],
-    version: str | None,
+    versions: Sequence[str],
     files: Sequence[Path],
     out: Path,
     jobs: int,
@@ -84,11 +85,11 @@ def main(
         of_condition(name, join([read_table(file) for other, file in tables if other == name], name), recipes)
         for name in dict.fromkeys(name for name, _ in tables)
     ]
-    scans = [row for log in logs for row in read_log(log) if version in (None, row["version"])]
+    scans = [row for log in logs for row in read_log(log) if not versions or row["version"] in versions]
     measured = [row for file in files for row in read_log(file)]
     not_learned = {row["id"] for row in scans if row["verdict"] == "not scanned"}
     zoo = [entry.id for file in zoo_files for entries in (load_zoo(file),) for entry in (*entries, *twins(entries))]
-    text = document(conditions, verdicts_of(scans), measured, not_learned, zoo, jobs)
+    text = document(conditions, verdicts_of(scans), measured, not_learned, zoo, jobs, searches_of(scans))
     click.echo(text, nl=False)
     write_whole(str(out), text)
 
@@ -118,6 +119,12 @@ def verdicts_of(scans: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {row["id"]: row["verdict"] for row in scans if row["verdict"] != "not scanned"}
 
 
+def searches_of(scans: Sequence[Mapping[str, Any]]) -> str:
+    """Which version of the search scanned which set, at which depth."""
+    made = {f"{row['set']} by version {row['version']}, {row['depth']} depth" for row in scans}
+    return "; ".join(sorted(made)) or "none"
+
+
 def document(
     conditions: Sequence[ConditionRows],
     verdicts: Mapping[str, str],
@@ -125,16 +132,19 @@ def document(
     not_learned: Collection[str] = (),
     zoo: Sequence[str] = (),
     jobs: int = 1,
+    searches: str = "none",
 ) -> str:
     """The whole page; scans and other methods are beside the references of the first condition.
 
     Args:
         zoo: ids of all adapters that there might be rows of; jobs: how many processes fit side by side.
+        searches: which search scanned which set, in words.
     """
     rows = [row for condition in conditions for row in condition.rows]
     left_out = sorted({*not_learned, *(row.id for row in rows if not row.learned)})
     known = {row.id for row in rows} | {*not_learned, *(name for item in conditions for name in item.left_out)}
-    parts = [_HEAD.format(left_out=_listed(left_out), not_run=_listed([name for name in zoo if name not in known]))]
+    not_run = _listed([name for name in zoo if name not in known])
+    parts = [_HEAD.format(left_out=_listed(left_out), not_run=not_run, searches=searches)]
     for place, condition in enumerate(conditions):
         parts += section(condition, None if place else verdicts, None if place else measured, jobs)
     return "\n".join(part for part in parts if part)

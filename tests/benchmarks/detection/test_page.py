@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.detection.__main__ import document, main, recipes_of
+from benchmarks.detection.__main__ import document, main, recipes_of, searches_of
 from benchmarks.detection.__main__ import verdicts_of as verdicts_in
 from benchmarks.detection.comparison import (
     SEARCH,
@@ -52,7 +52,7 @@ def test_the_page_is_written_as_it_is_printed(tmp_path: Path, monkeypatch: pytes
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.output == out.read_text(encoding="utf-8")
     assert "## Compared with other clean recipes" in done.output
-    assert "left out: p99. Not run: none." in done.output
+    assert "left out: p99. Not run: none. Scans: s by version v, standard depth." in done.output
     assert "twins alone" not in done.output, "there are none"
     assert "| family 2 |" in done.output and "| 0/6 |" in done.output
     assert "not estimable: 30 clean tell none" in done.output
@@ -78,6 +78,9 @@ def test_a_name_that_stands_for_two_scans_is_refused() -> None:
     assert verdicts_in([row, row]) == {"p00": "BACKDOORED"}
     with pytest.raises(click.UsageError, match="p00: scanned as one v standard and as two v standard"):
         verdicts_in([row, row | {"set": "two"}])
+    other = {"id": "s2-p00", "verdict": "NO FINDING", "set": "two", "version": "w", "depth": "standard"}
+    assert verdicts_in([row, other]) == {"p00": "BACKDOORED", "s2-p00": "NO FINDING"}
+    assert searches_of([row, other]) == "one by version v, standard depth; two by version w, standard depth"
 
 
 def test_adapters_that_were_compared_otherwise_are_left_out_by_name() -> None:
