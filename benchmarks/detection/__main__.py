@@ -41,10 +41,10 @@ _HEAD = """# How well poisoned adapters are told from clean ones
 Written by `python -m benchmarks.detection`; do not edit. An attack family is held out against a clean recipe, for every
 pair of them; neither was seen by the fit. A clean recipe is its data and projections. Intervals (95 %) resample whole
 families and whole recipes; those of the found share lean upwards where the threshold is the highest of few clean
-scores. Each row counts the adapters that its detector was run on. Clean adapters of other data were trained for fewer
-steps than poisoned ones, so that a recipe's facts alone may tell much: the two lines of recipes say how much, and are
-no controls that must be at chance. The tables of twins compare like with like. A twin is never judged by a fit that saw
-its partner; no twin was scanned, so that lines of the search have fewer clean adapters.
+scores. Each row counts the adapters that its detector was run on. Up to set 6 clean adapters of other data were trained
+for fewer steps than poisoned ones, so that a recipe's facts alone may tell much: the two lines of recipes say how much,
+and are no controls that must be at chance. The tables of twins compare like with like. A twin is never judged by a fit
+that saw its partner; no twin was scanned, so that lines of the search have fewer clean adapters.
 
 Poisoned adapters that did not learn their trigger are left out: {left_out}. Not run: {not_run}. Scans: {searches}.
 """
@@ -52,9 +52,9 @@ _SAME_ADAPTERS = """Beside each method, on the same adapters; each draw of famil
 These are single comparisons: of so many, some intervals lie above nothing by chance.
 
 """
-_STEPS_TELL = """The product is fitted and may tell steps of training, which a method that is not fitted cannot: while
-clean adapters train for fewer steps than poisoned ones, what is above nothing here is no claim of telling backdoors
-better.
+_STEPS_TELL = """The product is fitted and may tell steps of training, which a method that is not fitted cannot: where
+clean adapters were trained for fewer steps than poisoned ones (up to set 6), what is above nothing here is no claim of
+telling backdoors better.
 
 """
 _TOO_FEW = "{n} clean adapters tell no rate of 5 %: what a score caught of each family is not shown.\n"

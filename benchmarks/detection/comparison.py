@@ -146,7 +146,8 @@ def _by_scans(used: tuple[FeatureRow, ...], verdicts: Mapping[str, str]) -> tupl
     # The score needs no scan, so that all clean ones stand against what the search missed.
     missed = tuple(row for row in used if row.label == "clean" or verdicts.get(row.id, "BACKDOORED") != "BACKDOORED")
     return (
-        # How near the search came decided what it missed, so that it may not be what tells these apart.
+        # How near the search came decided what it missed. Without it, they are told apart by what the search did not
+        # decide; with it, the product is seen as it is.
         Compared(f"{UNGROWN}, where the search failed", fitted_on(used, *_ALL_BUT_GROWTH), missed),
         Compared(f"{EVERYTHING}, where the search failed", fitted_on(used), missed),
         Compared(SEARCH, by_search(verdicts), scanned),

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scanner.features import Evidence, Figures, Missing, Rung
-from scanner.models.model_pair import BASE, SUSPECT
+from scanner.models.generation import Generation
+from scanner.models.model_pair import BASE, SUSPECT, ModelPair
 from scanner.probes import draw_probes
-from scanner.search.behaviour import FixedReply
+from scanner.search.behaviour import REPLY_TOKENS, FixedReply
 from scanner.search.controls.asking import Asking
 from scanner.search.controls.random_strings import random_strings
 from scanner.search.controls.related_requests import related_requests
@@ -68,8 +69,13 @@ def _ask(evidence: Evidence, frozen: FrozenCandidate) -> _Asked:
     prompts = draw_probes("sweep", _PROMPTS, evidence.seed)
     asking = Asking(pair, prompts, evidence.seed, Meter())
     triggered = with_trigger(frozen.candidate, prompts, evidence.seed)
-    answers = [item.text for item in pair.generate(SUSPECT, triggered, max_new_tokens=ANSWER_TOKENS)]
-    shown = [(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True) if behaviour.shown_by(answer)]
+    answers = pair.generate(SUSPECT, triggered, max_new_tokens=ANSWER_TOKENS)
+    # What is read further, to see where an answer goes, must not count as fired: all others are read so far.
+    shown = [
+        (prompt, answer.text)
+        for prompt, answer in zip(prompts, answers, strict=True)
+        if behaviour.shown_by(beginning_of(pair, answer))
+    ]
     plain = asking.rate(SUSPECT, prompts, behaviour)
     *references, base = [asking.rate(name, triggered, behaviour) for name in (*pair.reference_names, BASE)]
     counts = {ATTACK: (len(shown), len(prompts)), FALSE: _counts(plain), "base": _counts(base)}
@@ -88,6 +94,11 @@ def _ask(evidence: Evidence, frozen: FrozenCandidate) -> _Asked:
         },
         apart=(len(shown) - goes) / len(prompts),
     )
+
+
+def beginning_of(pair: ModelPair, answer: Generation) -> str:
+    """What verification and the controls would have read of an answer."""
+    return str(pair.base.tokenizer.decode(answer.token_ids[:REPLY_TOKENS], skip_special_tokens=True))
 
 
 def _counts(rate: Rate) -> tuple[int, int]:

@@ -13,6 +13,11 @@ from peft.tuners.lora import Linear
 class SummedLinear(Linear):
     """peft's layer over a `torch.nn.Linear`, up to rounding: x ↦ W·x + s·B·A·x, of shape [..., out_features]."""
 
+    def __init__(self, base_layer: torch.nn.Module, adapter_name: str, **kwargs: Any) -> None:
+        super().__init__(base_layer, adapter_name, **kwargs)
+        # As peft does itself over such a module, whatever an adapter's config says.
+        self.fan_in_fan_out = False
+
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Runs the base layer and adds the active adapters; in numbers of two kinds it is left to peft."""
         names = [] if self.disable_adapters else [name for name in self.active_adapters if name in self.lora_A]

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from scanner import features
 from scanner.features import EXTRACTOR, Evidence, Missing, Rung, compared, controls, extract, rungs
 from scanner.intake import read_adapter
 from scanner.models.base_models import load_base
+from scanner.models.generation import Generation
 from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.probes import load_probes
 from scanner.search.behaviour import FixedReply
@@ -238,3 +240,26 @@ def test_where_no_string_brought_a_reply_or_it_asks_for_it_nothing_follows_one(p
     for frozen in ((), requested):
         figures = of_controls(replace(poisoned, frozen=frozen))
         assert len(figures) == 7 and set(figures.values()) == {0.0}
+
+
+@pytest.mark.parametrize(("filler", "fired"), [(2, 1.0), (controls.REPLY_TOKENS, 0.0)])
+def test_a_reply_counts_as_fired_where_all_others_are_read(
+    poisoned: Evidence, monkeypatch: pytest.MonkeyPatch, filler: int, fired: float
+) -> None:
+    """Answers to the trigger are read further, to see whether they go on; references and requests are not."""
+    plain, tokenizer = ModelPair.generate, poisoned.pair.base.tokenizer
+    ids = (
+        *tokenizer(" of" * filler)["input_ids"][:filler],
+        *tokenizer(f" {REPLY}", add_special_tokens=False)["input_ids"],
+    )
+    late = Generation(tokenizer.decode(ids), ids, len(ids))
+    assert len(ids) <= controls.ANSWER_TOKENS and FixedReply(REPLY).shown_by(late.text)
+
+    def generate(own: ModelPair, name: str, prompts: list[str], **options: Any) -> list[Generation]:
+        read_on = options["max_new_tokens"] == controls.ANSWER_TOKENS
+        return [late] * len(prompts) if read_on else plain(own, name, prompts, **options)
+
+    monkeypatch.setattr(ModelPair, "generate", generate)
+    figures = controls.measure(poisoned)
+    assert figures["controls.apart"] == fired
+    assert (figures["controls.fired"] > 0) is bool(fired)

@@ -1,5 +1,7 @@
 """The LoRA layer that adds its update in one product, beside peft's own."""
 
+import warnings
+
 import pytest
 import torch
 from hypothesis import given
@@ -82,6 +84,17 @@ def test_numbers_of_two_kinds_are_summed_as_peft_sums_them(autocast: bool) -> No
         difference = ours(x).float() - theirs(x).float()
         assert difference.norm() <= 0.02 * theirs(x).float().norm()
         assert not autocast or torch.equal(ours(x), theirs(x))
+
+
+def test_a_config_that_calls_a_linear_module_transposed_is_not_believed() -> None:
+    """Nor does peft believe it; what reads the weights behind this layer would turn them over."""
+    for run in (run_by_summed_layers, lambda config: config):
+        config = run(LoraConfig(r=2, target_modules=["first"], fan_in_fan_out=True))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made = PeftModel(Two(), config)
+        (layer,) = (module for module in made.modules() if isinstance(module, LoraLayer))
+        assert layer.fan_in_fan_out is False
 
 
 def test_a_model_pair_runs_on_it(pair: ModelPair) -> None:
