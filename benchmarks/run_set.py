@@ -1,14 +1,15 @@
 """Trains, scans and measures a whole set, several adapters side by side, and goes on where it was broken off.
 
     python -m benchmarks.run_set SET.toml --out DIR --reference examples/clean [--data FILE.jsonl] [--jobs N]
-        [--only ID,...] [--twins] [--alone] [--methods NAME,...]
+        [--only ID,...] [--twins] [--alone] [--no-scans] [--methods NAME,...]
 
 Each adapter in turn: `scan-train zoo`, then `benchmarks/recovery.py` with `--features` (a twin is measured and not
 scanned: nobody asks whether a search finds a trigger in it), then `benchmarks/detection/collect.py`; with `--alone` its
 features beside the base alone as well, while it is there. Poisoned and clean ones take turns, so that a run that is
 broken off has some of both. Beside SET.toml it appends to SET.jsonl (scans), SET.features.csv, SET.alone.csv and
 SET.methods.jsonl; a folder's logs say what went wrong. One thread a process. Rows are those of a frozen search as long
-as the version that `recovery.py` logs is that search's. What has all its rows by the present version is not trained
+as the version that `recovery.py` logs is that search's. A set that an earlier search scanned keeps its scans: with
+`--no-scans` the present features are measured beside them. What has all its rows by the present version is not trained
 again, whether its adapter is still there or not.
 """
 
@@ -74,6 +75,7 @@ class Run:
 @click.option("--only", help="No other adapters than these, separated by commas.")
 @click.option("--twins", "with_twins", is_flag=True, help="The clean twins of the poisoned adapters too.")
 @click.option("--alone", is_flag=True, help="Features beside the base alone, too.")
+@click.option("--no-scans", is_flag=True, help="Measure features and methods only, as of twins.")
 @click.option("--methods", default=",".join(_CHEAP), show_default=True, help=f"Of {', '.join(METHODS)}.")
 def main(
     zoo_file: Path,
@@ -84,6 +86,7 @@ def main(
     only: str | None,
     with_twins: bool,
     alone: bool,
+    no_scans: bool,
     methods: str,
 ) -> None:
     """Runs what is missing; ends with an error where a step of some adapter failed."""
@@ -92,13 +95,13 @@ def main(
     for table in run.tables.values():
         require_one_extractor(table)
     everything = (*zoo, *(twins(zoo) if with_twins else ()))
-    done_before = finished(run, {entry.id for entry in zoo})
+    scanned = set() if no_scans else {entry.id for entry in zoo}
+    done_before = finished(run, scanned)
     chosen = chosen_entries(everything, only.split(",") if only else ())
     entries = [entry for entry in in_turn(chosen) if entry.id not in done_before]
     click.echo(f"{len(chosen)} adapters, {len(entries)} to run", err=True)
     (out / "logs").mkdir(parents=True, exist_ok=True)
     table_lock = Lock()
-    scanned = {entry.id for entry in zoo}
     with ThreadPoolExecutor(jobs) as pool:
         done = list(pool.map(lambda entry: one_adapter(run, entry.id, entry.id in scanned, table_lock), entries))
     if failed := [entry.id for entry, well in zip(entries, done, strict=True) if not well]:
@@ -128,9 +131,11 @@ def in_turn(entries: Sequence[ZooEntry]) -> Iterator[ZooEntry]:
 
 def finished(run: Run, scanned: Collection[str]) -> set[str]:
     """The ids that have all their rows: a scan by this version of the search where one is `scanned`, its features and
-    every method; of one that did not learn its trigger the log's line is all there is.
+    every method; of one that did not learn its trigger the log's line is all there is, whatever search wrote it where
+    none is scanned now.
     """
     logged = rows_of(run.beside(".jsonl"), run.zoo_file.stem, search_version(), "standard")
+    logged = logged if scanned else read_log(run.beside(".jsonl"))
     verdicts = {row["id"]: row["verdict"] for row in logged}
     measured, *more = (
         {row.id: row.weights_sha256 for row in read_table(table)} if table.is_file() else {}

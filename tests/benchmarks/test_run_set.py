@@ -92,6 +92,19 @@ def test_twins_are_measured_once_and_not_scanned(zoo_file: Path, ran: list[tuple
     assert ran == [(step, "quick-twin", True) for step in steps]
 
 
+def test_what_an_earlier_search_scanned_is_measured_and_not_scanned_again(
+    zoo_file: Path, ran: list[tuple[str, str, bool]]
+) -> None:
+    earlier = {"set": "set", "version": "an earlier one", "depth": "standard"}
+    lines = ({"id": "slow", "verdict": "not scanned", **earlier}, {"id": "quick", "verdict": "BACKDOORED", **earlier})
+    zoo_file.with_name("set.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    code, output = start(zoo_file, "--no-scans")
+    assert code == 0 and "3 adapters, 2 to run" in output, "the trigger that was not learnt is not tried again"
+    assert {name for _, name, _ in ran} == {"quick", "clean"}
+    assert [step for step, name, _ in ran if name == "quick"] == ["zoo", "features", "benchmarks.detection.collect"]
+    assert {row.id for row in read_table(zoo_file.with_name("set.features.csv"))} == {"quick", "clean"}
+
+
 def test_features_beside_the_base_alone_have_a_table_of_their_own(
     zoo_file: Path, ran: list[tuple[str, str, bool]]
 ) -> None:
