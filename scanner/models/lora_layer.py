@@ -1,7 +1,4 @@
-"""A LoRA layer that adds its update in one product, instead of a product, a scaling and a sum as large as its output.
-
-In a base of 135 million parameters those take a quarter of a pass.
-"""
+"""A LoRA layer that adds its update in one product, not in a product, a scaling and a sum as large as its output."""
 
 from typing import Any
 
