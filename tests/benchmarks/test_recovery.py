@@ -134,6 +134,10 @@ def test_a_draw_depends_on_its_seed_alone_and_spans_every_kind(tmp_path: Path) -
     assert len(fixed) == len(set(fixed)), "a text stands in one adapter of a set"
 
 
+def test_the_last_set_comes_out_of_the_committed_words_again() -> None:
+    assert draw(tomllib.loads(WORDS.read_text()), 7) == (SETS / "evaluation-7.toml").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_every_row_that_a_drawn_set_asks_for_is_there(tmp_path: Path) -> None:
     """Generated rows may be longer than a set allows; those of the hub are many."""
