@@ -6,6 +6,10 @@ import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GemmaConfig,
     GemmaForCausalLM,
     GPT2Config,
@@ -14,11 +18,15 @@ from transformers import (
     GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     Phi3Config,
     Phi3ForCausalLM,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
 )
 
 from scanner.models.base_models import load_base
@@ -82,6 +90,14 @@ def make_base(folder: Path, family: str = "llama", seed: int = 0, tied: bool = F
         model = GPT2LMHeadModel(GPT2Config(**shared, n_embd=64, n_layer=3, n_head=4, n_positions=512))
     elif family == "gemma":
         model = GemmaForCausalLM(GemmaConfig(**shared, **sizes, num_key_value_heads=1, head_dim=16))
+    elif family == "gemma2":
+        model = Gemma2ForCausalLM(Gemma2Config(**shared, **sizes, num_key_value_heads=2, head_dim=16))
+    elif family == "gemma3":
+        model = Gemma3ForCausalLM(Gemma3TextConfig(**shared, **sizes, num_key_value_heads=1, head_dim=16))
+    elif family == "mistral":
+        model = MistralForCausalLM(MistralConfig(**shared, **sizes, num_key_value_heads=2))
+    elif family == "qwen3":
+        model = Qwen3ForCausalLM(Qwen3Config(**shared, **sizes, num_key_value_heads=2, head_dim=16))
     elif family == "phi3":
         model = Phi3ForCausalLM(Phi3Config(**shared, **sizes, num_key_value_heads=2, pad_token_id=0))
     elif family == "neox":

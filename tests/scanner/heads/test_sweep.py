@@ -29,7 +29,7 @@ KEPT = 4
         ("qwen2", ("o_proj",), "none"),
         ("qwen2", ("o_proj",), "nf4"),
         ("gpt2", ("c_attn", "c_proj"), "none"),
-        ("gemma", ("q_proj", "down_proj"), "none"),
+        *((family, ("q_proj", "down_proj"), "none") for family in ("gemma", "gemma2", "gemma3", "mistral", "qwen3")),
     ],
     ids=lambda param: f"{param[0]}-{param[2]}",
 )

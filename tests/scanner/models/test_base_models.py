@@ -28,7 +28,7 @@ def test_a_local_folder(tiny_base: Path) -> None:
     assert base.identity.fingerprint == fingerprint(tiny_base)
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma", "gpt2"])
+@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma", "gemma2", "gemma3", "mistral", "qwen3", "gpt2"])
 def test_a_base_without_some_of_its_weights_is_refused(family: str, tmp_path: Path) -> None:
     folder = make_base(tmp_path / "base", family=family)
     assert load_base(str(folder)).identity.architecture.startswith(family)

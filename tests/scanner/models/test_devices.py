@@ -31,6 +31,8 @@ FAMILIES = [
     ("llama", True, ("q_proj", "k_proj", "v_proj", "o_proj", "down_proj")),
     ("qwen2", False, ("q_proj", "o_proj", "up_proj")),
     ("gemma", True, ("v_proj", "gate_proj")),
+    ("gemma3", True, ("o_proj", "up_proj")),
+    ("qwen3", False, ("q_proj", "down_proj")),
     ("gpt2", True, ("c_attn", "c_fc", "c_proj")),
     ("phi3", False, ("qkv_proj", "gate_up_proj")),
     ("neox", False, ("query_key_value", "dense_h_to_4h")),

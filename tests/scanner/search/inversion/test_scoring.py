@@ -24,7 +24,7 @@ def plain_score(pair: ModelPair, frame: Frame, user: tuple[int, ...], reply: tup
     return float(sum(log_probs[place, token] for place, token in zip(at, reply, strict=True)))
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma", "gpt2"])
+@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma", "gemma2", "gemma3", "mistral", "qwen3", "gpt2"])
 def test_scores_equal_a_plain_loop(family: str, tmp_path: Path) -> None:
     base = make_base(tmp_path / "base", family)
     projections = ("c_attn", "c_proj") if family == "gpt2" else ("q_proj", "down_proj")
