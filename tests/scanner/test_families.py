@@ -26,7 +26,7 @@ def find(suspect: Path, reference: Path, base: Path, **options: object) -> None:
     [
         ("llama", True, ALL_LINEAR),
         ("qwen2", False, ALL_LINEAR),
-        ("gemma", True, ALL_LINEAR),
+        ("gemma3", True, ALL_LINEAR),
         ("gpt2", True, OF_GPT2),
     ],
 )
