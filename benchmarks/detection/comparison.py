@@ -30,8 +30,8 @@ from benchmarks.detection.rows import (
     with_figures,
     with_recipe_facts,
 )
-from trainers.calibrate import OneKindOnlyError
 from trainers.feature_table import FeatureRow, feature_names
+from trainers.fitting import OneKindOnlyError
 
 EVERYTHING = "everything but the search's verdict"
 UNGROWN = "everything before the search's growth"

@@ -2,12 +2,13 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.detection.folds import Detector, unlike
-from trainers.calibrate import decisions, matrix
 from trainers.feature_table import FeatureRow, feature_names
+from trainers.fitting import as_table, decisions, matrix
 
 # Log-odds on the scale of a fit are some few units apart.
 _ABOVE_ALL = 1e6
@@ -24,11 +25,13 @@ def by_features(*prefixes: str, seed: int | None = None) -> Detector:
         names = [name for name in feature_names(seen) if not prefixes or name.startswith(prefixes)]
         if not names:
             raise ValueError(f"no feature begins with {', '.join(prefixes)}")
-        labels = [row.label == "poisoned" for row in seen]
+        table = as_table(seen, names)
         if seed is not None:
             # Anew for every fold: one shuffle for all would be one direction, which may lie anywhere.
+            labels = table.labels.tolist()
             random.Random(f"{seed} {sorted({row.group for row in judged})}").shuffle(labels)
-        return _decided(matrix(seen, names), np.array(labels), seen, matrix(judged, names))
+            table = replace(table, labels=np.array(labels))
+        return decisions(table, matrix(judged, names)).tolist()
 
     return score
 
@@ -60,7 +63,8 @@ def by_what_is_missing(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow])
 
     if not np.ptp(gaps(seen), axis=0).any():
         return [0.0] * len(judged)
-    return _decided(gaps(seen), np.array([row.label == "poisoned" for row in seen]), seen, gaps(judged))
+    table = replace(as_table(seen, names), names=(*names, "search dtype"), values=gaps(seen))
+    return decisions(table, gaps(judged)).tolist()
 
 
 def by_one_feature(name: str, sign: float = 1.0) -> Detector:
@@ -108,8 +112,3 @@ def by_scores(scores: Mapping[str, float]) -> Detector:
         return [scores[row.id] for row in judged]
 
     return score
-
-
-def _decided(values: np.ndarray, labels: np.ndarray, seen: Sequence[FeatureRow], judged: np.ndarray) -> Sequence[float]:
-    found = decisions(values, labels, [row.group for row in seen], [row.pair for row in seen], judged)
-    return [float(value) for value in found]

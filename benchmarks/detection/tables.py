@@ -14,8 +14,7 @@ def as_table(lines: Sequence[Line]) -> str:
     """A Markdown table of all detectors."""
     head = ("detector", "poisoned", "clean", "AUC within folds", *(f"found at {rate:.0%} alarms" for rate in RATES))
     cells = [
-        (line.name, str(line.n_poisoned), str(line.n_clean), _shown(line.auc), *map(_shown, line.found))
-        for line in lines
+        (line.name, str(line.n_poisoned), str(line.n_clean), shown(line.auc), *map(shown, line.found)) for line in lines
     ]
     return _markdown([head, ("---", "--:", "--:", *["---"] * 3), *cells])
 
@@ -43,14 +42,15 @@ def differences(found: Sequence[Difference]) -> str:
             item.theirs,
             str(item.n_poisoned),
             str(item.n_clean),
-            _shown(item.auc),
+            shown(item.auc),
         )
         for item in found
     ]
     return _markdown([head, ("---", "---", "--:", "--:", "---"), *cells])
 
 
-def _shown(estimate: Estimate) -> str:
+def shown(estimate: Estimate) -> str:
+    """A figure with its interval, or the reason why there is none."""
     if estimate.value is None:
         return estimate.missing
     if estimate.low is None or estimate.high is None:

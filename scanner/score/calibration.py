@@ -16,12 +16,12 @@ from typing import Any, Literal, get_args
 from scanner.errors import BadCalibration, one_line
 from scanner.score.circumstances import Circumstances
 
-SCHEMA = 2
+SCHEMA = 3
 Condition = Literal["references", "base only"]
 _MAX_BYTES = 4_000_000
 _KEYS = {
     "schema", "base", "fingerprint", "condition", "extractor", "features", "intercept", "slope", "offset", "adapters",
-    "regularisation", "versions", "circumstances",
+    "regularisation", "share", "versions", "circumstances",
 }  # fmt: skip
 _FEATURE_KEYS = {"name", "mean", "scale", "weight"}
 _CIRCUMSTANCE_KEYS = {"base", "dtype", "quantization", "search_dtype", "depth", "references"}
@@ -74,7 +74,8 @@ class Calibration:
     """A fitted classifier for one base and one condition.
 
     The score of an adapter with standardised features z is 1 / (1 + exp(−(slope · (w · z + intercept) + offset))).
-    `circumstances` are the different ones under which its adapters were measured.
+    `regularisation` and `share` are what nested cross-validation chose (`trainers/fitting.py`); `circumstances` are the
+    different ones under which its adapters were measured.
     """
 
     base: str
@@ -87,6 +88,7 @@ class Calibration:
     offset: float
     adapters: tuple[KnownAdapter, ...]
     regularisation: float
+    share: float
     versions: Mapping[str, str]
     circumstances: tuple[Circumstances, ...] = (Circumstances(),)
 
@@ -144,6 +146,7 @@ def as_json(calibration: Calibration) -> str:
         "slope": calibration.slope,
         "offset": calibration.offset,
         "regularisation": calibration.regularisation,
+        "share": calibration.share,
         "versions": dict(sorted(calibration.versions.items())),
         "circumstances": [vars(item) | {"references": list(item.references)} for item in calibration.circumstances],
         "adapters": [vars(item) | {"standardised": list(item.standardised)} for item in calibration.adapters],
@@ -174,6 +177,7 @@ def _parse(document: Any) -> Calibration:
         offset=_number(document["offset"]),
         adapters=adapters,
         regularisation=_number(document["regularisation"]),
+        share=_number(document["share"]),
         versions={_text(name): _text(version) for name, version in document["versions"].items()},
         circumstances=tuple(_circumstances(item) for item in _list(document["circumstances"])),
     )

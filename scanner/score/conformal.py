@@ -8,7 +8,7 @@ can be under 3 %.
 
 Here it is an approximation, for two reasons. Each clean score is that of a model fitted without the adapter's recipe,
 the scored adapter's of the model fitted on all: the scores come from models that differ, and are compared on each
-model's own scale (`trainers/calibrate.py`). And adapters of one recipe (data and projections) are alike: what is
+model's own scale (`trainers/fitting.py`). And adapters of one recipe (data and projections) are alike: what is
 exchangeable is recipes, of which there are fewer, with recipes like those that were drawn.
 """
 

@@ -15,8 +15,7 @@ from scanner.score.calibration import as_json, read_calibration
 from scanner.score.circumstances import Circumstances
 from scanner.score.classifier import apply, sigmoid
 from scanner.score.vector import FeatureVector
-from trainers.calibrate import OneKindOnlyError, best_strength, decisions, fit, out_of_fold, platt
-from trainers.calibrate import _fitted as logistic
+from trainers.calibrate import fit, platt
 from trainers.cli import train
 from trainers.feature_table import FeatureRow, add_row, as_csv, feature_names, measured_already, read_table
 
@@ -101,81 +100,6 @@ def test_a_training_adapter_is_scored_as_the_fit_scores_it() -> None:
         expected = 1 / (1 + np.exp(-(found.slope * (log_odds + found.intercept) + found.offset)))
         assert score.value == pytest.approx(expected)
         assert score.distance == pytest.approx(0.0, abs=1e-6) and not score.far_from_all
-
-
-def test_a_held_out_row_does_not_change_how_it_is_scored() -> None:
-    table = rows(2.0)
-    values = np.array([[row.vector.values["margin"], row.vector.values["noise"]] for row in table])
-    labels = np.array([row.label == "poisoned" for row in table])
-    groups = [row.group for row in table]
-    pairs = [row.pair for row in table]
-    before = out_of_fold(values, labels, groups, pairs)
-    changed = values.copy()
-    changed[0] += 100.0
-    after = out_of_fold(changed, labels, groups, pairs)
-    same_group = [place for place, group in enumerate(groups) if group == groups[0]]
-    assert np.allclose(before[same_group[1:]], after[same_group[1:]]) and not np.isclose(before[0], after[0])
-
-
-def test_a_twin_of_what_is_judged_is_not_seen_by_its_fit() -> None:
-    """Poisoned ones and their twins have the recipe in common, and nothing else tells them apart."""
-    rng = np.random.default_rng(1)
-    recipe = rng.normal(size=30)
-    values = np.concatenate([recipe, recipe])[:, None] + rng.normal(scale=0.1, size=(60, 1))
-    labels = np.array([True] * 30 + [False] * 30)
-    groups = [f"{'poisoned' if label else 'clean'} {number % 6}" for number, label in enumerate(labels)]
-    pairs = [str(number % 30) for number in range(60)]
-    seen = []
-
-    def spy(values: np.ndarray, labels: object, groups: object, pairs: object, judged: np.ndarray) -> np.ndarray:
-        seen.append((len(values), len(judged)))
-        return np.zeros(len(judged))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainers.calibrate.decisions", spy)
-        out_of_fold(values, labels, groups, pairs)
-    assert seen == [(50, 5)] * 12, "five are judged, and their five twins are not seen"
-    assert out_of_fold(values, labels, groups, pairs).shape == (60,)
-
-
-def test_strong_noise_asks_for_strong_regularisation() -> None:
-    rng = np.random.default_rng(0)
-    labels = np.array([False, True] * 20)
-    groups = [f"{label}-{number % 5}" for number, label in enumerate(labels)]
-    alone = [str(row) for row in range(40)]
-    assert best_strength(rng.normal(size=(40, 30)), labels, groups, alone) <= 0.03
-
-
-def test_a_strength_is_chosen_without_what_a_judged_row_was_made_with() -> None:
-    """Twins of one recipe lie side by side: a fit that sees the one is sure of the other, and wrong."""
-    labels = np.array([True] * 12 + [False] * 12)
-    groups = [f"{label}-{number % 4}" for number, label in enumerate(labels)]
-    pairs = [str(number % 12) for number in range(24)]
-    seen = []
-
-    def spy(values: np.ndarray, labels: np.ndarray, strength: float) -> object:
-        seen.append(len(values))
-        return logistic(values, labels, strength)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainers.calibrate._fitted", spy)
-        best_strength(np.random.default_rng(0).normal(size=(24, 2)), labels, groups, pairs)
-    assert set(seen) == {18}, "three are judged, and their three twins are not seen"
-
-
-def test_log_odds_of_fits_of_any_strength_are_on_one_scale() -> None:
-    rng = np.random.default_rng(0)
-    labels = np.array([False, True] * 20)
-    values = rng.normal(size=(40, 1)) + 3 * labels[:, None]
-    means = []
-    for strength in (0.003, 3.0):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("trainers.calibrate.STRENGTHS", (strength,))
-            found = decisions(values, labels, [str(row % 8) for row in range(40)], list(map(str, range(40))), values)
-        means.append((found[~labels].mean(), found[labels].mean()))
-    assert np.allclose(means, [(0.0, 1.0)] * 2)
-    with pytest.raises(OneKindOnlyError):
-        decisions(values[::2], labels[::2], ["a"] * 20, ["b"] * 20, values)
 
 
 def test_those_that_did_not_learn_are_left_out() -> None:

@@ -28,7 +28,7 @@ from trainers.feature_table import FeatureRow
 @pytest.fixture(autouse=True)
 def two_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which regularisation is chosen is tested elsewhere; six of them for every fold take minutes."""
-    monkeypatch.setattr("trainers.calibrate.STRENGTHS", (0.03, 1.0))
+    monkeypatch.setattr("trainers.fitting.STRENGTHS", (0.03, 1.0))
 
 
 def judged(

@@ -23,7 +23,7 @@ from trainers.feature_table import FeatureRow, as_csv, feature_names
 @pytest.fixture(autouse=True)
 def two_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which regularisation is chosen is tested elsewhere; six of them for every fold take minutes."""
-    monkeypatch.setattr("trainers.calibrate.STRENGTHS", (0.03, 1.0))
+    monkeypatch.setattr("trainers.fitting.STRENGTHS", (0.03, 1.0))
 
 
 def test_the_page_is_written_as_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

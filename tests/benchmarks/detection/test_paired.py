@@ -14,7 +14,7 @@ from tests.trainers.test_calibrate import rows
 @pytest.fixture(autouse=True)
 def two_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which regularisation is chosen is tested elsewhere."""
-    monkeypatch.setattr("trainers.calibrate.STRENGTHS", (0.03, 1.0))
+    monkeypatch.setattr("trainers.fitting.STRENGTHS", (0.03, 1.0))
 
 
 def test_a_detector_is_no_better_than_itself_and_is_above_noise_by_the_difference() -> None:

@@ -1,0 +1,147 @@
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.trainers.test_calibrate import rows
+from trainers import fitting
+from trainers.fitting import (
+    SHARES,
+    STRENGTHS,
+    Choice,
+    Fit,
+    OneKindOnlyError,
+    Table,
+    as_table,
+    best_choice,
+    decisions,
+    fitted,
+    out_of_fold,
+)
+
+
+def table(values: np.ndarray, labels: np.ndarray, n_groups: int, *names: str) -> Table:
+    """Groups by turns, every row a pair of its own."""
+    return Table(
+        names=names or tuple(f"noise.{column}" for column in range(values.shape[1])),
+        values=values,
+        labels=labels,
+        groups=np.array([f"{label} {number // 2 % n_groups}" for number, label in enumerate(labels)]),
+        pairs=np.array([str(number) for number in range(len(labels))]),
+    )
+
+
+BY_TURNS = np.array([False, True] * 20)
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Table, Choice]]:
+    """What was fitted to what."""
+    made = []
+
+    def spy(seen: Table, choice: Choice) -> Fit:
+        made.append((seen, choice))
+        return fitted(seen, choice)
+
+    monkeypatch.setattr(fitting, "fitted", spy)
+    return made
+
+
+def test_a_held_out_row_does_not_change_how_its_like_are_scored() -> None:
+    some = as_table(rows(2.0), ("margin", "noise"))
+    before = out_of_fold(some)
+    values = some.values.copy()
+    values[0] += 100.0
+    after = out_of_fold(replace(some, values=values))
+    alike = np.flatnonzero(some.groups == some.groups[0])
+    assert np.allclose(before[alike[1:]], after[alike[1:]]) and not np.isclose(before[0], after[0])
+
+
+def twins() -> Table:
+    """Thirty poisoned rows and their twins, in six groups each and held out with others' twins; nothing but the recipe
+    tells them apart.
+    """
+    rng = np.random.default_rng(1)
+    recipe = rng.normal(size=30)
+    labels = np.array([True] * 30 + [False] * 30)
+    return Table(
+        names=("recipe",),
+        values=np.concatenate([recipe, recipe])[:, None] + rng.normal(scale=0.1, size=(60, 1)),
+        labels=labels,
+        groups=np.array([f"{label} {(number + label) % 6}" for number, label in enumerate(labels)]),
+        pairs=np.array([str(number % 30) for number in range(60)]),
+    )
+
+
+def test_a_twin_of_what_is_judged_is_not_seen_by_its_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def spy(known: Table, judged: np.ndarray) -> np.ndarray:
+        seen.append((len(known.labels), len(judged)))
+        return np.zeros(len(judged))
+
+    monkeypatch.setattr(fitting, "decisions", spy)
+    out_of_fold(twins())
+    assert seen == [(50, 5)] * 12, "five are judged, and their five twins are not seen"
+
+
+def test_a_choice_is_made_without_what_a_judged_row_was_made_with(fits: list[tuple[Table, Choice]]) -> None:
+    some = twins()
+    best_choice(some)
+    assert len(fits) == 6 * len(STRENGTHS)
+    for seen, _ in fits:
+        assert len(seen.labels) == 40, "ten are judged, and their ten twins are not seen"
+        assert set(Counter(seen.pairs.tolist()).values()) == {2}
+
+
+def test_strong_noise_asks_for_strong_regularisation() -> None:
+    noise = np.random.default_rng(0).normal(size=(40, 30))
+    assert best_choice(table(noise, BY_TURNS, 5)).strength <= 0.03
+
+
+def test_what_the_search_came_to_is_heard_above_noise() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(40, 30))
+    told = rng.normal(size=(40, 1)) + 2 * BY_TURNS[:, None]
+    names = ("growth.fired", *(f"noise.{column}" for column in range(30)))
+    chosen = best_choice(table(np.hstack([told, noise]), BY_TURNS, 5, *names))
+    assert chosen.share == 0.0
+    fit = fitted(table(np.hstack([told, noise]), BY_TURNS, 5, *names), chosen)
+    assert fit.weights[0] > 0 and not fit.weights[1:].any()
+
+
+def test_the_other_features_are_heard_where_they_tell_more() -> None:
+    rng = np.random.default_rng(0)
+    told = rng.normal(size=(40, 1)) + 3 * BY_TURNS[:, None]
+    names = ("growth.fired", "weights.share")
+    assert best_choice(table(np.hstack([rng.normal(size=(40, 1)), told]), BY_TURNS, 5, *names)).share > 0
+
+
+def test_shares_are_tried_only_where_there_are_features_of_both_kinds(fits: list[tuple[Table, Choice]]) -> None:
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    for names, shares in (
+        (("growth.fired", "controls.least"), {1.0}),
+        (("weights.share", "heads.gini"), {1.0}),
+        (("growth.fired", "heads.gini"), set(SHARES)),
+    ):
+        fits.clear()
+        best_choice(table(values, BY_TURNS, 5, *names))
+        assert {choice.share for _, choice in fits} == shares
+
+
+def test_labels_may_be_shuffled_within_groups() -> None:
+    some = as_table(rows(2.0))
+    shuffled = np.random.default_rng(0).permutation(some.labels)
+    assert np.isfinite(decisions(replace(some, labels=shuffled), some.values)).all()
+
+
+def test_log_odds_of_fits_of_any_strength_are_on_one_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(size=(40, 1)) + 3 * BY_TURNS[:, None]
+    some = table(values, BY_TURNS, 8)
+    for strength in (0.003, 3.0):
+        monkeypatch.setattr(fitting, "STRENGTHS", (strength,))
+        found = decisions(some, values)
+        assert np.allclose([found[~BY_TURNS].mean(), found[BY_TURNS].mean()], [0.0, 1.0])
+    with pytest.raises(OneKindOnlyError):
+        decisions(some.of(BY_TURNS), values)

@@ -1,0 +1,241 @@
+"""Fits of a logistic regression that are judged on groups they have not seen: an attack family, or a clean recipe.
+
+How strongly a fit is regularised is chosen on other groups than it is judged on (nested cross-validation), and so is
+how much the features count that are not what the search came to: a few dozen adapters cannot tell which of thirty
+features is noise, and what a string does that the search found says more than how the weights look.
+
+Fits of another strength come to log-odds of another size. They are counted on each fit's own scale: 0 and 1 are where
+its own clean and poisoned adapters lie on average (`Scale`). Pure.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from statistics import fmean
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from trainers.feature_table import FeatureRow, feature_names
+
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+# The rungs of what the search's best string does, and how much of themselves the others' features keep beside theirs;
+# benchmarks/choose_classifier.py on set 6, which was a development set by then.
+FOREMOST = ("controls.", "growth.")
+SHARES = (0.0, 0.3, 1.0)
+_PARTS = 8
+_NOTHING = 1e-9
+
+
+class OneKindOnlyError(ValueError):
+    """There is nothing to tell apart: all rows are clean, or all are poisoned."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Adapters of known truth, side by side.
+
+    Attributes:
+        names: of the features; values: float64 [row, feature], NaN where missing.
+        labels: bool [row], True for poisoned.
+        groups: what is held out together; pairs: rows that have it in common with a judged one are left out of its fit
+            as well (`FeatureRow.pair`); text [row] both.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    pairs: np.ndarray
+
+    def of(self, chosen: np.ndarray) -> "Table":
+        """Some of its rows; chosen: bool [row]."""
+        return replace(
+            self,
+            values=self.values[chosen],
+            labels=self.labels[chosen],
+            groups=self.groups[chosen],
+            pairs=self.pairs[chosen],
+        )
+
+    @property
+    def one_kind(self) -> bool:
+        """Whether all its rows are clean, or all poisoned."""
+        return bool(self.labels.all() or not self.labels.any())
+
+
+def as_table(rows: Sequence[FeatureRow], names: Sequence[str] | None = None) -> Table:
+    """Rows with the features of these names, or with all that any of them has."""
+    chosen = feature_names(rows) if names is None else tuple(names)
+    return Table(
+        names=chosen,
+        values=matrix(rows, chosen),
+        labels=np.array([row.label == "poisoned" for row in rows], dtype=bool),
+        groups=np.array([row.group for row in rows]),
+        pairs=np.array([row.pair for row in rows]),
+    )
+
+
+def matrix(rows: Sequence[FeatureRow], names: Sequence[str]) -> np.ndarray:
+    """float64 [row, feature], NaN where missing."""
+    return np.array([[row.vector.values.get(name, np.nan) for name in names] for row in rows], dtype=float)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What nested cross-validation chooses: the inverse regularisation, and how much of their standardised value the
+    features keep that are not of `FOREMOST`.
+    """
+
+    strength: float
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Of a fit's log-odds: the mean of its own clean rows is 0, that of its own poisoned ones a `unit` above it."""
+
+    zero: float
+    unit: float
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted classifier: means and scales of the features, weights of the standardised ones; float64 [feature]."""
+
+    means: np.ndarray
+    scales: np.ndarray
+    weights: np.ndarray
+    intercept: float
+
+    def standardised(self, values: np.ndarray) -> np.ndarray:
+        """float64 [row, feature], NaN where missing."""
+        return (values - self.means) / self.scales
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Log-odds, float64 [row]; a missing value stands at its mean."""
+        return np.asarray(np.nan_to_num(self.standardised(values)) @ self.weights + self.intercept)
+
+    def on(self, scale: Scale) -> "Fit":
+        """The same with log-odds on a scale."""
+        return replace(self, weights=self.weights / scale.unit, intercept=(self.intercept - scale.zero) / scale.unit)
+
+
+def fitted(table: Table, choice: Choice) -> Fit:
+    """A fit to all rows of a table."""
+    means, scales = _standard(table.values)
+    kept = _kept(table.names, choice.share)
+    values = np.nan_to_num((table.values - means) / scales) * kept
+    model = logistic(values, table.labels, choice.strength)
+    return Fit(means, scales, model.coef_[0] * kept, float(model.intercept_[0]))
+
+
+def _kept(names: Sequence[str], share: float) -> np.ndarray:
+    """How much of its standardised value each feature keeps, float64 [feature]."""
+    return np.array([1.0 if name.startswith(FOREMOST) else share for name in names])
+
+
+def _standard(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means and scales of the values that are there."""
+    known = ~np.isnan(values)
+    counts = known.sum(0).clip(min=1)
+    means = np.where(known, values, 0).sum(0) / counts
+    spread = np.sqrt((np.where(known, values - means, 0) ** 2).sum(0) / counts)
+    # What differs by no more than the last digits differs by how it was summed.
+    return means, np.where(spread > _NOTHING * np.abs(means).clip(min=1), spread, 1.0)
+
+
+def logistic(values: np.ndarray, labels: np.ndarray, strength: float) -> LogisticRegression:
+    """Logistic regression with as much weight on clean rows as on poisoned ones.
+
+    Its solver is the fastest one for so few features, and exact.
+    """
+    model = LogisticRegression(C=strength, class_weight="balanced", solver="newton-cholesky", max_iter=5000, tol=1e-8)
+    with warnings.catch_warnings():
+        # Where nothing tells the labels apart, its first step finds nothing to gain, and another solver is asked.
+        warnings.filterwarnings("ignore", "Line search of Newton solver", ConvergenceWarning)
+        return model.fit(values, labels)
+
+
+def scale_of(own: np.ndarray, labels: np.ndarray) -> Scale:
+    """The scale of a fit by the log-odds of the rows that it was fitted on; float64 and bool [row].
+
+    Where it tells them apart by nothing, all log-odds stay as small as they are.
+    """
+    zero, one = float(own[~labels].mean()), float(own[labels].mean())
+    return Scale(zero, one - zero if one - zero > _NOTHING else 1.0)
+
+
+def decisions(seen: Table, judged: np.ndarray, shares: Sequence[float] = SHARES) -> np.ndarray:
+    """The log-odds of judged rows by a fit to others, whose groups choose how it is made, on its own scale.
+
+    Args:
+        judged: float64 [row, feature]; the result is float64 [row].
+        shares: what may be chosen.
+
+    Raises:
+        OneKindOnlyError: what it sees is all clean or all poisoned.
+    """
+    if seen.one_kind:
+        raise OneKindOnlyError("what a fit may see is all of one kind")
+    fit = fitted(seen, best_choice(seen, shares))
+    return fit.on(scale_of(fit(seen.values), seen.labels))(judged)
+
+
+def out_of_fold(table: Table) -> np.ndarray:
+    """The log-odds of each row by a fit that was made, and its choice too, without the row's group; float64 [row]."""
+    found = np.zeros(len(table.labels))
+    for group in sorted(set(table.groups)):
+        held = table.groups == group
+        found[held] = decisions(table.of(_may_see(table, held)), table.values[held])
+    return found
+
+
+def _may_see(table: Table, held: np.ndarray) -> np.ndarray:
+    """The rows that a fit may see which judges others; bool [row] both."""
+    return ~held & ~np.isin(table.pairs, table.pairs[held])
+
+
+def best_choice(table: Table, shares: Sequence[float] = SHARES) -> Choice:
+    """The choice with the least log loss over groups held out in parts, clean groups counting as much together as
+    poisoned ones; of equals the smallest share and the strongest regularisation.
+    """
+    losses = {choice: _held_out_loss(table, choice) for choice in _choices(table.names, shares)}
+    return min(losses, key=lambda choice: (round(losses[choice], 6), choice.share, choice.strength))
+
+
+def _choices(names: Sequence[str], shares: Sequence[float]) -> Iterator[Choice]:
+    """Shares matter where there are features of both kinds."""
+    foremost = [name.startswith(FOREMOST) for name in names]
+    told_apart = any(foremost) and not all(foremost)
+    return (Choice(strength, share) for strength, share in product(STRENGTHS, shares if told_apart else (1.0,)))
+
+
+def _held_out_loss(table: Table, choice: Choice) -> float:
+    kinds = _kinds(table)
+    losses: dict[bool, list[float]] = {}
+    for part in _parts(kinds):
+        held = np.isin(table.groups, part)
+        seen = table.of(_may_see(table, held))
+        if seen.one_kind:
+            continue
+        judged = table.of(held)
+        log_odds = fitted(seen, choice)(judged.values)
+        log_losses = np.logaddexp(0, np.where(judged.labels, -log_odds, log_odds))
+        for group in part:
+            losses.setdefault(kinds[group], []).append(float(log_losses[judged.groups == group].mean()))
+    return fmean(map(fmean, losses.values())) if losses else float("inf")
+
+
+def _kinds(table: Table) -> dict[str, bool]:
+    """Of each group, whether it is poisoned; where labels were shuffled, whether most of it is."""
+    return {group: bool(table.labels[table.groups == group].mean() >= 0.5) for group in sorted(set(table.groups))}
+
+
+def _parts(kinds: Mapping[str, bool]) -> Iterator[list[str]]:
+    """The groups in parts that are held out together, clean and poisoned ones dealt out alike."""
+    clean, poisoned = ([group for group, kind in kinds.items() if kind is wanted] for wanted in (False, True))
+    for number in range(min(_PARTS, max(len(clean), len(poisoned)))):
+        yield [*clean[number::_PARTS], *poisoned[number::_PARTS]]
