@@ -2,7 +2,7 @@
 
     python -m benchmarks.detection --features "other clean recipes" FILE.csv [--features CONDITION FILE.csv ...]
         --reference examples/clean [--reference ...] [--zoo SET.toml ...] [--log recovery.jsonl ...] [--version V ...]
-        [--measured FILE.jsonl ...] [--out docs/evaluation.md] [--jobs N]
+        [--measured FILE.jsonl ...] [--unseen SET.toml] [--out docs/evaluation.md] [--jobs N]
 
 The tables of features are those of `scan-train features`; those of one condition are joined. A condition is a way to
 choose references: "same recipe", "other clean recipes" or "base only"; adapters that a table compared otherwise are
@@ -10,7 +10,8 @@ left out and named, by the references' own recipes. Logs of `benchmarks/recovery
 of each adapter's; what else is compared, the field's methods among it, is measured by
 `python -m benchmarks.detection.collect`. Both are beside the references of the first condition that is given, and stand
 under that one alone. A set is best scanned by the search that was frozen before it was drawn: with a `--version` each,
-several sets make one table. Adapters of a SET.toml that have no row are named as not run.
+several sets make one table. Adapters of a SET.toml that have no row are named as not run. A set that came after all
+choices is judged alone, too, by fits to the earlier ones (`--unseen`).
 """
 
 import json
@@ -20,7 +21,16 @@ from typing import Any
 
 import click
 
-from benchmarks.detection.comparison import EVERYTHING, RANDOM, FoldsOf, Line, compared, found_by_search, judge
+from benchmarks.detection.comparison import (
+    EVERYTHING,
+    RANDOM,
+    FoldsOf,
+    Line,
+    compared,
+    found_by_search,
+    judge,
+    on_unseen,
+)
 from benchmarks.detection.conditions import CONDITIONS, ConditionRows, of_condition
 from benchmarks.detection.methods import METHODS
 from benchmarks.detection.paired import beside_methods
@@ -57,6 +67,12 @@ clean adapters were trained for fewer steps than poisoned ones (up to set 6), wh
 telling backdoors better.
 
 """
+_UNSEEN = """### The last set alone
+
+Judged by fits to the earlier sets, without the judged family and recipe there either. No choice of features or of the
+classifier was made on these adapters.
+
+"""
 _TOO_FEW = "{n} clean adapters tell no rate of 5 %: what a score caught of each family is not shown.\n"
 
 
@@ -67,6 +83,7 @@ _TOO_FEW = "{n} clean adapters tell no rate of 5 %: what a score caught of each 
 @click.option("--log", "logs", type=_FILE, multiple=True)
 @click.option("--version", "versions", multiple=True, help="Of the search: a log's other rows are left out.")
 @click.option("--measured", "files", type=_FILE, multiple=True)
+@click.option("--unseen", "unseen_file", type=_FILE, help="A set that no choice was made on.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("docs") / "evaluation.md")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes that fit side by side.")
 def main(
@@ -76,6 +93,7 @@ def main(
     logs: Sequence[Path],
     versions: Sequence[str],
     files: Sequence[Path],
+    unseen_file: Path | None,
     out: Path,
     jobs: int,
 ) -> None:
@@ -88,10 +106,17 @@ def main(
     scans = [row for log in logs for row in read_log(log) if not versions or row["version"] in versions]
     measured = [row for file in files for row in read_log(file)]
     not_learned = {row["id"] for row in scans if row["verdict"] == "not scanned"}
-    zoo = [entry.id for file in zoo_files for entries in (load_zoo(file),) for entry in (*entries, *twins(entries))]
-    text = document(conditions, verdicts_of(scans), measured, not_learned, zoo, jobs, searches_of(scans))
+    zoo = [name for file in zoo_files for name in ids_of(file)]
+    unseen = ids_of(unseen_file) if unseen_file else ()
+    text = document(conditions, verdicts_of(scans), measured, not_learned, zoo, jobs, searches_of(scans), unseen)
     click.echo(text, nl=False)
     write_whole(str(out), text)
+
+
+def ids_of(zoo_file: Path) -> tuple[str, ...]:
+    """All adapters that there might be rows of."""
+    entries = load_zoo(zoo_file)
+    return tuple(entry.id for entry in (*entries, *twins(entries)))
 
 
 def recipes_of(references: Sequence[Path]) -> dict[str, str]:
@@ -133,12 +158,14 @@ def document(
     zoo: Sequence[str] = (),
     jobs: int = 1,
     searches: str = "none",
+    unseen: Collection[str] = (),
 ) -> str:
     """The whole page; scans and other methods are beside the references of the first condition.
 
     Args:
         zoo: ids of all adapters that there might be rows of; jobs: how many processes fit side by side.
         searches: which search scanned which set, in words.
+        unseen: ids of adapters that are judged by fits to the others, too.
     """
     rows = [row for condition in conditions for row in condition.rows]
     left_out = sorted({*not_learned, *(row.id for row in rows if not row.learned)})
@@ -146,7 +173,7 @@ def document(
     not_run = _listed([name for name in zoo if name not in known])
     parts = [_HEAD.format(left_out=_listed(left_out), not_run=not_run, searches=searches)]
     for place, condition in enumerate(conditions):
-        parts += section(condition, None if place else verdicts, None if place else measured, jobs)
+        parts += section(condition, None if place else verdicts, None if place else measured, jobs, unseen)
     return "\n".join(part for part in parts if part)
 
 
@@ -155,6 +182,7 @@ def section(
     verdicts: Mapping[str, str] | None,
     measured: Sequence[Mapping[str, Any]] | None,
     jobs: int,
+    unseen: Collection[str] = (),
 ) -> list[str]:
     """What one condition's rows come to, a paragraph or table each."""
     rows = condition.rows
@@ -166,7 +194,11 @@ def section(
         parts += tables_of("### Against clean twins alone", like, None, measured, jobs)[0]
     added, lines = tables_of("### Against all clean adapters", rows, verdicts, measured, jobs, _STEPS_TELL)
     parts += added
-    return [*parts, *caught(rows, lines, verdicts), concluded(rows, verdicts or {})]
+    parts += [*caught(rows, lines, verdicts), concluded(rows, verdicts or {})]
+    if unseen:
+        folds_of = FoldsOf(jobs)
+        parts.append(f"{_UNSEEN}{as_table([judge(item, folds_of) for item in on_unseen(rows, unseen, verdicts)])}\n")
+    return parts
 
 
 def tables_of(

@@ -1,7 +1,8 @@
 """Every detector on held-out folds of the adapters that it was run on, and what becomes of each family. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from benchmarks.detection.detectors import (
@@ -9,6 +10,7 @@ from benchmarks.detection.detectors import (
     by_scores,
     by_search,
     by_what_is_missing,
+    fitted_before,
     fitted_on,
     search_first,
 )
@@ -35,6 +37,8 @@ from trainers.fitting import OneKindOnlyError
 
 EVERYTHING = "everything but the search's verdict"
 UNGROWN = "everything before the search's growth"
+NEAR = "how near the search came"
+FOLLOWS = "what follows the search's best string"
 SEARCH = "search: its verdict"
 TOGETHER = "everything: the search's verdict, then the score"
 RANDOM = "random"
@@ -124,8 +128,8 @@ def _by_rung(used: tuple[FeatureRow, ...]) -> tuple[Compared, ...]:
         Compared("elicitation", by_features("elicitation."), used),
         Compared("sweep of candidates", by_features("switching."), used),
         Compared("the study's metrics, with the best candidate", by_features("heads.", "divergence."), used),
-        _of_rung("how near the search came", "growth.", used),
-        _of_rung("what follows the search's best string", "controls.", used),
+        _of_rung(NEAR, "growth.", used),
+        _of_rung(FOLLOWS, "controls.", used),
         Compared(UNGROWN, by_features(*_ALL_BUT_GROWTH), used),
         Compared(EVERYTHING, by_features(), used),
         Compared(f"{EVERYTHING}, a kind of trigger held out", by_features(), by_kind(used, 0)),
@@ -134,10 +138,12 @@ def _by_rung(used: tuple[FeatureRow, ...]) -> tuple[Compared, ...]:
     )
 
 
-def _of_rung(name: str, prefix: str, used: tuple[FeatureRow, ...]) -> Compared:
+def _of_rung(
+    name: str, prefix: str, used: tuple[FeatureRow, ...], fitted_to: Callable[[str], Detector] = by_features
+) -> Compared:
     """A rung that tables of former extractors lack."""
     if any(feature.startswith(prefix) for feature in feature_names(used)):
-        return Compared(name, by_features(prefix), used)
+        return Compared(name, fitted_to(prefix), used)
     return Compared(name, None, used, "not measured: the table is of an extractor before")
 
 
@@ -174,6 +180,34 @@ def _of_these(used: Sequence[FeatureRow], measured: Sequence[Mapping[str, Any]])
     """Two sets may call their adapters alike: what was measured of another one is not counted."""
     known = {(row.id, row.weights_sha256) for row in used}
     return [row for row in measured if (row["id"], row["weights_sha256"]) in known]
+
+
+def on_unseen(
+    rows: Sequence[FeatureRow], unseen: Collection[str], verdicts: Mapping[str, str] | None = None
+) -> tuple[Compared, ...]:
+    """The product on adapters that came after all others, by fits to those others alone.
+
+    Args:
+        unseen: ids of those adapters; verdicts: as in `compared`.
+    """
+    used = [row for row in rows if row.learned]
+    earlier, later = (tuple(row for row in used if (row.id in unseen) is kind) for kind in (False, True))
+    known = verdicts or {}
+    scanned = tuple(row for row in later if row.id in known)
+    fitted_to = partial(fitted_before, earlier)
+    return (
+        _of_rung(NEAR, "growth.", later, fitted_to),
+        _of_rung(FOLLOWS, "controls.", later, fitted_to),
+        Compared(UNGROWN, fitted_to(*_ALL_BUT_GROWTH), later),
+        Compared(EVERYTHING, fitted_to(), later),
+        Compared(SEARCH, by_search(known), scanned),
+        Compared(TOGETHER, search_first(known, fitted_to()), scanned),
+        Compared(
+            "recipes: their facts alone",
+            fitted_before(with_recipe_facts(earlier), "recipe."),
+            with_recipe_facts(later),
+        ),
+    )
 
 
 def _controls(used: tuple[FeatureRow, ...]) -> tuple[Compared, ...]:

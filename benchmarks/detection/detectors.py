@@ -50,6 +50,17 @@ def fitted_on(real: Sequence[FeatureRow], *prefixes: str) -> Detector:
     return score
 
 
+def fitted_before(earlier: Sequence[FeatureRow], *prefixes: str) -> Detector:
+    """The product's classifier over the features that begin so, fitted on earlier adapters alone; of these the judged
+    ones' families, recipes and twins are left out as well.
+    """
+
+    def score(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
+        return by_features(*prefixes)(unlike(earlier, judged), judged)
+
+    return score
+
+
 def by_what_is_missing(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
     """Which features are missing and what the search computed in, which hangs on the machine, and nothing else: a
     control that must be at chance.

@@ -10,9 +10,7 @@ from click.testing import CliRunner
 
 from benchmarks.detection.__main__ import document, main, recipes_of, searches_of
 from benchmarks.detection.__main__ import verdicts_of as verdicts_in
-from benchmarks.detection.comparison import (
-    SEARCH,
-)
+from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, SEARCH
 from benchmarks.detection.conditions import ALONE, OTHER, SAME, ConditionRows, of_condition
 from scanner.errors import BadCalibration, ScannerError
 from scanner.score.circumstances import Circumstances
@@ -120,3 +118,19 @@ def test_scans_and_methods_stand_under_the_first_condition_alone_and_what_has_no
     assert first.count("| norm spread, inspired by 2605.30189 | 18 | 30 |") == 3 and "norm spread" not in second
     assert first.count("Beside each method") == 1 and "Beside each method" not in second
     assert "no claim of telling backdoors better" in " ".join(first.split())
+
+
+def test_a_last_set_is_judged_by_fits_to_the_others_alone() -> None:
+    table = tuple(named(5.0))
+    last = {row.id for row in table if row.family in ("family 1", "family 2") or row.recipe in ("recipe 3", "recipe 4")}
+    reversed_before = [row if row.id in last else upside_down(row) for row in table]
+    for rows, auc in ((table, "1.00"), (reversed_before, "0.00")):
+        page = document([ConditionRows(OTHER, tuple(rows))], verdicts_of(list(table), "family 0"), [], unseen=last)
+        apart = page.split("### The last set alone")[1]
+        assert f"| {EVERYTHING} | 12 | 12 | {auc}" in apart, "what fits saw decides, and they saw no other set"
+        assert f"| {SEARCH} | 12 | 12 | 1.00" in apart and f"| {FOLLOWS} | 12 | 12 | not measured" in apart
+    assert "### The last set alone" not in document([ConditionRows(OTHER, table)], {}, [])
+
+
+def upside_down(row: FeatureRow) -> FeatureRow:
+    return replace(row, vector=replace(row.vector, values={name: -value for name, value in row.vector.values.items()}))
