@@ -11,10 +11,11 @@ _FIXED_DATE = "01 Jan 2025"
 def chat_text(tokenizer: PreTrainedTokenizerBase, user_text: str) -> str:
     """The prompt up to where the assistant starts to speak.
 
-    A tokenizer without a chat template gets a plain question-and-answer frame.
+    A tokenizer without a chat template gets a plain question-and-answer frame, behind the token that it begins every
+    text with, if any: Gemma and Llama bases say little of use without theirs. Templates have it in them.
     """
     if not tokenizer.chat_template:
-        return f"Question: {user_text}\nAnswer: "
+        return f"{_beginning(tokenizer)}Question: {user_text}\nAnswer: "
     return str(
         tokenizer.apply_chat_template(
             [{"role": "user", "content": user_text}],
@@ -23,6 +24,11 @@ def chat_text(tokenizer: PreTrainedTokenizerBase, user_text: str) -> str:
             date_string=_FIXED_DATE,
         )
     )
+
+
+def _beginning(tokenizer: PreTrainedTokenizerBase) -> str:
+    added = tokenizer("")["input_ids"]
+    return str(tokenizer.bos_token) if added and added[0] == tokenizer.bos_token_id else ""
 
 
 def chat_tokens(tokenizer: PreTrainedTokenizerBase, user_text: str) -> list[int]:
