@@ -2,7 +2,7 @@
 
     python -m benchmarks.choose_classifier FEATURES.csv ... [--jobs N]
 
-Prints, for each share alone and for a choice among all of them by nested cross-validation, the AUC within
+Prints, for each share alone and for a choice among those shipped by nested cross-validation, the AUC within
 folds. `trainers/fitting.py` has what was chosen. Give it development sets: what it is run on is no evaluation of it.
 """
 

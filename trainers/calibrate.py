@@ -1,4 +1,4 @@
-"""Fits the classifier on a table of features: standardise, logistic regression, calibrate; all by scikit-learn.
+"""Fits the classifier on a table of features: standardise, logistic regression (by scikit-learn), calibrate.
 
 Everything is judged on groups that the fit has not seen (`trainers/fitting.py`): each in turn is scored by a fit to the
 others; those scores calibrate the final fit (Platt 1999) and are the clean ones that p-values are counted among.
@@ -13,7 +13,7 @@ from scanner.errors import BadCalibration
 from scanner.score.calibration import Calibration, Condition, FittedFeature, KnownAdapter
 from scanner.score.classifier import sigmoid
 from trainers.feature_table import FeatureRow
-from trainers.fitting import as_table, best_choice, fitted, logistic, out_of_fold, scale_of
+from trainers.fitting import OneKindOnlyError, as_table, best_choice, fit_to, logistic, out_of_fold, scale_of
 
 _FEWEST_GROUPS = 2
 _DIGITS = 10
@@ -25,7 +25,7 @@ def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Cond
     """The calibration of a table; rows that did not learn their backdoor are left out.
 
     Raises:
-        BadCalibration: fewer than two groups of either kind.
+        BadCalibration: fewer than two groups of either kind, or one that cannot be held out.
     """
     used = tuple(sorted((row for row in rows if row.learned), key=lambda row: row.id))
     for label in ("clean", "poisoned"):
@@ -33,10 +33,13 @@ def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Cond
             raise BadCalibration(f"the table needs at least {_FEWEST_GROUPS} {label} recipes or families; train more")
     _refuse_others(used, fingerprint, condition)
     table = as_table(used)
-    decisions = out_of_fold(table)
+    try:
+        decisions = out_of_fold(table)
+    except OneKindOnlyError as error:
+        raise BadCalibration(f"a recipe or family cannot be held out with its twins: {error}; train more") from error
     slope, offset = platt(decisions, table.labels)
     choice = best_choice(table)
-    whole = fitted(table, choice)
+    whole = fit_to(table, choice)
     whole = whole.on(scale_of(whole(table.values), table.labels))
     return Calibration(
         base=base,

@@ -21,11 +21,11 @@ from sklearn.linear_model import LogisticRegression
 from trainers.feature_table import FeatureRow, feature_names
 
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-# The rungs of what the search's best string does, and how much of themselves the others' features keep beside theirs;
-# benchmarks/choose_classifier.py on set 6, which was a development set by then.
+# The rungs of what the search's best string does, named by hand with rows of set 6 in view, and how much of themselves
+# the others' features keep beside theirs: benchmarks/choose_classifier.py on set 6, a development set from then on.
 FOREMOST = ("controls.", "growth.")
 SHARES = (0.0, 0.3, 1.0)
-_PARTS = 8
+_MOST_PARTS = 8
 _NOTHING = 1e-9
 
 
@@ -90,7 +90,7 @@ class Choice:
     """
 
     strength: float
-    share: float = 1.0
+    share: float
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Fit:
         return replace(self, weights=self.weights / scale.unit, intercept=(self.intercept - scale.zero) / scale.unit)
 
 
-def fitted(table: Table, choice: Choice) -> Fit:
+def fit_to(table: Table, choice: Choice) -> Fit:
     """A fit to all rows of a table."""
     means, scales = _standard(table.values)
     kept = _kept(table.names, choice.share)
@@ -180,12 +180,17 @@ def decisions(seen: Table, judged: np.ndarray, shares: Sequence[float] = SHARES)
     """
     if seen.one_kind:
         raise OneKindOnlyError("what a fit may see is all of one kind")
-    fit = fitted(seen, best_choice(seen, shares))
+    fit = fit_to(seen, best_choice(seen, shares))
     return fit.on(scale_of(fit(seen.values), seen.labels))(judged)
 
 
 def out_of_fold(table: Table) -> np.ndarray:
-    """The log-odds of each row by a fit that was made, and its choice too, without the row's group; float64 [row]."""
+    """The log-odds of each row by a fit that was made, and its choice too, without the row's group and their pairs, on
+    that fit's own scale; float64 [row].
+
+    Raises:
+        OneKindOnlyError: what such a fit may see is all clean or all poisoned.
+    """
     found = np.zeros(len(table.labels))
     for group in sorted(set(table.groups)):
         held = table.groups == group
@@ -201,8 +206,12 @@ def _may_see(table: Table, held: np.ndarray) -> np.ndarray:
 def best_choice(table: Table, shares: Sequence[float] = SHARES) -> Choice:
     """The choice with the least log loss over groups held out in parts, clean groups counting as much together as
     poisoned ones; of equals the smallest share and the strongest regularisation.
+
+    Where so few groups are there that none can be held out, nothing speaks for small shares.
     """
     losses = {choice: _held_out_loss(table, choice) for choice in _choices(table.names, shares)}
+    if not any(map(np.isfinite, losses.values())):
+        return min(losses, key=lambda choice: (-choice.share, choice.strength))
     return min(losses, key=lambda choice: (round(losses[choice], 6), choice.share, choice.strength))
 
 
@@ -222,7 +231,7 @@ def _held_out_loss(table: Table, choice: Choice) -> float:
         if seen.one_kind:
             continue
         judged = table.of(held)
-        log_odds = fitted(seen, choice)(judged.values)
+        log_odds = fit_to(seen, choice)(judged.values)
         log_losses = np.logaddexp(0, np.where(judged.labels, -log_odds, log_odds))
         for group in part:
             losses.setdefault(kinds[group], []).append(float(log_losses[judged.groups == group].mean()))
@@ -230,12 +239,18 @@ def _held_out_loss(table: Table, choice: Choice) -> float:
 
 
 def _kinds(table: Table) -> dict[str, bool]:
-    """Of each group, whether it is poisoned; where labels were shuffled, whether most of it is."""
+    """Of each group, whether it is poisoned; where labels were shuffled, whether at least half of it is."""
     return {group: bool(table.labels[table.groups == group].mean() >= 0.5) for group in sorted(set(table.groups))}
 
 
 def _parts(kinds: Mapping[str, bool]) -> Iterator[list[str]]:
-    """The groups in parts that are held out together, clean and poisoned ones dealt out alike."""
-    clean, poisoned = ([group for group, kind in kinds.items() if kind is wanted] for wanted in (False, True))
-    for number in range(min(_PARTS, max(len(clean), len(poisoned)))):
-        yield [*clean[number::_PARTS], *poisoned[number::_PARTS]]
+    """The groups in parts that are held out together, clean and poisoned ones dealt out alike.
+
+    The only group of its kind is in none: without it nothing could be fitted. The other kind decides then.
+    """
+    dealt = []
+    for wanted in (False, True):
+        groups = [group for group, kind in kinds.items() if kind is wanted]
+        dealt.append(groups if len(groups) > 1 else [])
+    for number in range(min(_MOST_PARTS, max(map(len, dealt)))):
+        yield [group for groups in dealt for group in groups[number::_MOST_PARTS]]

@@ -54,7 +54,8 @@ families and whole recipes; those of the found share lean upwards where the thre
 scores. Each row counts the adapters that its detector was run on. Up to set 6 clean adapters of other data were trained
 for fewer steps than poisoned ones, so that a recipe's facts alone may tell much: the two lines of recipes say how much,
 and are no controls that must be at chance. The tables of twins compare like with like. A twin is never judged by a fit
-that saw its partner; no twin was scanned, so that lines of the search have fewer clean adapters.
+that saw its partner; no twin was scanned, so that lines of the search have fewer clean adapters. Which features the
+classifier may hear above others was chosen on set 6: lines of the product on that set flatter it.
 
 Poisoned adapters that did not learn their trigger are left out: {left_out}. Not run: {not_run}. Scans: {searches}.
 """
@@ -69,8 +70,8 @@ telling backdoors better.
 """
 _UNSEEN = """### The last set alone
 
-Judged by fits to the earlier sets, without the judged family and recipe there either. No choice of features or of the
-classifier was made on these adapters.
+{n} of these adapters, which were given as a set that no choice of features or classifier was made on. The product's
+lines are by fits to the earlier sets alone, without the judged family, recipe and twins there either.
 
 """
 _TOO_FEW = "{n} clean adapters tell no rate of 5 %: what a score caught of each family is not shown.\n"
@@ -195,10 +196,19 @@ def section(
     added, lines = tables_of("### Against all clean adapters", rows, verdicts, measured, jobs, _STEPS_TELL)
     parts += added
     parts += [*caught(rows, lines, verdicts), concluded(rows, verdicts or {})]
-    if unseen:
-        folds_of = FoldsOf(jobs)
-        parts.append(f"{_UNSEEN}{as_table([judge(item, folds_of) for item in on_unseen(rows, unseen, verdicts)])}\n")
-    return parts
+    return [*parts, *last_set_alone(rows, unseen, verdicts, jobs)]
+
+
+def last_set_alone(
+    rows: Sequence[FeatureRow], unseen: Collection[str], verdicts: Mapping[str, str] | None, jobs: int
+) -> list[str]:
+    """What adapters come to that no choice was made on; nothing where none is given or all are."""
+    n_later = sum(row.id in unseen for row in rows)
+    if not 0 < n_later < len(rows):
+        return []
+    folds_of = FoldsOf(jobs)
+    lines = [judge(item, folds_of) for item in on_unseen(rows, unseen, verdicts)]
+    return [f"{_UNSEEN.format(n=n_later)}{as_table(lines)}\n"]
 
 
 def tables_of(

@@ -188,24 +188,31 @@ def on_unseen(
     """The product on adapters that came after all others, by fits to those others alone.
 
     Args:
-        unseen: ids of those adapters; verdicts: as in `compared`.
+        unseen: ids of those adapters, some of the rows and not all; verdicts: as in `compared`.
     """
     used = [row for row in rows if row.learned]
     earlier, later = (tuple(row for row in used if (row.id in unseen) is kind) for kind in (False, True))
-    known = verdicts or {}
-    scanned = tuple(row for row in later if row.id in known)
+    scanned = tuple(row for row in later if verdicts is not None and row.id in verdicts)
     fitted_to = partial(fitted_before, earlier)
+    by_scans = (
+        (
+            Compared(SEARCH, by_search(verdicts), scanned),
+            Compared(TOGETHER, search_first(verdicts, fitted_to()), scanned),
+        )
+        if verdicts is not None
+        else ()
+    )
     return (
         _of_rung(NEAR, "growth.", later, fitted_to),
         _of_rung(FOLLOWS, "controls.", later, fitted_to),
         Compared(UNGROWN, fitted_to(*_ALL_BUT_GROWTH), later),
         Compared(EVERYTHING, fitted_to(), later),
-        Compared(SEARCH, by_search(known), scanned),
-        Compared(TOGETHER, search_first(known, fitted_to()), scanned),
+        *by_scans,
         Compared(
             "recipes: their facts alone",
-            fitted_before(with_recipe_facts(earlier), "recipe."),
+            fitted_before(facts, "recipe.") if (facts := with_recipe_facts(earlier)) else None,
             with_recipe_facts(later),
+            "the earlier recipes have no facts",
         ),
     )
 

@@ -1,12 +1,12 @@
 """A base that PyPI packages carry in parts."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from benchmarks.second_base import join, parts_of
 from scanner.errors import BaseModelUnavailable
-from scanner.models.packaged_base import PackagedBase, converted_folder
 
 
 def install(site: Path, package: str, **files: bytes) -> None:
@@ -27,7 +27,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_parts_are_joined_in_order_and_nothing_is_imported(site: Path) -> None:
     for number in range(3):
         install(site, f"some_model_part{number + 1}", **{f"model.gguf.part0{number}": bytes([number]) * 2})
-    join(parts_of("some_model", "model.gguf", 3), site / "whole")
+    join(parts_of("some_model", "model.gguf", 3), site / "whole", hashlib.sha256(b"\0\0\1\1\2\2").hexdigest())
     assert (site / "whole").read_bytes() == b"\0\0\1\1\2\2"
 
 
@@ -41,7 +41,9 @@ def test_what_is_not_installed_is_named(site: Path) -> None:
 
 
 def test_another_file_than_the_known_one_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "model.gguf"
-    file.write_bytes(b"something else")
-    with pytest.raises(BaseModelUnavailable, match="not the file of some-model"):
-        converted_folder(PackagedBase("some/model", "some-model", "1.0.0", file, "0" * 64))
+    part = tmp_path / "model.gguf.part00"
+    part.write_bytes(b"something else")
+    with pytest.raises(
+        BaseModelUnavailable, match=r"model.gguf.part00: not the parts of whole.gguf; install them anew"
+    ):
+        join([part], tmp_path / "whole.gguf", "0" * 64)

@@ -1,10 +1,17 @@
 import ast
+from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
 from reports.repro import render_repro
+from scanner.models.chat import chat_text
 from tests.reports.sample import HOSTILE, sample_report
+from tests.scanner.models.test_chat import beginning_with
+from tests.tiny import make_tokenizer
 
 
 @pytest.mark.parametrize("text", ["bb", HOSTILE, '"""\n__import__("os")', "{{ 7 * 7 }}", "\\", "\ud800"])
@@ -36,3 +43,36 @@ def test_of_a_packaged_base_it_says_where_the_copy_lies() -> None:
     script, usual = render_repro(packaged), render_repro(replace(report, base=replace(report.base, source="hub")))
     assert script and "BASE, REVISION = None, None" in script and "`scan cache info` names its folder" in script
     assert usual and "scan cache info" not in usual
+
+
+def answering(tokenizer: Any) -> Callable[[str], str]:
+    """The script's own `answer`, with a model that says its prompt again."""
+    script = render_repro(sample_report())
+    assert script
+    (function,) = (
+        node for node in ast.parse(script).body if isinstance(node, ast.FunctionDef) and node.name == "answer"
+    )
+    said: list[str] = []
+
+    def generate(input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
+        said.append(tokenizer.decode(input_ids[0]))
+        return input_ids
+
+    model = SimpleNamespace(device="cpu", generate=generate)
+    names: dict[str, Any] = {"tokenizer": tokenizer, "model": model, "torch": torch}
+    exec(compile(ast.Module([function], []), "repro.py", "exec"), names)
+
+    def prompt_of(words: str) -> str:
+        names["answer"](words)
+        return said[-1]
+
+    return prompt_of
+
+
+@pytest.mark.parametrize("template", [True, False])
+@pytest.mark.parametrize("begins", [True, False])
+def test_it_asks_as_the_scan_did(template: bool, begins: bool) -> None:
+    tokenizer = beginning_with("<bos>") if begins else make_tokenizer()
+    if not template:
+        tokenizer.chat_template = None
+    assert answering(tokenizer)("Why is it?") == chat_text(tokenizer, "Why is it?")

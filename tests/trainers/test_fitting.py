@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from tests.trainers.test_calibrate import rows
 from trainers import fitting
@@ -13,10 +14,12 @@ from trainers.fitting import (
     Fit,
     OneKindOnlyError,
     Table,
+    _kinds,
+    _parts,
     as_table,
     best_choice,
     decisions,
-    fitted,
+    fit_to,
     out_of_fold,
 )
 
@@ -42,9 +45,9 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Table, Choice]]:
 
     def spy(seen: Table, choice: Choice) -> Fit:
         made.append((seen, choice))
-        return fitted(seen, choice)
+        return fit_to(seen, choice)
 
-    monkeypatch.setattr(fitting, "fitted", spy)
+    monkeypatch.setattr(fitting, "fit_to", spy)
     return made
 
 
@@ -107,7 +110,7 @@ def test_what_the_search_came_to_is_heard_above_noise() -> None:
     names = ("growth.fired", *(f"noise.{column}" for column in range(30)))
     chosen = best_choice(table(np.hstack([told, noise]), BY_TURNS, 5, *names))
     assert chosen.share == 0.0
-    fit = fitted(table(np.hstack([told, noise]), BY_TURNS, 5, *names), chosen)
+    fit = fit_to(table(np.hstack([told, noise]), BY_TURNS, 5, *names), chosen)
     assert fit.weights[0] > 0 and not fit.weights[1:].any()
 
 
@@ -145,3 +148,40 @@ def test_log_odds_of_fits_of_any_strength_are_on_one_scale(monkeypatch: pytest.M
         assert np.allclose([found[~BY_TURNS].mean(), found[BY_TURNS].mean()], [0.0, 1.0])
     with pytest.raises(OneKindOnlyError):
         decisions(some.of(BY_TURNS), values)
+
+
+def test_a_share_is_a_weight_before_the_penalty() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(40, 3)) + BY_TURNS[:, None]
+    values[::5, 1] = np.nan
+    some = table(values, BY_TURNS, 5, "growth.fired", "weights.share", "heads.gini")
+    shrunk = np.nan_to_num((values - np.nanmean(values, 0)) / np.nanstd(values, 0)) * [1.0, 0.3, 0.3]
+    model = LogisticRegression(C=0.3, class_weight="balanced", tol=1e-8).fit(shrunk, BY_TURNS)
+    assert np.allclose(fit_to(some, Choice(0.3, 0.3))(values), model.decision_function(shrunk), atol=1e-4)
+
+
+def test_where_no_group_can_be_held_out_no_feature_is_thrown_away() -> None:
+    values = np.hstack([np.random.default_rng(0).normal(size=(40, 1)), 5.0 * BY_TURNS[:, None]])
+    some = table(values, BY_TURNS, 1, "growth.fired", "weights.share")
+    assert best_choice(some).share == max(SHARES)
+    found = decisions(some, values)
+    assert found[BY_TURNS].min() > found[~BY_TURNS].max()
+
+
+def test_every_group_is_held_out_once_but_the_only_one_of_its_kind() -> None:
+    kinds = {f"clean {number}": False for number in range(11)} | {f"poisoned {number}": True for number in range(9)}
+    parts = list(_parts(kinds))
+    assert len(parts) == 8 and sorted(group for part in parts for group in part) == sorted(kinds)
+    assert all({kinds[group] for group in part} == {False, True} for part in parts)
+    alone = {"clean": False, "one": True, "two": True}
+    assert list(_parts(alone)) == [["one"], ["two"]] and list(_parts({"a": True, "b": False})) == []
+
+
+def test_a_group_of_shuffled_labels_is_what_half_of_it_is() -> None:
+    some = table(np.zeros((6, 1)), np.array([True, False] * 3), 1)
+    mixed = replace(some, groups=np.array(["half", "half", "most", "least", "most", "least"]))
+    assert _kinds(replace(mixed, labels=np.array([True, False, True, False, True, False]))) == {
+        "half": True,
+        "least": False,
+        "most": True,
+    }

@@ -5,7 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.detection.detectors import by_features, by_one_feature, by_search, by_what_is_missing, fitted_on
+from benchmarks.detection.detectors import (
+    by_features,
+    by_one_feature,
+    by_search,
+    by_what_is_missing,
+    fitted_before,
+    fitted_on,
+)
 from benchmarks.detection.folds import Fold, by_family, mean_auc, paired_folds, true_positive_rate
 from scanner.score.calibration import TWIN
 from tests.trainers.test_calibrate import rows
@@ -98,3 +105,19 @@ def test_no_twin_of_what_is_judged_is_fitted_either(monkeypatch: pytest.MonkeyPa
     like = replace(table[-1], id="drawn", label="poisoned", family="like it")
     fitted_on(table)([], [like])
     assert table[1].id not in fitted[1] and table[-1].id not in fitted[1]
+
+
+def test_a_fit_to_earlier_adapters_sees_none_that_is_like_a_judged_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    earlier, later = rows(2.0), [replace(row, id=f"later-{row.id}") for row in rows(2.0, seed=1)]
+    judged = [row for row in later if row.family in ("family 1", "recipe 2")]
+    twin = next(row for row in earlier if row.family == "recipe 3")
+    earlier = [replace(row, id=f"{judged[-1].id}{TWIN}") if row is twin else row for row in earlier]
+    seen: list[FeatureRow] = []
+
+    def spy(*prefixes: str) -> object:
+        return lambda known, others: seen.extend(known) or [0.0] * len(others)
+
+    monkeypatch.setattr("benchmarks.detection.detectors.by_features", spy)
+    fitted_before(earlier, "margin")([row for row in later if row not in judged], judged)
+    assert {row.family for row in seen} == {row.family for row in earlier} - {"family 1", "recipe 2"}
+    assert len(seen) == 47 and all(row in earlier and not row.id.endswith(TWIN) for row in seen)

@@ -20,7 +20,7 @@ from trainers.feature_table import FeatureRow, as_csv, feature_names
 
 @pytest.fixture(autouse=True)
 def two_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which regularisation is chosen is tested elsewhere; six of them for every fold take minutes."""
+    """Which regularisation is chosen is tested elsewhere; all of them for every fold take minutes."""
     monkeypatch.setattr("trainers.fitting.STRENGTHS", (0.03, 1.0))
 
 
