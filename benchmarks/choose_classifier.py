@@ -2,8 +2,8 @@
 
     python -m benchmarks.choose_classifier FEATURES.csv ... [--jobs N]
 
-Prints, for each share alone and for a choice among those shipped by nested cross-validation, the AUC within
-folds. `trainers/fitting.py` has what was chosen. Give it development sets: what it is run on is no evaluation of it.
+Prints the AUC within folds for each share. `trainers/fitting.py` has what was chosen. Give it development sets: what it
+is run on is no evaluation of it.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from benchmarks.detection.folds import Detector, mean_auc, paired_folds
 from benchmarks.detection.tables import shown
 from scanner.cli import run_command
 from trainers.feature_table import FeatureRow, feature_names, join, read_table
-from trainers.fitting import SHARES, as_table, decisions, matrix
+from trainers.fitting import as_table, decisions, matrix
 
 TRIED = (0.0, 0.1, 0.3, 1.0)
 
@@ -28,17 +28,17 @@ def main(tables: Sequence[Path], jobs: int) -> None:
     rows = [row for row in join([read_table(file) for file in tables], "the tables") if row.learned]
     n_poisoned = sum(row.label == "poisoned" for row in rows)
     click.echo(f"{n_poisoned} poisoned, {len(rows) - n_poisoned} clean")
-    for name, shares in (*((f"share {share:g}", (share,)) for share in TRIED), ("chosen among those shipped", SHARES)):
-        found = mean_auc(paired_folds(rows, with_shares(shares), jobs))
-        click.echo(f"{name}: AUC within folds {shown(found)}")
+    for share in TRIED:
+        found = mean_auc(paired_folds(rows, with_share(share), jobs))
+        click.echo(f"share {share:g}: AUC within folds {shown(found)}")
 
 
-def with_shares(shares: Sequence[float]) -> Detector:
-    """The product's classifier with these shares to choose from."""
+def with_share(share: float) -> Detector:
+    """The product's classifier with another share."""
 
     def score(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
         table = as_table(seen, feature_names(seen))
-        return [float(value) for value in decisions(table, matrix(judged, table.names), shares)]
+        return [float(value) for value in decisions(table, matrix(judged, table.names), share)]
 
     return score
 

@@ -13,7 +13,7 @@ from scanner.errors import BadCalibration
 from scanner.score.calibration import Calibration, Condition, FittedFeature, KnownAdapter
 from scanner.score.classifier import sigmoid
 from trainers.feature_table import FeatureRow
-from trainers.fitting import OneKindOnlyError, as_table, best_choice, fit_to, logistic, out_of_fold, scale_of
+from trainers.fitting import SHARE, OneKindOnlyError, as_table, best_strength, fit_to, logistic, out_of_fold, scale_of
 
 _FEWEST_GROUPS = 2
 _DIGITS = 10
@@ -38,8 +38,8 @@ def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Cond
     except OneKindOnlyError as error:
         raise BadCalibration(f"a recipe or family cannot be held out with its twins: {error}; train more") from error
     slope, offset = platt(decisions, table.labels)
-    choice = best_choice(table)
-    whole = fit_to(table, choice)
+    strength = best_strength(table)
+    whole = fit_to(table, strength)
     whole = whole.on(scale_of(whole(table.values), table.labels))
     return Calibration(
         base=base,
@@ -65,8 +65,8 @@ def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Cond
             )
             for row, decision, standardised in zip(used, decisions, whole.standardised(table.values), strict=True)
         ),
-        regularisation=choice.strength,
-        share=choice.share,
+        regularisation=strength,
+        share=SHARE,
         versions=_versions(),
         circumstances=tuple(dict.fromkeys(row.vector.circumstances for row in used)),
     )

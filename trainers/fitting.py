@@ -1,8 +1,8 @@
 """Fits of a logistic regression that are judged on groups they have not seen: an attack family, or a clean recipe.
 
-How strongly a fit is regularised is chosen on other groups than it is judged on (nested cross-validation), and so is
-how much the features count that are not what the search came to: a few dozen adapters cannot tell which of thirty
-features is noise, and what a string does that the search found says more than how the weights look.
+How strongly a fit is regularised is chosen on other groups than it is judged on (nested cross-validation). Features
+that are not what the search came to are shrunk before: a few dozen adapters cannot tell which of thirty features is
+noise, and what a string does that the search found says more than how the weights look.
 
 Fits of another strength come to log-odds of another size. They are counted on each fit's own scale: 0 and 1 are where
 its own clean and poisoned adapters lie on average (`Scale`). Pure.
@@ -11,7 +11,6 @@ its own clean and poisoned adapters lie on average (`Scale`). Pure.
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from statistics import fmean
 
 import numpy as np
@@ -22,9 +21,10 @@ from trainers.feature_table import FeatureRow, feature_names
 
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 # The rungs of what the search's best string does, named by hand with rows of set 6 in view, and how much of themselves
-# the others' features keep beside theirs: benchmarks/choose_classifier.py on set 6, a development set from then on.
+# the others' features keep beside theirs: benchmarks/choose_classifier.py on set 6, a development set from then on. It
+# told 0 to 0.3 apart by nothing; so the largest of these.
 FOREMOST = ("controls.", "growth.")
-SHARES = (0.0, 0.3, 1.0)
+SHARE = 0.3
 _MOST_PARTS = 8
 _NOTHING = 1e-9
 
@@ -84,16 +84,6 @@ def matrix(rows: Sequence[FeatureRow], names: Sequence[str]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What nested cross-validation chooses: the inverse regularisation, and how much of their standardised value the
-    features keep that are not of `FOREMOST`.
-    """
-
-    strength: float
-    share: float
-
-
-@dataclass(frozen=True)
 class Scale:
     """Of a fit's log-odds: the mean of its own clean rows is 0, that of its own poisoned ones a `unit` above it."""
 
@@ -123,12 +113,17 @@ class Fit:
         return replace(self, weights=self.weights / scale.unit, intercept=(self.intercept - scale.zero) / scale.unit)
 
 
-def fit_to(table: Table, choice: Choice) -> Fit:
-    """A fit to all rows of a table."""
+def fit_to(table: Table, strength: float, share: float = SHARE) -> Fit:
+    """A fit to all rows of a table.
+
+    Args:
+        strength: the inverse regularisation; share: of their standardised values, what features keep that are not of
+            `FOREMOST`. Where none is, that is a matter of the strength alone.
+    """
     means, scales = _standard(table.values)
-    kept = _kept(table.names, choice.share)
+    kept = _kept(table.names, share)
     values = np.nan_to_num((table.values - means) / scales) * kept
-    model = logistic(values, table.labels, choice.strength)
+    model = logistic(values, table.labels, strength)
     return Fit(means, scales, model.coef_[0] * kept, float(model.intercept_[0]))
 
 
@@ -168,24 +163,24 @@ def scale_of(own: np.ndarray, labels: np.ndarray) -> Scale:
     return Scale(zero, one - zero if one - zero > _NOTHING else 1.0)
 
 
-def decisions(seen: Table, judged: np.ndarray, shares: Sequence[float] = SHARES) -> np.ndarray:
-    """The log-odds of judged rows by a fit to others, whose groups choose how it is made, on its own scale.
+def decisions(seen: Table, judged: np.ndarray, share: float = SHARE) -> np.ndarray:
+    """The log-odds of judged rows by a fit to others, whose groups choose its strength, on its own scale.
 
     Args:
         judged: float64 [row, feature]; the result is float64 [row].
-        shares: what may be chosen.
+        share: as in `fit_to`.
 
     Raises:
         OneKindOnlyError: what it sees is all clean or all poisoned.
     """
     if seen.one_kind:
         raise OneKindOnlyError("what a fit may see is all of one kind")
-    fit = fit_to(seen, best_choice(seen, shares))
+    fit = fit_to(seen, best_strength(seen, share), share)
     return fit.on(scale_of(fit(seen.values), seen.labels))(judged)
 
 
 def out_of_fold(table: Table) -> np.ndarray:
-    """The log-odds of each row by a fit that was made, and its choice too, without the row's group and their pairs, on
+    """The log-odds of each row by a fit that was made, and its strength chosen, without its group and their pairs, on
     that fit's own scale; float64 [row].
 
     Raises:
@@ -203,26 +198,15 @@ def _may_see(table: Table, held: np.ndarray) -> np.ndarray:
     return ~held & ~np.isin(table.pairs, table.pairs[held])
 
 
-def best_choice(table: Table, shares: Sequence[float] = SHARES) -> Choice:
-    """The choice with the least log loss over groups held out in parts, clean groups counting as much together as
-    poisoned ones; of equals the smallest share and the strongest regularisation.
-
-    Where so few groups are there that none can be held out, nothing speaks for small shares.
+def best_strength(table: Table, share: float = SHARE) -> float:
+    """The inverse regularisation with the least log loss over groups held out in parts, clean groups counting as much
+    together as poisoned ones; of equals the strongest regularisation.
     """
-    losses = {choice: _held_out_loss(table, choice) for choice in _choices(table.names, shares)}
-    if not any(map(np.isfinite, losses.values())):
-        return min(losses, key=lambda choice: (-choice.share, choice.strength))
-    return min(losses, key=lambda choice: (round(losses[choice], 6), choice.share, choice.strength))
+    losses = {strength: _held_out_loss(table, strength, share) for strength in STRENGTHS}
+    return min(STRENGTHS, key=lambda strength: (round(losses[strength], 6), strength))
 
 
-def _choices(names: Sequence[str], shares: Sequence[float]) -> Iterator[Choice]:
-    """Shares matter where there are features of both kinds."""
-    foremost = [name.startswith(FOREMOST) for name in names]
-    told_apart = any(foremost) and not all(foremost)
-    return (Choice(strength, share) for strength, share in product(STRENGTHS, shares if told_apart else (1.0,)))
-
-
-def _held_out_loss(table: Table, choice: Choice) -> float:
+def _held_out_loss(table: Table, strength: float, share: float) -> float:
     kinds = _kinds(table)
     losses: dict[bool, list[float]] = {}
     for part in _parts(kinds):
@@ -231,7 +215,7 @@ def _held_out_loss(table: Table, choice: Choice) -> float:
         if seen.one_kind:
             continue
         judged = table.of(held)
-        log_odds = fit_to(seen, choice)(judged.values)
+        log_odds = fit_to(seen, strength, share)(judged.values)
         log_losses = np.logaddexp(0, np.where(judged.labels, -log_odds, log_odds))
         for group in part:
             losses.setdefault(kinds[group], []).append(float(log_losses[judged.groups == group].mean()))

@@ -74,8 +74,9 @@ class Calibration:
     """A fitted classifier for one base and one condition.
 
     The score of an adapter with standardised features z is 1 / (1 + exp(−(slope · (w · z + intercept) + offset))).
-    `regularisation` and `share` are what nested cross-validation chose (`trainers/fitting.py`); `circumstances` are the
-    different ones under which its adapters were measured.
+    `regularisation` is what nested cross-validation chose, `share` how much of itself a feature kept that is not of the
+    foremost rungs (`trainers/fitting.py`; the weights are those of whole features); `circumstances` are the different
+    ones under which its adapters were measured.
     """
 
     base: str

@@ -8,16 +8,15 @@ from sklearn.linear_model import LogisticRegression
 from tests.trainers.test_calibrate import rows
 from trainers import fitting
 from trainers.fitting import (
-    SHARES,
+    SHARE,
     STRENGTHS,
-    Choice,
     Fit,
     OneKindOnlyError,
     Table,
     _kinds,
     _parts,
     as_table,
-    best_choice,
+    best_strength,
     decisions,
     fit_to,
     out_of_fold,
@@ -39,13 +38,13 @@ BY_TURNS = np.array([False, True] * 20)
 
 
 @pytest.fixture
-def fits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Table, Choice]]:
-    """What was fitted to what."""
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[Table]:
+    """What was fitted to."""
     made = []
 
-    def spy(seen: Table, choice: Choice) -> Fit:
-        made.append((seen, choice))
-        return fit_to(seen, choice)
+    def spy(seen: Table, strength: float, share: float) -> Fit:
+        made.append(seen)
+        return fit_to(seen, strength, share)
 
     monkeypatch.setattr(fitting, "fit_to", spy)
     return made
@@ -89,48 +88,23 @@ def test_a_twin_of_what_is_judged_is_not_seen_by_its_fit(monkeypatch: pytest.Mon
     assert seen == [(50, 5)] * 12, "five are judged, and their five twins are not seen"
 
 
-def test_a_choice_is_made_without_what_a_judged_row_was_made_with(fits: list[tuple[Table, Choice]]) -> None:
-    some = twins()
-    best_choice(some)
+def test_a_strength_is_chosen_without_what_a_judged_row_was_made_with(fits: list[Table]) -> None:
+    best_strength(twins())
     assert len(fits) == 6 * len(STRENGTHS)
-    for seen, _ in fits:
+    for seen in fits:
         assert len(seen.labels) == 40, "ten are judged, and their ten twins are not seen"
         assert set(Counter(seen.pairs.tolist()).values()) == {2}
 
 
 def test_strong_noise_asks_for_strong_regularisation() -> None:
     noise = np.random.default_rng(0).normal(size=(40, 30))
-    assert best_choice(table(noise, BY_TURNS, 5)).strength <= 0.03
+    assert best_strength(table(noise, BY_TURNS, 5)) <= 0.03
 
 
-def test_what_the_search_came_to_is_heard_above_noise() -> None:
-    rng = np.random.default_rng(0)
-    noise = rng.normal(size=(40, 30))
-    told = rng.normal(size=(40, 1)) + 2 * BY_TURNS[:, None]
-    names = ("growth.fired", *(f"noise.{column}" for column in range(30)))
-    chosen = best_choice(table(np.hstack([told, noise]), BY_TURNS, 5, *names))
-    assert chosen.share == 0.0
-    fit = fit_to(table(np.hstack([told, noise]), BY_TURNS, 5, *names), chosen)
-    assert fit.weights[0] > 0 and not fit.weights[1:].any()
-
-
-def test_the_other_features_are_heard_where_they_tell_more() -> None:
-    rng = np.random.default_rng(0)
-    told = rng.normal(size=(40, 1)) + 3 * BY_TURNS[:, None]
-    names = ("growth.fired", "weights.share")
-    assert best_choice(table(np.hstack([rng.normal(size=(40, 1)), told]), BY_TURNS, 5, *names)).share > 0
-
-
-def test_shares_are_tried_only_where_there_are_features_of_both_kinds(fits: list[tuple[Table, Choice]]) -> None:
-    values = np.random.default_rng(0).normal(size=(40, 2))
-    for names, shares in (
-        (("growth.fired", "controls.least"), {1.0}),
-        (("weights.share", "heads.gini"), {1.0}),
-        (("growth.fired", "heads.gini"), set(SHARES)),
-    ):
-        fits.clear()
-        best_choice(table(values, BY_TURNS, 5, *names))
-        assert {choice.share for _, choice in fits} == shares
+def test_what_the_search_came_to_is_heard_above_the_rest() -> None:
+    both = np.random.default_rng(0).normal(size=(40, 1)) + 2 * BY_TURNS[:, None]
+    weights = fit_to(table(np.hstack([both, both]), BY_TURNS, 5, "growth.fired", "weights.share"), 0.1).weights
+    assert weights[1] == pytest.approx(SHARE**2 * weights[0]) and weights[1] > 0
 
 
 def test_labels_may_be_shuffled_within_groups() -> None:
@@ -157,15 +131,11 @@ def test_a_share_is_a_weight_before_the_penalty() -> None:
     some = table(values, BY_TURNS, 5, "growth.fired", "weights.share", "heads.gini")
     shrunk = np.nan_to_num((values - np.nanmean(values, 0)) / np.nanstd(values, 0)) * [1.0, 0.3, 0.3]
     model = LogisticRegression(C=0.3, class_weight="balanced", tol=1e-8).fit(shrunk, BY_TURNS)
-    assert np.allclose(fit_to(some, Choice(0.3, 0.3))(values), model.decision_function(shrunk), atol=1e-4)
+    assert np.allclose(fit_to(some, 0.3, 0.3)(values), model.decision_function(shrunk), atol=1e-4)
 
 
-def test_where_no_group_can_be_held_out_no_feature_is_thrown_away() -> None:
-    values = np.hstack([np.random.default_rng(0).normal(size=(40, 1)), 5.0 * BY_TURNS[:, None]])
-    some = table(values, BY_TURNS, 1, "growth.fired", "weights.share")
-    assert best_choice(some).share == max(SHARES)
-    found = decisions(some, values)
-    assert found[BY_TURNS].min() > found[~BY_TURNS].max()
+def test_where_no_group_can_be_held_out_it_is_regularised_as_strongly_as_may_be() -> None:
+    assert best_strength(table(BY_TURNS[:, None] * 5.0, BY_TURNS, 1)) == min(STRENGTHS)
 
 
 def test_every_group_is_held_out_once_but_the_only_one_of_its_kind() -> None:

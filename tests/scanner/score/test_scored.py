@@ -45,7 +45,7 @@ def calibration(
         for n in range(count)
     )
     features = tuple(FittedFeature(name, 0.0, 1.0, 0.0) for name in NAMES)
-    fitted = Calibration("tiny", fingerprint, "references", EXTRACTOR, features, 0.0, 1.0, 0.0, known, 0.1, {})
+    fitted = Calibration("tiny", fingerprint, "references", EXTRACTOR, features, 0.0, 1.0, 0.0, known, 0.1, 1.0, {})
     return replace(fitted, circumstances=(circumstances,))
 
 
