@@ -11,11 +11,11 @@ from pathlib import Path
 
 import click
 
-from benchmarks.detection.folds import Detector, mean_auc, paired_folds
+from benchmarks.detection.detectors import by_features
+from benchmarks.detection.folds import mean_auc, paired_folds
 from benchmarks.detection.tables import shown
 from scanner.cli import run_command
-from trainers.feature_table import FeatureRow, feature_names, join, read_table
-from trainers.fitting import as_table, decisions, matrix
+from trainers.feature_table import join, read_table
 
 TRIED = (0.0, 0.1, 0.3, 1.0)
 
@@ -29,18 +29,8 @@ def main(tables: Sequence[Path], jobs: int) -> None:
     n_poisoned = sum(row.label == "poisoned" for row in rows)
     click.echo(f"{n_poisoned} poisoned, {len(rows) - n_poisoned} clean")
     for share in TRIED:
-        found = mean_auc(paired_folds(rows, with_share(share), jobs))
+        found = mean_auc(paired_folds(rows, by_features(share=share), jobs))
         click.echo(f"share {share:g}: AUC within folds {shown(found)}")
-
-
-def with_share(share: float) -> Detector:
-    """The product's classifier with another share."""
-
-    def score(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
-        table = as_table(seen, feature_names(seen))
-        return [float(value) for value in decisions(table, matrix(judged, table.names), share)]
-
-    return score
 
 
 if __name__ == "__main__":

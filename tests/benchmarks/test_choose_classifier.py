@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.choose_classifier import TRIED, main, with_share
+from benchmarks.choose_classifier import TRIED, main
 from tests.benchmarks.detection.synthetic import named
 from trainers.feature_table import as_csv, feature_names
 
@@ -20,8 +20,3 @@ def test_every_share_has_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     shown = {name: float(line.split()[-4]) for name, line in zip(TRIED, lines, strict=True)}
     assert shown[1.0] > 0.95, "the sweep tells them apart"
     assert shown[0.0] < 0.8, "what the search came to is noise here"
-
-
-def test_another_share_is_another_classifier() -> None:
-    table = named(5.0)
-    assert with_share(0.0)(table, table) != with_share(1.0)(table, table)
