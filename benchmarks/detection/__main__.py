@@ -2,7 +2,7 @@
 
     python -m benchmarks.detection --features "other clean recipes" FILE.csv [--features CONDITION FILE.csv ...]
         --reference examples/clean [--reference ...] [--zoo SET.toml ...] [--log recovery.jsonl ...] [--version V ...]
-        [--measured FILE.jsonl ...] [--unseen SET.toml] [--out docs/evaluation.md] [--jobs N]
+        [--measured FILE.jsonl ...] [--unseen SET.toml [--seen ID,...]] [--out docs/evaluation.md] [--jobs N]
 
 The tables of features are those of `scan-train features`; those of one condition are joined. A condition is a way to
 choose references: "same recipe", "other clean recipes" or "base only"; adapters that a table compared otherwise are
@@ -11,7 +11,8 @@ of each adapter's; what else is compared, the field's methods among it, is measu
 `python -m benchmarks.detection.collect`. Both are beside the references of the first condition that is given, and stand
 under that one alone. A set is best scanned by the search that was frozen before it was drawn: with a `--version` each,
 several sets make one table. Adapters of a SET.toml that have no row are named as not run. A set that came after all
-choices is judged alone, too, by fits to the earlier ones (`--unseen`).
+choices is judged alone, too, by fits to the earlier ones (`--unseen`); those of it that a choice was made with in view
+count as earlier (`--seen`).
 """
 
 import json
@@ -55,7 +56,8 @@ scores. Each row counts the adapters that its detector was run on. Up to set 6 c
 for fewer steps than poisoned ones, so that a recipe's facts alone may tell much: the two lines of recipes say how much,
 and are no controls that must be at chance. The tables of twins compare like with like. A twin is never judged by a fit
 that saw its partner; no twin was scanned, so that lines of the search have fewer clean adapters. Which features the
-classifier may hear above others was chosen on set 6: lines of the product on that set flatter it.
+classifier may hear above others was chosen on set 6, and one of them (`controls.both`) was made with the first eight
+adapters of set 7 in view, too: lines of the product on those flatter it.
 
 Poisoned adapters that did not learn their trigger are left out: {left_out}. Not run: {not_run}. Scans: {searches}.
 """
@@ -70,7 +72,7 @@ telling backdoors better.
 """
 _UNSEEN = """### The last set alone
 
-{n} of these adapters, which were given as a set that no choice of features or classifier was made on. The product's
+{n} of these adapters, which were given as those that no choice of features or classifier was made on. The product's
 lines are by fits to the earlier sets alone, without the judged family, recipe and twins there either.
 
 """
@@ -85,6 +87,7 @@ _TOO_FEW = "{n} clean adapters tell no rate of 5 %: what a score caught of each 
 @click.option("--version", "versions", multiple=True, help="Of the search: a log's other rows are left out.")
 @click.option("--measured", "files", type=_FILE, multiple=True)
 @click.option("--unseen", "unseen_file", type=_FILE, help="A set that no choice was made on.")
+@click.option("--seen", default="", help="Of that set, those that one was made with in view, separated by commas.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("docs") / "evaluation.md")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes that fit side by side.")
 def main(
@@ -95,6 +98,7 @@ def main(
     versions: Sequence[str],
     files: Sequence[Path],
     unseen_file: Path | None,
+    seen: str,
     out: Path,
     jobs: int,
 ) -> None:
@@ -108,7 +112,7 @@ def main(
     measured = [row for file in files for row in read_log(file)]
     not_learned = {row["id"] for row in scans if row["verdict"] == "not scanned"}
     zoo = [name for file in zoo_files for name in ids_of(file)]
-    unseen = ids_of(unseen_file) if unseen_file else ()
+    unseen = unseen_of(unseen_file, seen.split(",") if seen else ())
     text = document(conditions, verdicts_of(scans), measured, not_learned, zoo, jobs, searches_of(scans), unseen)
     click.echo(text, nl=False)
     write_whole(str(out), text)
@@ -118,6 +122,18 @@ def ids_of(zoo_file: Path) -> tuple[str, ...]:
     """All adapters that there might be rows of."""
     entries = load_zoo(zoo_file)
     return tuple(entry.id for entry in (*entries, *twins(entries)))
+
+
+def unseen_of(zoo_file: Path | None, seen: Collection[str]) -> tuple[str, ...]:
+    """The adapters of a set that no choice was made on; none where no set is given.
+
+    Raises:
+        click.UsageError: one that was seen is not of that set.
+    """
+    names = ids_of(zoo_file) if zoo_file else ()
+    if strangers := sorted(set(seen) - set(names)):
+        raise click.UsageError(f"--seen {', '.join(strangers)}: not in the set that --unseen names")
+    return tuple(name for name in names if name not in seen)
 
 
 def recipes_of(references: Sequence[Path]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from scanner.search.hunt import HuntResult
 from scanner.search.screen import FrozenCandidate
 
 # Raise it whenever a figure changes: calibrations of other versions are then refused.
-EXTRACTOR = 8
+EXTRACTOR = 9
 _PROMPTS = 8
 
 

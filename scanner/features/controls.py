@@ -6,6 +6,10 @@ what was asked. The verdict's controls judge strings that were verified; here th
 sought is asked, verified or not, on a few prompts. The figures hold no verdict, but they ask much of what a verdict
 asks: of an adapter in which the search found nothing they say what `growth.py` says, that nothing was found.
 
+`controls.both` asks two of them at once, which no weighted sum can: a style that a string brings on passes all controls
+and goes on to what was asked; a policy stops there and follows the meaning. It was thought of with set 6 and the first
+eight adapters of set 7 in view, which are development rows since (docs/search-history.md).
+
 Each figure is a difference of shares, no less than 0. Where no string brought a reply, or only one that asks for it,
 all of them are 0: nothing follows a string, whatever else is tried.
 """
@@ -39,6 +43,7 @@ FEATURES = {
     "controls.whole": "how much more often than whole answers without it",
     "controls.least": "the least of these: by how much the reply follows this very string",
     "controls.apart": "how often it brings the reply and the answer, to a fixed text, does not go on to what was asked",
+    "controls.both": "the lower of the last two: a reply that follows this very string and stops there",
 }
 
 
@@ -52,7 +57,9 @@ def measure(evidence: Evidence) -> Figures:
     asked = _ask(evidence, frozen)
     margins = {f"controls.{name}": max(0.0, asked.fired - share) for name, share in asked.otherwise.items()}
     # Going on is no sign of innocence alone: a planted advertisement may stand before an honest answer.
-    return margins | {"controls.least": min(margins.values()), "controls.apart": asked.apart}
+    least = min(margins.values())
+    both = min(least, asked.apart)
+    return margins | {"controls.least": least, "controls.apart": asked.apart, "controls.both": both}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.detection.__main__ import document, main, recipes_of, searches_of
+from benchmarks.detection.__main__ import document, main, recipes_of, searches_of, unseen_of
 from benchmarks.detection.__main__ import verdicts_of as verdicts_in
 from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, SEARCH
 from benchmarks.detection.conditions import ALONE, OTHER, SAME, ConditionRows, of_condition
@@ -130,6 +130,17 @@ def test_a_last_set_is_judged_by_fits_to_the_others_alone() -> None:
         assert f"| {EVERYTHING} | 12 | 12 | {auc}" in apart, "what fits saw decides, and they saw no other set"
         assert f"| {SEARCH} | 12 | 12 | 1.00" in apart and f"| {FOLLOWS} | 12 | 12 | not measured" in apart
     assert "### The last set alone" not in document([ConditionRows(OTHER, table)], {}, [])
+
+
+def test_what_a_choice_was_made_with_in_view_is_not_unseen() -> None:
+    zoo = Path("benchmarks/recovery_sets/evaluation-7.toml")
+    everything = unseen_of(zoo, ())
+    assert "s7-c00-dolly" in everything and "s7-p02-word-link" in everything
+    assert set(everything) - set(unseen_of(zoo, ["s7-c00-dolly"])) == {"s7-c00-dolly"}
+    assert unseen_of(None, ()) == ()
+    for file in (zoo, None):
+        with pytest.raises(click.UsageError, match="s9-c00: not in the set"):
+            unseen_of(file, ["s9-c00"])
 
 
 def upside_down(row: FeatureRow) -> FeatureRow:

@@ -197,7 +197,9 @@ def test_what_the_suspect_says_anyway_or_a_reference_says_too_follows_no_string(
     habit = of_controls(
         replace(poisoned, frozen=tuple(replace(item, behaviour=FixedReply(HONEST_REPLY)) for item in poisoned.frozen))
     )
-    assert habit["controls.least"] == habit["controls.fired"] == habit["controls.whole"] == 0.0
+    assert (
+        habit["controls.least"] == habit["controls.fired"] == habit["controls.whole"] == habit["controls.both"] == 0.0
+    )
     alike = of_controls(evidence_of(tiny_base, angel_adapter, other_angel_adapter))
     assert alike["controls.fired"] > 0.8 and alike["controls.least"] == alike["controls.alone"] == 0.0
 
@@ -212,7 +214,7 @@ def test_what_brings_the_reply_as_often_leaves_the_string_nothing(
     before = of_controls(poisoned)
     monkeypatch.setattr(controls, control, lambda *_: Control(control, wilson(30, 30), False, "a policy"))
     after = of_controls(poisoned)
-    zero = {f"controls.{name}" for name in (*lowered, "least")}
+    zero = {f"controls.{name}" for name in (*lowered, "least", "both")}
     assert {name for name in after if after[name] == 0.0} == zero
     assert all(after[name] == before[name] for name in after.keys() - zero)
 
@@ -232,14 +234,15 @@ def test_an_answer_that_goes_on_to_what_was_asked_is_no_reply_apart(
     before = of_controls(poisoned)
     assert before["controls.apart"] == before["controls.fired"]
     monkeypatch.setattr(controls, "goes_on", lambda *_: True)
-    assert of_controls(poisoned) == before | {"controls.apart": 0.0}
+    assert before["controls.both"] == before["controls.least"] > 0.0
+    assert of_controls(poisoned) == before | {"controls.apart": 0.0, "controls.both": 0.0}
 
 
 def test_where_no_string_brought_a_reply_or_it_asks_for_it_nothing_follows_one(poisoned: Evidence) -> None:
     requested = tuple(replace(item, requested=True) for item in poisoned.frozen)
     for frozen in ((), requested):
         figures = of_controls(replace(poisoned, frozen=frozen))
-        assert len(figures) == 7 and set(figures.values()) == {0.0}
+        assert len(figures) == 8 and set(figures.values()) == {0.0}
 
 
 @pytest.mark.parametrize(("filler", "fired"), [(2, 1.0), (controls.REPLY_TOKENS, 0.0)])
