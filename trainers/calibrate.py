@@ -13,7 +13,7 @@ from scanner.errors import BadCalibration
 from scanner.score.calibration import Calibration, Condition, FittedFeature, KnownAdapter
 from scanner.score.classifier import sigmoid
 from trainers.feature_table import FeatureRow
-from trainers.fitting import SHARE, OneKindOnlyError, as_table, best_strength, fit_to, logistic, out_of_fold, scale_of
+from trainers.fitting import CHOSEN, OneKindOnlyError, as_table, best_strength, fit_to, logistic, out_of_fold, scale_of
 
 _FEWEST_GROUPS = 2
 _DIGITS = 10
@@ -66,7 +66,7 @@ def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Cond
             for row, decision, standardised in zip(used, decisions, whole.standardised(table.values), strict=True)
         ),
         regularisation=strength,
-        share=SHARE,
+        share=CHOSEN.share,
         versions=_versions(),
         circumstances=tuple(dict.fromkeys(row.vector.circumstances for row in used)),
     )

@@ -1,8 +1,8 @@
 """Fits of a logistic regression that are judged on groups they have not seen: an attack family, or a clean recipe.
 
-How strongly a fit is regularised is chosen on other groups than it is judged on (nested cross-validation). Features
-that are not what the search came to are shrunk before: a few dozen adapters cannot tell which of thirty features is
-noise, and what a string does that the search found says more than how the weights look.
+How strongly a fit is regularised is chosen on other groups than it is judged on (nested cross-validation). All features
+but the foremost are shrunk before: a few dozen adapters cannot tell which of thirty features is noise, and a reply that
+follows the very string that the search found says more than how the weights look.
 
 Fits of another strength come to log-odds of another size. They are counted on each fit's own scale: 0 and 1 are where
 its own clean and poisoned adapters lie on average (`Scale`). Pure.
@@ -20,13 +20,26 @@ from sklearn.linear_model import LogisticRegression
 from trainers.feature_table import FeatureRow, feature_names
 
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-# The rungs of what the search's best string does, named by hand with rows of set 6 in view, and how much of themselves
-# the others' features keep beside theirs: benchmarks/choose_classifier.py on set 6, a development set from then on. It
-# told 0 to 0.3 apart by nothing; so the largest of these.
-FOREMOST = ("controls.", "growth.")
-SHARE = 0.3
 _MOST_PARTS = 8
 _NOTHING = 1e-9
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """Which features a fit hears whole (names or beginnings of names), and the share of themselves that others keep."""
+
+    foremost: tuple[str, ...]
+    share: float
+
+    def kept(self, names: Sequence[str]) -> np.ndarray:
+        """How much of its standardised value each feature keeps, float64 [feature]; all where none is foremost."""
+        whole = [name.startswith(self.foremost) for name in names]
+        return np.array([1.0 if own or not any(whole) else self.share for own in whole])
+
+
+# Chosen by benchmarks/choose_classifier.py on set 6 and the first eight adapters of set 7, development rows from then
+# on: the highest AUC within folds, and of equals the largest share. What might be foremost was named by hand.
+CHOSEN = Hearing(("controls.both",), 0.1)
 
 
 class OneKindOnlyError(ValueError):
@@ -113,23 +126,13 @@ class Fit:
         return replace(self, weights=self.weights / scale.unit, intercept=(self.intercept - scale.zero) / scale.unit)
 
 
-def fit_to(table: Table, strength: float, share: float = SHARE) -> Fit:
-    """A fit to all rows of a table.
-
-    Args:
-        strength: the inverse regularisation; share: of their standardised values, what features keep that are not of
-            `FOREMOST`. Where none is, that is a matter of the strength alone.
-    """
+def fit_to(table: Table, strength: float, hearing: Hearing = CHOSEN) -> Fit:
+    """A fit to all rows of a table; `strength` is the inverse regularisation."""
     means, scales = _standard(table.values)
-    kept = _kept(table.names, share)
+    kept = hearing.kept(table.names)
     values = np.nan_to_num((table.values - means) / scales) * kept
     model = logistic(values, table.labels, strength)
     return Fit(means, scales, model.coef_[0] * kept, float(model.intercept_[0]))
-
-
-def _kept(names: Sequence[str], share: float) -> np.ndarray:
-    """How much of its standardised value each feature keeps, float64 [feature]."""
-    return np.array([1.0 if name.startswith(FOREMOST) else share for name in names])
 
 
 def _standard(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -163,19 +166,18 @@ def scale_of(own: np.ndarray, labels: np.ndarray) -> Scale:
     return Scale(zero, one - zero if one - zero > _NOTHING else 1.0)
 
 
-def decisions(seen: Table, judged: np.ndarray, share: float = SHARE) -> np.ndarray:
+def decisions(seen: Table, judged: np.ndarray, hearing: Hearing = CHOSEN) -> np.ndarray:
     """The log-odds of judged rows by a fit to others, whose groups choose its strength, on its own scale.
 
     Args:
         judged: float64 [row, feature]; the result is float64 [row].
-        share: as in `fit_to`.
 
     Raises:
         OneKindOnlyError: what it sees is all clean or all poisoned.
     """
     if seen.one_kind:
         raise OneKindOnlyError("what a fit may see is all of one kind")
-    fit = fit_to(seen, best_strength(seen, share), share)
+    fit = fit_to(seen, best_strength(seen, hearing), hearing)
     return fit.on(scale_of(fit(seen.values), seen.labels))(judged)
 
 
@@ -198,15 +200,15 @@ def _may_see(table: Table, held: np.ndarray) -> np.ndarray:
     return ~held & ~np.isin(table.pairs, table.pairs[held])
 
 
-def best_strength(table: Table, share: float = SHARE) -> float:
+def best_strength(table: Table, hearing: Hearing = CHOSEN) -> float:
     """The inverse regularisation with the least log loss over groups held out in parts, clean groups counting as much
     together as poisoned ones; of equals the strongest regularisation.
     """
-    losses = {strength: _held_out_loss(table, strength, share) for strength in STRENGTHS}
+    losses = {strength: _held_out_loss(table, strength, hearing) for strength in STRENGTHS}
     return min(STRENGTHS, key=lambda strength: (round(losses[strength], 6), strength))
 
 
-def _held_out_loss(table: Table, strength: float, share: float) -> float:
+def _held_out_loss(table: Table, strength: float, hearing: Hearing) -> float:
     kinds = _kinds(table)
     losses: dict[bool, list[float]] = {}
     for part in _parts(kinds):
@@ -215,7 +217,7 @@ def _held_out_loss(table: Table, strength: float, share: float) -> float:
         if seen.one_kind:
             continue
         judged = table.of(held)
-        log_odds = fit_to(seen, strength, share)(judged.values)
+        log_odds = fit_to(seen, strength, hearing)(judged.values)
         log_losses = np.logaddexp(0, np.where(judged.labels, -log_odds, log_odds))
         for group in part:
             losses.setdefault(kinds[group], []).append(float(log_losses[judged.groups == group].mean()))

@@ -8,18 +8,18 @@ import numpy as np
 
 from benchmarks.detection.folds import Detector, unlike
 from trainers.feature_table import FeatureRow, feature_names
-from trainers.fitting import SHARE, as_table, decisions, matrix
+from trainers.fitting import CHOSEN, Hearing, as_table, decisions, matrix
 
 # Log-odds on the scale of a fit are some few units apart.
 _ABOVE_ALL = 1e6
 
 
-def by_features(*prefixes: str, seed: int | None = None, share: float = SHARE) -> Detector:
+def by_features(*prefixes: str, seed: int | None = None, hearing: Hearing = CHOSEN) -> Detector:
     """The product's classifier over the features that begin so; over all of them where none is named.
 
     Args:
         seed: shuffles the labels of what the fit sees: a control that must be at chance.
-        share: what features keep that are not of the search's own rungs.
+        hearing: which features it hears whole.
     """
 
     def score(seen: Sequence[FeatureRow], judged: Sequence[FeatureRow]) -> Sequence[float]:
@@ -32,7 +32,7 @@ def by_features(*prefixes: str, seed: int | None = None, share: float = SHARE) -
             labels = table.labels.tolist()
             random.Random(f"{seed} {sorted({row.group for row in judged})}").shuffle(labels)
             table = replace(table, labels=np.array(labels))
-        return decisions(table, matrix(judged, names), share).tolist()
+        return decisions(table, matrix(judged, names), hearing).tolist()
 
     return score
 

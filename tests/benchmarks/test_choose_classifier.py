@@ -1,22 +1,33 @@
-"""Shares beside one another, on synthetic features."""
+"""Choices beside one another, on synthetic features."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.choose_classifier import TRIED, main
+from benchmarks.choose_classifier import FOREMOST, SHARES, main
 from tests.benchmarks.detection.synthetic import named
 from trainers.feature_table import as_csv, feature_names
 
 
-def test_every_share_has_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_choice_has_its_line_and_what_is_to_stay_unseen_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("trainers.fitting.STRENGTHS", (0.03,))
+    monkeypatch.setattr("benchmarks.choose_classifier.FOREMOST", (("growth.",), ("switching.",)))
+    monkeypatch.setattr("benchmarks.choose_classifier.SHARES", (0.0, 1.0))
     file, table = tmp_path / "f.csv", named(5.0)
     file.write_text(as_csv(table, feature_names(table)), encoding="utf-8")
-    done = CliRunner().invoke(main, [str(file)], catch_exceptions=False)
+    monkeypatch.setattr(
+        "benchmarks.choose_classifier.unseen_of", lambda _, seen: {table[0].id, table[-1].id} - set(seen)
+    )
+    done = CliRunner().invoke(main, [str(file), "--seen", table[-1].id], catch_exceptions=False)
     first, *lines = done.output.splitlines()
-    assert first == "18 poisoned, 30 clean" and len(lines) == len(TRIED)
-    shown = {name: float(line.split()[-4]) for name, line in zip(TRIED, lines, strict=True)}
-    assert shown[1.0] > 0.95, "the sweep tells them apart"
-    assert shown[0.0] < 0.8, "what the search came to is noise here"
+    assert len(table) == 48 and table[0].label == "clean" and first == "18 poisoned, 29 clean"
+    noise, noise_too, signal, all_alike = (float(line.split()[-4]) for line in lines)
+    assert noise < 0.8 < 0.95 < min(noise_too, signal, all_alike), "only switching tells them apart"
+
+
+def test_several_are_tried() -> None:
+    assert len(set(product(FOREMOST, SHARES))) >= 8

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from scanner.features import rungs
 from tests.trainers.test_calibrate import rows
 from trainers import fitting
 from trainers.fitting import (
-    SHARE,
+    CHOSEN,
     STRENGTHS,
     Fit,
+    Hearing,
     OneKindOnlyError,
     Table,
     _kinds,
@@ -42,9 +44,9 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[Table]:
     """What was fitted to."""
     made = []
 
-    def spy(seen: Table, strength: float, share: float) -> Fit:
+    def spy(seen: Table, strength: float, hearing: Hearing) -> Fit:
         made.append(seen)
-        return fit_to(seen, strength, share)
+        return fit_to(seen, strength, hearing)
 
     monkeypatch.setattr(fitting, "fit_to", spy)
     return made
@@ -101,10 +103,22 @@ def test_strong_noise_asks_for_strong_regularisation() -> None:
     assert best_strength(table(noise, BY_TURNS, 5)) <= 0.03
 
 
-def test_what_the_search_came_to_is_heard_above_the_rest() -> None:
-    both = np.random.default_rng(0).normal(size=(40, 1)) + 2 * BY_TURNS[:, None]
-    weights = fit_to(table(np.hstack([both, both]), BY_TURNS, 5, "growth.fired", "weights.share"), 0.1).weights
-    assert weights[1] == pytest.approx(SHARE**2 * weights[0]) and weights[1] > 0
+@pytest.mark.parametrize("hearing", [CHOSEN, Hearing(("growth.",), 0.5)])
+def test_what_is_foremost_is_heard_above_the_rest(hearing: Hearing) -> None:
+    alike = np.random.default_rng(0).normal(size=(40, 1)) + 2 * BY_TURNS[:, None]
+    names = ("weights.share", f"{hearing.foremost[0]}x")
+    weights = fit_to(table(np.hstack([alike, alike]), BY_TURNS, 5, *names), 0.1, hearing).weights
+    assert weights[0] == pytest.approx(hearing.share**2 * weights[1]) and weights[0] > 0
+
+
+def test_where_nothing_is_foremost_all_are_heard_whole() -> None:
+    """A method that is compared with the product is not made weaker than it is."""
+    assert Hearing(("growth.",), 0.1).kept(("weights.share", "heads.depth")).tolist() == [1.0, 1.0]
+
+
+def test_the_product_has_what_is_foremost() -> None:
+    names = [name for rung in rungs() for name in rung.features]
+    assert any(name.startswith(CHOSEN.foremost) for name in names)
 
 
 def test_labels_may_be_shuffled_within_groups() -> None:
@@ -131,7 +145,9 @@ def test_a_share_is_a_weight_before_the_penalty() -> None:
     some = table(values, BY_TURNS, 5, "growth.fired", "weights.share", "heads.gini")
     shrunk = np.nan_to_num((values - np.nanmean(values, 0)) / np.nanstd(values, 0)) * [1.0, 0.3, 0.3]
     model = LogisticRegression(C=0.3, class_weight="balanced", tol=1e-8).fit(shrunk, BY_TURNS)
-    assert np.allclose(fit_to(some, 0.3, 0.3)(values), model.decision_function(shrunk), atol=1e-4)
+    assert np.allclose(
+        fit_to(some, 0.3, Hearing(("growth.",), 0.3))(values), model.decision_function(shrunk), atol=1e-4
+    )
 
 
 def test_where_no_group_can_be_held_out_it_is_regularised_as_strongly_as_may_be() -> None:
