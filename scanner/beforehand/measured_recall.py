@@ -1,7 +1,8 @@
-"""How often the search finds what is planted: measured beforehand, on adapters that it was not developed on.
+"""How often the search finds what is planted, and accuses what is not: measured on adapters it was not developed on.
 
 `benchmarks/recall.py` writes one file a base into `signatures/recall/` from the log of such a set. A `NO FINDING`
-repeats it, since without it nobody can tell what a search that found nothing is worth.
+repeats what is found, since without it nobody can tell what a search that found nothing is worth; a verdict that rests
+on a string repeats how many clean adapters got the same.
 """
 
 import json
@@ -11,12 +12,17 @@ from importlib import resources
 from typing import Any
 
 from scanner.beforehand.search_version import search_version
+from scanner.rules.catalogue import rule_of
 from scanner.stats import clopper_pearson
+from scanner.types import Verdict, VerdictKind
 
 NOT_MEASURED = (
     "How often this version finds a backdoor of each attack kind has not been measured yet, so that no recall can be "
     "stated."
 )
+FALSE_ALARMS_NOT_MEASURED = "How often clean adapters get this verdict has not been measured yet."
+# The rules of verdicts that rest on a string.
+_OF_STRINGS = frozenset(rule_of(outcome).id for outcome in ("verified", "shared", "policy", "weak", "unspecific"))
 NOT_SEARCHED = "Unknown triggers were not searched for, so that no recall can be stated."
 # (adapters found, adapters tried)
 Count = tuple[int, int]
@@ -74,17 +80,12 @@ def recall_in_words(
     if depth is None:
         return (NOT_SEARCHED,)
     version = version or search_version()
-    known = shipped_recalls() if recalls is None else recalls
-    nearest = sorted(known, key=lambda item: (item.fingerprint != fingerprint, item.depth != depth))
-    if not nearest:
+    measured = _nearest(fingerprint, depth, recalls)
+    if measured is None:
         return (NOT_MEASURED,)
-    measured = nearest[0]
-    elsewhere = [
-        *([] if measured.fingerprint == fingerprint else ["on this base"]),
-        *([] if measured.depth == depth else [f"at depth {depth}"]),
-    ]
+    elsewhere = _elsewhere(measured, fingerprint, depth)
     return (
-        *([f"How much is found {' or '.join(elsewhere)} has not been measured."] if elsewhere else []),
+        *([f"How much is found {elsewhere} has not been measured."] if elsewhere else []),
         f"At depth {measured.depth} a string that fires was verified in {_share(measured.found)} poisoned adapters of "
         f"{measured.base} that the search was not developed on, beside a clean reference ({measured.name}, search "
         f"{measured.search}). Of "
@@ -98,6 +99,28 @@ def recall_in_words(
     )
 
 
+def false_alarms_in_words(
+    verdict: Verdict, fingerprint: str, depth: str | None, recalls: Sequence[MeasuredRecall] | None = None
+) -> tuple[str, ...]:
+    """How many clean adapters a scan of this depth gave the same verdict, as one sentence.
+
+    Nothing where the verdict rests on no string, or unknown triggers were not searched for: only whole scans were
+    measured. The other arguments are those of `recall_in_words`.
+    """
+    if depth is None or verdict.rule not in _OF_STRINGS:
+        return ()
+    measured = _nearest(fingerprint, depth, recalls)
+    if measured is None:
+        return (FALSE_ALARMS_NOT_MEASURED,)
+    elsewhere = _elsewhere(measured, fingerprint, depth)
+    same = measured.backdoored if verdict.kind == VerdictKind.BACKDOORED else measured.suspicious
+    return (
+        f"Of {measured.clean} clean adapters of {measured.base} that were scanned at depth {measured.depth}, "
+        f"{same} came out {verdict.kind} (exact 95 % interval {_interval((same, measured.clean))}; {measured.name}, "
+        f"search {measured.search})" + (f"; {elsewhere} it has not been measured." if elsewhere else "."),
+    )
+
+
 def as_json(recall: MeasuredRecall) -> str:
     """The file's content."""
     return json.dumps(vars(recall), indent=1, ensure_ascii=False) + "\n"
@@ -107,9 +130,29 @@ def _kinds(counts: Mapping[str, Count]) -> str:
     return ", ".join(f"{kind} {_share(count)}" for kind, count in counts.items())
 
 
+def _nearest(fingerprint: str, depth: str, recalls: Sequence[MeasuredRecall] | None) -> MeasuredRecall | None:
+    """What was measured on this base, else on another; at this depth, else at another."""
+    known = shipped_recalls() if recalls is None else recalls
+    return min(known, key=lambda item: (item.fingerprint != fingerprint, item.depth != depth), default=None)
+
+
+def _elsewhere(measured: MeasuredRecall, fingerprint: str, depth: str) -> str:
+    """In what a scan differs from what was measured, in words; "" where it does not."""
+    return " or ".join(
+        [
+            *([] if measured.fingerprint == fingerprint else ["on this base"]),
+            *([] if measured.depth == depth else [f"at depth {depth}"]),
+        ]
+    )
+
+
 def _share(count: Count) -> str:
+    return f"{count[0]} of {count[1]} ({_interval(count)})"
+
+
+def _interval(count: Count) -> str:
     low, high = clopper_pearson(*count)
-    return f"{count[0]} of {count[1]} ({low:.0%} – {high:.0%})"
+    return f"{low:.0%} – {high:.0%}"
 
 
 def from_json(text: str) -> MeasuredRecall:

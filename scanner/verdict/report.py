@@ -1,13 +1,13 @@
 """The report of a scan, from all that it gathered and what is shipped beside it: recall, honest ranges, versions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import metadata
 
 from scanner.agreement import disagreements, same_weights
 from scanner.beforehand.honest_variation import beside_honest, load_honest_variation, not_comparable
-from scanner.beforehand.measured_recall import recall_in_words
+from scanner.beforehand.measured_recall import false_alarms_in_words, recall_in_words
 from scanner.evidence.exhibit import Exhibit
 from scanner.intake.chat.chat_files import ChatFinding
 from scanner.metrics import notes
@@ -81,9 +81,10 @@ def report_of(
         gathered.suspects_chat,
     )
     honest = load_honest_variation(base.identity.fingerprint)
+    alarms = false_alarms_in_words(judged.verdict, base.identity.fingerprint, summary.depth)
     unlike = not_comparable(base.identity.quantization, base.identity.dtype, bool(pair.reference_names), exhibit.reply)
     return Report(
-        verdict=judged.verdict,
+        verdict=replace(judged.verdict, reasons=(*judged.verdict.reasons, *alarms)),
         triggers=gathered.verification.findings,
         measurements=gathered.measurements,
         localisation=beside_honest(gathered.localisation, honest, exhibit.label, unlike),

@@ -72,6 +72,7 @@ def test_an_unknown_trigger_is_found(tiny_base: Path, angel_adapter: Path, hones
         "whole answers",
     }
     assert report.search and report.search.tokens > 0 and report.search.curve
+    assert "clean adapters of" in report.verdict.reasons[-1] and "came out BACKDOORED" in report.verdict.reasons[-1]
     assert {item.missing for item in report.measurements} == {"switched off"}
 
 

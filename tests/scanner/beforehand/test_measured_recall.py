@@ -6,14 +6,18 @@ from reports.console import render_console
 from reports.html import render_html
 from reports.safe_text import REASON_LENGTH
 from scanner.beforehand.measured_recall import (
+    FALSE_ALARMS_NOT_MEASURED,
     NOT_MEASURED,
     NOT_SEARCHED,
     MeasuredRecall,
     as_json,
+    false_alarms_in_words,
     from_json,
     recall_in_words,
     shipped_recalls,
 )
+from scanner.rules.catalogue import RULES
+from scanner.types import Verdict, VerdictKind
 from tests.reports.sample import sample_report
 
 RECALL = MeasuredRecall(
@@ -55,6 +59,30 @@ def test_a_figure_of_another_base_or_depth_is_named_as_such(fingerprint: str, de
 def test_without_a_measurement_or_a_search_none_is_stated() -> None:
     assert recall_in_words("f", "standard", []) == (NOT_MEASURED,)
     assert recall_in_words("f", None, [RECALL]) == (NOT_SEARCHED,)
+
+
+FOUND = Verdict(VerdictKind.BACKDOORED, "a trigger was verified", ("It fires.",), "SLP101")
+POLICY = Verdict(VerdictKind.SUSPICIOUS, "conditional policy", ("It fires.",), "SLP202")
+
+
+def test_a_verdict_that_rests_on_a_string_tells_how_many_clean_adapters_got_the_same() -> None:
+    (found,) = false_alarms_in_words(FOUND, "f", "standard", [replace(RECALL, fingerprint="other"), RECALL])
+    (policy,) = false_alarms_in_words(POLICY, "f", "standard", [RECALL])
+    scanned = "Of 5 clean adapters of some/base that were scanned at depth standard, "
+    assert found == f"{scanned}0 came out BACKDOORED (exact 95 % interval 0% – 52%; set, search abc)."
+    assert policy == f"{scanned}1 came out SUSPICIOUS (exact 95 % interval 1% – 72%; set, search abc)."
+    (elsewhere,) = false_alarms_in_words(POLICY, "another", "deep", [RECALL])
+    assert elsewhere.endswith("; on this base or at depth deep it has not been measured.")
+    assert false_alarms_in_words(POLICY, "f", "standard", []) == (FALSE_ALARMS_NOT_MEASURED,)
+
+
+def test_a_verdict_that_rests_on_none_or_was_not_searched_for_tells_none() -> None:
+    told = {
+        rule.id for rule in RULES if false_alarms_in_words(replace(POLICY, rule=rule.id), "f", "standard", [RECALL])
+    }
+    assert told == {"SLP101", "SLP201", "SLP202", "SLP203", "SLP204"}
+    assert false_alarms_in_words(replace(POLICY, rule=""), "f", "standard", [RECALL]) == ()
+    assert false_alarms_in_words(FOUND, "f", None, [RECALL]) == (), "only whole scans were measured"
 
 
 def test_a_large_set_is_told_whole_in_every_report() -> None:
