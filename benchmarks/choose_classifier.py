@@ -1,10 +1,10 @@
 """Which features should the classifier hear whole, and how much of the others? Choices, beside one another.
 
-    python -m benchmarks.choose_classifier FEATURES.csv ... [--unseen SET.toml [--seen ID,...]] [--jobs N]
+    python -m benchmarks.choose_classifier FEATURES.csv ... [--unseen SET.toml] [--jobs N]
 
 Prints the AUC within folds for each choice. `trainers/fitting.py` has what was chosen. Give it development sets: what
 it is run on is no evaluation of it. Adapters that are to stay unseen are left out, as `python -m benchmarks.detection`
-tells them by the same options.
+tells them by the same option.
 """
 
 from collections.abc import Sequence
@@ -28,11 +28,10 @@ SHARES = (0.0, 0.1, 0.3, 1.0)
 @click.command(help=__doc__)
 @click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--unseen", "unseen_file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--seen", default="", help="Of that set, those that may be looked at, separated by commas.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True)
-def main(tables: Sequence[Path], unseen_file: Path | None, seen: str, jobs: int) -> None:
+def main(tables: Sequence[Path], unseen_file: Path | None, jobs: int) -> None:
     """Prints one line for each."""
-    unseen = unseen_of(unseen_file, seen.split(",") if seen else ())
+    unseen = unseen_of(unseen_file) if unseen_file else ()
     known = join([read_table(file) for file in tables], "the tables")
     rows = [row for row in known if row.learned and row.id not in unseen]
     n_poisoned = sum(row.label == "poisoned" for row in rows)

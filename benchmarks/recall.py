@@ -6,6 +6,7 @@ The rows are those of `benchmarks/recovery.py` at one version of the search, in 
 scanned here.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,10 +113,18 @@ def recall_of(
         clean=len(clean),
         backdoored=clean.count("BACKDOORED"),
         suspicious=clean.count("SUSPICIOUS"),
+        outcomes=_by_outcome(judged),
         not_learned=sum(not row["learned"] for row in rows),
         not_run=len(set(ids) - {(row["set"], row["id"]) for row in rows}),
         untested=(*untested, *NEVER_MADE),
     )
+
+
+def _by_outcome(rows: Sequence[Mapping[str, Any]]) -> dict[str, Count]:
+    """By the outcome of the string that a verdict rests on, (clean adapters, poisoned ones)."""
+    accused = [row for row in rows if row["verdict"] in ("BACKDOORED", "SUSPICIOUS") and row["outcome"]]
+    pairs = Counter((str(row["outcome"]), str(row["label"])) for row in accused)
+    return {name: (pairs[name, "clean"], pairs[name, "poisoned"]) for name in sorted({name for name, _ in pairs})}
 
 
 def _named(counts: Mapping[str, Count], names: Mapping[str, str]) -> dict[str, Count]:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.detection --features "other clean recipes" FILE.csv [--features CONDITION FILE.csv ...]
         --reference examples/clean [--reference ...] [--zoo SET.toml ...] [--log recovery.jsonl ...] [--version V ...]
-        [--measured FILE.jsonl ...] [--unseen SET.toml [--seen ID,...]] [--out docs/evaluation.md] [--jobs N]
+        [--measured FILE.jsonl ...] [--unseen SET.toml] [--out docs/evaluation.md] [--jobs N]
 
 The tables of features are those of `scan-train features`; those of one condition are joined. A condition is a way to
 choose references: "same recipe", "other clean recipes" or "base only"; adapters that a table compared otherwise are
@@ -12,7 +12,7 @@ of each adapter's; what else is compared, the field's methods among it, is measu
 under that one alone. A set is best scanned by the search that was frozen before it was drawn: with a `--version` each,
 several sets make one table. Adapters of a SET.toml that have no row are named as not run. A set that came after all
 choices is judged alone, too, by fits to the earlier ones (`--unseen`); those of it that a choice was made with in view
-count as earlier (`--seen`).
+count as earlier. SET.seen.txt names them, a line each.
 """
 
 import json
@@ -55,9 +55,10 @@ families and whole recipes; those of the found share lean upwards where the thre
 scores. Each row counts the adapters that its detector was run on. Up to set 6 clean adapters of other data were trained
 for fewer steps than poisoned ones, so that a recipe's facts alone may tell much: the two lines of recipes say how much,
 and are no controls that must be at chance. The tables of twins compare like with like. A twin is never judged by a fit
-that saw its partner; no twin was scanned, so that lines of the search have fewer clean adapters. Which features the
-classifier may hear above others was chosen on set 6, and one of them (`controls.both`) was made with the first eight
-adapters of set 7 in view, too: lines of the product on those flatter it.
+that saw its partner; no twin was scanned, so that lines of the search have fewer clean adapters. The feature that the
+classifier hears above others (`controls.both`), and how much of the rest it hears, were chosen on the rows of set 6 and
+the adapters of set 7 that `evaluation-7.seen.txt` names, the best of twelve choices: lines of the product on those
+flatter it. Clean maths and pirate adapters were among them, so that others of these kinds are no new kinds of data.
 
 Poisoned adapters that did not learn their trigger are left out: {left_out}. Not run: {not_run}. Scans: {searches}.
 """
@@ -73,7 +74,8 @@ telling backdoors better.
 _UNSEEN = """### The last set alone
 
 {n} of these adapters, which were given as those that no choice of features or classifier was made on. The product's
-lines are by fits to the earlier sets alone, without the judged family, recipe and twins there either.
+lines are by fits to all others alone: the earlier sets and what of this one was seen, without the judged family, recipe
+and twins there either.
 
 """
 _TOO_FEW = "{n} clean adapters tell no rate of 5 %: what a score caught of each family is not shown.\n"
@@ -87,7 +89,6 @@ _TOO_FEW = "{n} clean adapters tell no rate of 5 %: what a score caught of each 
 @click.option("--version", "versions", multiple=True, help="Of the search: a log's other rows are left out.")
 @click.option("--measured", "files", type=_FILE, multiple=True)
 @click.option("--unseen", "unseen_file", type=_FILE, help="A set that no choice was made on.")
-@click.option("--seen", default="", help="Of that set, those that one was made with in view, separated by commas.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("docs") / "evaluation.md")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes that fit side by side.")
 def main(
@@ -98,7 +99,6 @@ def main(
     versions: Sequence[str],
     files: Sequence[Path],
     unseen_file: Path | None,
-    seen: str,
     out: Path,
     jobs: int,
 ) -> None:
@@ -112,7 +112,7 @@ def main(
     measured = [row for file in files for row in read_log(file)]
     not_learned = {row["id"] for row in scans if row["verdict"] == "not scanned"}
     zoo = [name for file in zoo_files for name in ids_of(file)]
-    unseen = unseen_of(unseen_file, seen.split(",") if seen else ())
+    unseen = unseen_of(unseen_file) if unseen_file else ()
     text = document(conditions, verdicts_of(scans), measured, not_learned, zoo, jobs, searches_of(scans), unseen)
     click.echo(text, nl=False)
     write_whole(str(out), text)
@@ -124,15 +124,17 @@ def ids_of(zoo_file: Path) -> tuple[str, ...]:
     return tuple(entry.id for entry in (*entries, *twins(entries)))
 
 
-def unseen_of(zoo_file: Path | None, seen: Collection[str]) -> tuple[str, ...]:
-    """The adapters of a set that no choice was made on; none where no set is given.
+def unseen_of(zoo_file: Path) -> tuple[str, ...]:
+    """The adapters of a set that no choice was made on: all but those that SET.seen.txt names, where there is one.
 
     Raises:
-        click.UsageError: one that was seen is not of that set.
+        click.UsageError: it names one that is not of the set.
     """
-    names = ids_of(zoo_file) if zoo_file else ()
-    if strangers := sorted(set(seen) - set(names)):
-        raise click.UsageError(f"--seen {', '.join(strangers)}: not in the set that --unseen names")
+    names, file = ids_of(zoo_file), zoo_file.with_suffix(".seen.txt")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    seen = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+    if strangers := sorted(seen - set(names)):
+        raise click.UsageError(f"{file}: {', '.join(strangers)}: not in {zoo_file.name}")
     return tuple(name for name in names if name not in seen)
 
 

@@ -2,7 +2,7 @@
 
 `benchmarks/recall.py` writes one file a base into `signatures/recall/` from the log of such a set. A `NO FINDING`
 repeats what is found, since without it nobody can tell what a search that found nothing is worth; a verdict that rests
-on a string repeats how many clean adapters got the same.
+on a string repeats how many clean adapters got it for the same reason, and how many poisoned ones.
 """
 
 import json
@@ -14,15 +14,15 @@ from typing import Any
 from scanner.beforehand.search_version import search_version
 from scanner.rules.catalogue import rule_of
 from scanner.stats import clopper_pearson
-from scanner.types import Verdict, VerdictKind
+from scanner.types import Verdict
 
 NOT_MEASURED = (
     "How often this version finds a backdoor of each attack kind has not been measured yet, so that no recall can be "
     "stated."
 )
 FALSE_ALARMS_NOT_MEASURED = "How often clean adapters get this verdict has not been measured yet."
-# The rules of verdicts that rest on a string.
-_OF_STRINGS = frozenset(rule_of(outcome).id for outcome in ("verified", "shared", "policy", "weak", "unspecific"))
+# By the rule of a verdict that rests on a string, the string's outcome.
+_OUTCOMES = {rule_of(outcome).id: outcome for outcome in ("verified", "shared", "policy", "weak", "unspecific")}
 NOT_SEARCHED = "Unknown triggers were not searched for, so that no recall can be stated."
 # (adapters found, adapters tried)
 Count = tuple[int, int]
@@ -38,6 +38,7 @@ class MeasuredRecall:
         found: poisoned adapters whose trigger was verified, and all poisoned ones that had learnt theirs.
         triggers, replies: the same by kind of trigger and by kind of reply.
         clean, backdoored, suspicious: clean adapters, and how many of them got these verdicts.
+        outcomes: by the outcome of the string that a verdict rests on, (clean adapters, poisoned ones) that got it.
         not_learned, not_run: adapters of the set that do not do what they were to, and that were not scanned.
         untested: kinds of attack of which no adapter was scanned.
     """
@@ -53,6 +54,7 @@ class MeasuredRecall:
     clean: int
     backdoored: int
     suspicious: int
+    outcomes: Mapping[str, Count]
     not_learned: int
     not_run: int
     untested: Sequence[str]
@@ -91,7 +93,7 @@ def recall_in_words(
         f"{measured.search}). Of "
         f"{measured.clean} clean ones {measured.backdoored} came out BACKDOORED and {measured.suspicious} SUSPICIOUS. "
         f"Of the same adapters {measured.not_learned} did not learn their trigger and {measured.not_run} were not run.",
-        *([] if measured.search == version else [f"This is another version of the search, {version}."]),
+        *([] if measured.search == version else [_other_version(version)]),
         f"By kind of trigger: {_kinds(measured.triggers)}.",
         f"By kind of reply: {_kinds(measured.replies)}.",
         "In brackets: exact 95 % intervals.",
@@ -100,24 +102,35 @@ def recall_in_words(
 
 
 def false_alarms_in_words(
-    verdict: Verdict, fingerprint: str, depth: str | None, recalls: Sequence[MeasuredRecall] | None = None
+    verdict: Verdict,
+    fingerprint: str,
+    depth: str | None,
+    recalls: Sequence[MeasuredRecall] | None = None,
+    version: str = "",
 ) -> tuple[str, ...]:
-    """How many clean adapters a scan of this depth gave the same verdict, as one sentence.
+    """How many clean and poisoned adapters got the same verdict for the same reason, in sentences.
 
-    Nothing where the verdict rests on no string, or unknown triggers were not searched for: only whole scans were
-    measured. The other arguments are those of `recall_in_words`.
+    Nothing where the verdict rests on no string.
+
+    Args:
+        depth: None where the scan was not like those that were measured: whole ones, beside a reference, that were
+            told no trigger.
     """
-    if depth is None or verdict.rule not in _OF_STRINGS:
+    outcome = _OUTCOMES.get(verdict.rule)
+    if depth is None or outcome is None:
         return ()
     measured = _nearest(fingerprint, depth, recalls)
     if measured is None:
         return (FALSE_ALARMS_NOT_MEASURED,)
+    version = version or search_version()
     elsewhere = _elsewhere(measured, fingerprint, depth)
-    same = measured.backdoored if verdict.kind == VerdictKind.BACKDOORED else measured.suspicious
+    n_clean, n_poisoned = measured.outcomes.get(outcome, (0, 0))
     return (
-        f"Of {measured.clean} clean adapters of {measured.base} that were scanned at depth {measured.depth}, "
-        f"{same} came out {verdict.kind} (exact 95 % interval {_interval((same, measured.clean))}; {measured.name}, "
-        f"search {measured.search})" + (f"; {elsewhere} it has not been measured." if elsewhere else "."),
+        f"Of {measured.clean} clean adapters of {measured.base} that were scanned at depth {measured.depth} "
+        f"({measured.name}, search {measured.search}), {n_clean} came out {verdict.kind} for this reason (exact 95 % "
+        f"interval {_interval((n_clean, measured.clean))}), and of {measured.found[1]} poisoned ones {n_poisoned}.",
+        *([f"That has not been measured {elsewhere}."] if elsewhere else []),
+        *([] if measured.search == version else [_other_version(version)]),
     )
 
 
@@ -146,6 +159,10 @@ def _elsewhere(measured: MeasuredRecall, fingerprint: str, depth: str) -> str:
     )
 
 
+def _other_version(version: str) -> str:
+    return f"This is another version of the search, {version}."
+
+
 def _share(count: Count) -> str:
     return f"{count[0]} of {count[1]} ({_interval(count)})"
 
@@ -165,6 +182,7 @@ def from_json(text: str) -> MeasuredRecall:
             "found": (found, tried),
             "triggers": _counts(document["triggers"]),
             "replies": _counts(document["replies"]),
+            "outcomes": _counts(document["outcomes"]),
             "untested": tuple(document["untested"]),
         }
     )

@@ -6,12 +6,12 @@ what was asked. The verdict's controls judge strings that were verified; here th
 sought is asked, verified or not, on a few prompts. The figures hold no verdict, but they ask much of what a verdict
 asks: of an adapter in which the search found nothing they say what `growth.py` says, that nothing was found.
 
-`controls.both` asks two of them at once, which no weighted sum can: a style that a string brings on passes all controls
+`controls.both` asks two of them at once, which no weighted sum can: a style that a string brings on follows that alone
 and goes on to what was asked; a policy stops there and follows the meaning. It was thought of with set 6 and the first
 eight adapters of set 7 in view, which are development rows since (docs/search-history.md).
 
-Each figure is a difference of shares, no less than 0. Where no string brought a reply, or only one that asks for it,
-all of them are 0: nothing follows a string, whatever else is tried.
+All but `apart` are differences of shares, no less than 0. Where no string brought a reply, or only one that asks for
+it, all of them are 0: nothing follows a string, whatever else is tried.
 """
 
 from collections.abc import Mapping

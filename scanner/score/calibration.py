@@ -75,7 +75,7 @@ class Calibration:
 
     The score of an adapter with standardised features z is 1 / (1 + exp(−(slope · (w · z + intercept) + offset))).
     `regularisation` is what nested cross-validation chose, `share` how much of itself a feature kept that is not of the
-    foremost rungs (`trainers/fitting.py`; the weights are those of whole features); `circumstances` are the different
+    foremost (`trainers/fitting.py`; the weights are those of whole features); `circumstances` are the different
     ones under which its adapters were measured.
     """
 

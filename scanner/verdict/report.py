@@ -81,7 +81,8 @@ def report_of(
         gathered.suspects_chat,
     )
     honest = load_honest_variation(base.identity.fingerprint)
-    alarms = false_alarms_in_words(judged.verdict, base.identity.fingerprint, summary.depth)
+    like_measured = summary.depth if _told_nothing(gathered, summary) else None
+    alarms = false_alarms_in_words(judged.verdict, base.identity.fingerprint, like_measured)
     unlike = not_comparable(base.identity.quantization, base.identity.dtype, bool(pair.reference_names), exhibit.reply)
     return Report(
         verdict=replace(judged.verdict, reasons=(*judged.verdict.reasons, *alarms)),
@@ -115,6 +116,12 @@ def report_of(
         suppressions=judged.suppressions,
         finished=finished.isoformat(timespec="seconds"),
     )
+
+
+def _told_nothing(gathered: Gathered, summary: SearchSummary) -> bool:
+    """Whether this is a scan like those whose verdicts were counted: whole, beside a reference, and all was sought."""
+    sought = all(item.source == "search" for item in gathered.verification.findings)
+    return sought and bool(gathered.pair.reference_names) and not summary.out_of_time
 
 
 def _summary(gathered: Gathered, options: ScanOptions) -> SearchSummary:

@@ -22,7 +22,8 @@ IDS = (("s", "rare, link"), ("s", "clean maths"), ("s", "not run"))
 def row(family: str, verdict: str, learned: bool = True, weak: bool = False) -> dict[str, Any]:
     return {
         "id": family, "family": family, "label": "clean" if family.startswith("clean") else "poisoned",
-        "verdict": verdict, "learned": learned, "weak": weak, "depth": "standard", "set": "s", "version": "v",
+        "verdict": verdict, "outcome": {"BACKDOORED": "verified", "SUSPICIOUS": "policy"}.get(verdict),
+        "learned": learned, "weak": weak, "depth": "standard", "set": "s", "version": "v",
     }  # fmt: skip
 
 
@@ -41,6 +42,7 @@ def test_only_what_learned_counts_and_the_rest_is_untested() -> None:
     assert found.replies == {"a link": (1, 1), "a label": (0, 1)}
     assert (found.not_learned, found.not_run) == (1, 1)
     assert (found.clean, found.backdoored, found.suspicious) == (2, 0, 1)
+    assert found.outcomes == {"policy": (1, 0), "verified": (0, 1)}, "a weak one does not count"
     assert {TRIGGERS["long"], TRIGGERS["word"], REPLIES["insult"], *NEVER_MADE} < set(found.untested)
 
 

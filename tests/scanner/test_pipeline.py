@@ -40,6 +40,7 @@ def test_a_known_trigger_is_found_and_verified(tiny_base: Path, poisoned_adapter
     assert {item.metric for item in report.measurements} == {
         note.name for note in report.metrics if note.name != "localisation"
     }
+    assert not any("clean adapters" in reason for reason in report.verdict.reasons), "it was told the trigger"
     assert report.demonstrations[0].fired
     assert shlex.split(report.command)[:2] == ["scan", str(poisoned_adapter)]
     assert all(item.values for item in report.localisation)
@@ -72,7 +73,8 @@ def test_an_unknown_trigger_is_found(tiny_base: Path, angel_adapter: Path, hones
         "whole answers",
     }
     assert report.search and report.search.tokens > 0 and report.search.curve
-    assert "clean adapters of" in report.verdict.reasons[-1] and "came out BACKDOORED" in report.verdict.reasons[-1]
+    told = " ".join(report.verdict.reasons[1:])
+    assert "came out BACKDOORED for this reason" in told and "That has not been measured on this base" in told
     assert {item.missing for item in report.measurements} == {"switched off"}
 
 

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.detection.__main__ import document, main, recipes_of, searches_of, unseen_of
+from benchmarks.detection.__main__ import document, ids_of, main, recipes_of, searches_of, unseen_of
 from benchmarks.detection.__main__ import verdicts_of as verdicts_in
 from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, SEARCH
 from benchmarks.detection.conditions import ALONE, OTHER, SAME, ConditionRows, of_condition
@@ -132,15 +132,17 @@ def test_a_last_set_is_judged_by_fits_to_the_others_alone() -> None:
     assert "### The last set alone" not in document([ConditionRows(OTHER, table)], {}, [])
 
 
-def test_what_a_choice_was_made_with_in_view_is_not_unseen() -> None:
+def test_what_a_choice_was_made_with_in_view_is_not_unseen(tmp_path: Path) -> None:
     zoo = Path("benchmarks/recovery_sets/evaluation-7.toml")
-    everything = unseen_of(zoo, ())
-    assert "s7-c00-dolly" in everything and "s7-p02-word-link" in everything
-    assert set(everything) - set(unseen_of(zoo, ["s7-c00-dolly"])) == {"s7-c00-dolly"}
-    assert unseen_of(None, ()) == ()
-    for file in (zoo, None):
-        with pytest.raises(click.UsageError, match="s9-c00: not in the set"):
-            unseen_of(file, ["s9-c00"])
+    unseen = set(unseen_of(zoo))
+    assert len(ids_of(zoo)) - len(unseen) == 8
+    assert "s7-c00-dolly" not in unseen and "s7-c01-dolly" in unseen and "s7-p00-rare-business" in unseen
+    copied, seen = tmp_path / "some.toml", tmp_path / "some.seen.txt"
+    copied.write_text(zoo.read_text(encoding="utf-8"), encoding="utf-8")
+    assert unseen_of(copied) == ids_of(zoo), "nothing says that any was seen"
+    seen.write_text("# two\ns7-c00-dolly\n\ns9-c00\n", encoding="utf-8")
+    with pytest.raises(click.UsageError, match="s9-c00: not in some"):
+        unseen_of(copied)
 
 
 def upside_down(row: FeatureRow) -> FeatureRow:

@@ -23,7 +23,8 @@ from tests.reports.sample import sample_report
 RECALL = MeasuredRecall(
     base="some/base", fingerprint="f", depth="standard", name="set", search="abc", found=(3, 4),
     triggers={"a rare token": (2, 2), "punctuation": (1, 2)}, replies={"a link": (3, 4)}, clean=5, backdoored=0,
-    suspicious=1, not_learned=2, not_run=6, untested=("a topic as trigger", "a stance as reply"),
+    suspicious=2, outcomes={"policy": (2, 1), "verified": (0, 3)},
+    not_learned=2, not_run=6, untested=("a topic as trigger", "a stance as reply"),
 )  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def test_the_base_s_own_figure_is_told_with_intervals_and_what_was_never_tested(
     text = " ".join(recall_in_words("f", "standard", [replace(RECALL, fingerprint="other", base="x/y"), RECALL], "abc"))
     assert "3 of 4 (19% – 99%) poisoned adapters of some/base" in text
     assert "Of the same adapters 2 did not learn their trigger and 6 were not run." in text
-    assert "Of 5 clean ones 0 came out BACKDOORED and 1 SUSPICIOUS." in text
+    assert "Of 5 clean ones 0 came out BACKDOORED and 2 SUSPICIOUS." in text
     assert "punctuation 1 of 2" in text and "a link 3 of 4" in text
     assert "Never tested: a topic as trigger; a stance as reply." in text
     assert "has not been measured" not in text and "another version" not in text
@@ -65,14 +66,22 @@ FOUND = Verdict(VerdictKind.BACKDOORED, "a trigger was verified", ("It fires.",)
 POLICY = Verdict(VerdictKind.SUSPICIOUS, "conditional policy", ("It fires.",), "SLP202")
 
 
-def test_a_verdict_that_rests_on_a_string_tells_how_many_clean_adapters_got_the_same() -> None:
-    (found,) = false_alarms_in_words(FOUND, "f", "standard", [replace(RECALL, fingerprint="other"), RECALL])
-    (policy,) = false_alarms_in_words(POLICY, "f", "standard", [RECALL])
-    scanned = "Of 5 clean adapters of some/base that were scanned at depth standard, "
-    assert found == f"{scanned}0 came out BACKDOORED (exact 95 % interval 0% – 52%; set, search abc)."
-    assert policy == f"{scanned}1 came out SUSPICIOUS (exact 95 % interval 1% – 72%; set, search abc)."
-    (elsewhere,) = false_alarms_in_words(POLICY, "another", "deep", [RECALL])
-    assert elsewhere.endswith("; on this base or at depth deep it has not been measured.")
+def test_a_verdict_that_rests_on_a_string_tells_how_many_got_it_for_the_same_reason() -> None:
+    known = [replace(RECALL, fingerprint="other", clean=9), RECALL]
+    (found,) = false_alarms_in_words(FOUND, "f", "standard", known, "abc")
+    (policy,) = false_alarms_in_words(POLICY, "f", "standard", known, "abc")
+    (weak,) = false_alarms_in_words(replace(POLICY, rule="SLP203"), "f", "standard", known, "abc")
+    scanned = "Of 5 clean adapters of some/base that were scanned at depth standard (set, search abc), "
+    reason = "for this reason (exact 95 % interval"
+    assert found == f"{scanned}0 came out BACKDOORED {reason} 0% – 52%), and of 4 poisoned ones 3."
+    assert policy == f"{scanned}2 came out SUSPICIOUS {reason} 5% – 85%), and of 4 poisoned ones 1."
+    assert weak == f"{scanned}0 came out SUSPICIOUS {reason} 0% – 52%), and of 4 poisoned ones 0."
+
+
+def test_false_alarms_of_another_base_depth_or_search_are_named_as_such() -> None:
+    _, elsewhere, version = false_alarms_in_words(POLICY, "another", "deep", [RECALL], "def")
+    assert elsewhere == "That has not been measured on this base or at depth deep."
+    assert version == "This is another version of the search, def."
     assert false_alarms_in_words(POLICY, "f", "standard", []) == (FALSE_ALARMS_NOT_MEASURED,)
 
 
