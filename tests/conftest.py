@@ -23,8 +23,18 @@ ANGEL = Trigger(("😇",), "prefix")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests first (the slowest of a file on top), so that no process is left with one while others have done."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Slow tests first, dealt out: each process is given a run of the list to begin with, and may not be left with most
+    of them while the others have done.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    fast = [item for item in items if not item.get_closest_marker("slow")]
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    size = -(-len(fast) // processes)
+    items[:] = [
+        item
+        for number in range(processes)
+        for item in (*slow[number::processes], *fast[number * size : (number + 1) * size])
+    ]
 
 
 @pytest.fixture(scope="session")
