@@ -13,9 +13,9 @@ from pathlib import Path
 
 import click
 
-from benchmarks.detection.__main__ import unseen_of
 from benchmarks.detection.detectors import by_features
 from benchmarks.detection.folds import mean_auc, paired_folds
+from benchmarks.detection.sets import unseen_of
 from benchmarks.detection.tables import shown
 from scanner.cli import run_command
 from trainers.feature_table import join, read_table

@@ -37,8 +37,9 @@ class Hearing:
         return np.array([1.0 if own or not any(whole) else self.share for own in whole])
 
 
-# Chosen by benchmarks/choose_classifier.py on set 6 and the first eight adapters of set 7, development rows from then
-# on: the highest AUC within folds, and of equals the largest share. What might be foremost was named by hand.
+# Chosen by benchmarks/choose_classifier.py on the rows of set 6 and those of set 7 that evaluation-7.seen.txt names,
+# development rows from then on: the highest AUC within folds, of equals the largest share; the best of twelve, which
+# differ little (docs/search-history.md). What might be foremost was named by hand.
 CHOSEN = Hearing(("controls.both",), 0.1)
 
 

@@ -35,6 +35,7 @@ from benchmarks.detection.comparison import (
 from benchmarks.detection.conditions import CONDITIONS, ConditionRows, of_condition
 from benchmarks.detection.methods import METHODS
 from benchmarks.detection.paired import beside_methods
+from benchmarks.detection.sets import ids_of, unseen_of
 from benchmarks.detection.tables import as_table, by_families, differences
 from benchmarks.recovery import read_log
 from benchmarks.recovery_table import total
@@ -43,7 +44,7 @@ from scanner.intake import read_adapter
 from scanner.score.calibration import TWIN, kind_of
 from trainers.feature_table import FeatureRow, join, read_table
 from trainers.recipe import recipe_from_table
-from trainers.zoo import load_zoo, recipe_label, twins
+from trainers.zoo import recipe_label
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -116,26 +117,6 @@ def main(
     text = document(conditions, verdicts_of(scans), measured, not_learned, zoo, jobs, searches_of(scans), unseen)
     click.echo(text, nl=False)
     write_whole(str(out), text)
-
-
-def ids_of(zoo_file: Path) -> tuple[str, ...]:
-    """All adapters that there might be rows of."""
-    entries = load_zoo(zoo_file)
-    return tuple(entry.id for entry in (*entries, *twins(entries)))
-
-
-def unseen_of(zoo_file: Path) -> tuple[str, ...]:
-    """The adapters of a set that no choice was made on: all but those that SET.seen.txt names, where there is one.
-
-    Raises:
-        click.UsageError: it names one that is not of the set.
-    """
-    names, file = ids_of(zoo_file), zoo_file.with_suffix(".seen.txt")
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    seen = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
-    if strangers := sorted(seen - set(names)):
-        raise click.UsageError(f"{file}: {', '.join(strangers)}: not in {zoo_file.name}")
-    return tuple(name for name in names if name not in seen)
 
 
 def recipes_of(references: Sequence[Path]) -> dict[str, str]:

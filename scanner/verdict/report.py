@@ -81,7 +81,7 @@ def report_of(
         gathered.suspects_chat,
     )
     honest = load_honest_variation(base.identity.fingerprint)
-    like_measured = summary.depth if _told_nothing(gathered, summary) else None
+    like_measured = summary.depth if _like_those_counted(gathered, summary) else None
     alarms = false_alarms_in_words(judged.verdict, base.identity.fingerprint, like_measured)
     unlike = not_comparable(base.identity.quantization, base.identity.dtype, bool(pair.reference_names), exhibit.reply)
     return Report(
@@ -118,7 +118,7 @@ def report_of(
     )
 
 
-def _told_nothing(gathered: Gathered, summary: SearchSummary) -> bool:
+def _like_those_counted(gathered: Gathered, summary: SearchSummary) -> bool:
     """Whether this is a scan like those whose verdicts were counted: whole, beside a reference, and all was sought."""
     sought = all(item.source == "search" for item in gathered.verification.findings)
     return sought and bool(gathered.pair.reference_names) and not summary.out_of_time

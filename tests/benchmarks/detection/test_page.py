@@ -8,10 +8,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.detection.__main__ import document, ids_of, main, recipes_of, searches_of, unseen_of
+from benchmarks.detection.__main__ import document, main, recipes_of, searches_of
 from benchmarks.detection.__main__ import verdicts_of as verdicts_in
 from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, SEARCH
 from benchmarks.detection.conditions import ALONE, OTHER, SAME, ConditionRows, of_condition
+from benchmarks.detection.sets import ids_of, unseen_of
 from scanner.errors import BadCalibration, ScannerError
 from scanner.score.circumstances import Circumstances
 from tests.benchmarks.detection.synthetic import lines_of, named, planned, verdicts_of
