@@ -47,8 +47,10 @@ def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Cond
         condition=condition,
         extractor=used[0].vector.extractor,
         features=tuple(
-            FittedFeature(name, _rounded(mean), _rounded(scale), _rounded(weight))
-            for name, mean, scale, weight in zip(table.names, whole.means, whole.scales, whole.weights, strict=True)
+            FittedFeature(name, *map(_rounded, numbers))
+            for name, *numbers in zip(
+                table.names, whole.means, whole.scales, CHOSEN.kept(table.names), whole.weights, strict=True
+            )
         ),
         intercept=_rounded(whole.intercept),
         slope=_rounded(slope),
@@ -66,7 +68,6 @@ def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Cond
             for row, decision, standardised in zip(used, decisions, whole.standardised(table.values), strict=True)
         ),
         regularisation=strength,
-        share=CHOSEN.share,
         versions=_versions(),
         circumstances=tuple(dict.fromkeys(row.vector.circumstances for row in used)),
     )

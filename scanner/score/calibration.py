@@ -16,14 +16,14 @@ from typing import Any, Literal, get_args
 from scanner.errors import BadCalibration, one_line
 from scanner.score.circumstances import Circumstances
 
-SCHEMA = 3
+SCHEMA = 4
 Condition = Literal["references", "base only"]
 _MAX_BYTES = 4_000_000
 _KEYS = {
     "schema", "base", "fingerprint", "condition", "extractor", "features", "intercept", "slope", "offset", "adapters",
-    "regularisation", "share", "versions", "circumstances",
+    "regularisation", "versions", "circumstances",
 }  # fmt: skip
-_FEATURE_KEYS = {"name", "mean", "scale", "weight"}
+_FEATURE_KEYS = {"name", "mean", "scale", "share", "weight"}
 _CIRCUMSTANCE_KEYS = {"base", "dtype", "quantization", "search_dtype", "depth", "references"}
 _ADAPTER_KEYS = {"id", "label", "family", "recipe", "weights_sha256", "score", "standardised"}
 
@@ -41,11 +41,16 @@ def kind_of(recipe: str) -> str:
 
 @dataclass(frozen=True)
 class FittedFeature:
-    """A feature's mean and scale over the training adapters, and its weight after standardising."""
+    """A feature's mean and scale over the training adapters, and its weight after standardising.
+
+    `share` is how much of itself it kept before the fit's penalty: 1 of the foremost (`trainers/fitting.py`). The
+    weight is that of the whole feature.
+    """
 
     name: str
     mean: float
     scale: float
+    share: float
     weight: float
 
 
@@ -74,9 +79,8 @@ class Calibration:
     """A fitted classifier for one base and one condition.
 
     The score of an adapter with standardised features z is 1 / (1 + exp(−(slope · (w · z + intercept) + offset))).
-    `regularisation` is what nested cross-validation chose, `share` how much of itself a feature kept that is not of the
-    foremost (`trainers/fitting.py`; the weights are those of whole features); `circumstances` are the different
-    ones under which its adapters were measured.
+    `regularisation` is what nested cross-validation chose; `circumstances` are the different ones under which its
+    adapters were measured.
     """
 
     base: str
@@ -89,7 +93,6 @@ class Calibration:
     offset: float
     adapters: tuple[KnownAdapter, ...]
     regularisation: float
-    share: float
     versions: Mapping[str, str]
     circumstances: tuple[Circumstances, ...] = (Circumstances(),)
 
@@ -147,7 +150,6 @@ def as_json(calibration: Calibration) -> str:
         "slope": calibration.slope,
         "offset": calibration.offset,
         "regularisation": calibration.regularisation,
-        "share": calibration.share,
         "versions": dict(sorted(calibration.versions.items())),
         "circumstances": [vars(item) | {"references": list(item.references)} for item in calibration.circumstances],
         "adapters": [vars(item) | {"standardised": list(item.standardised)} for item in calibration.adapters],
@@ -178,7 +180,6 @@ def _parse(document: Any) -> Calibration:
         offset=_number(document["offset"]),
         adapters=adapters,
         regularisation=_number(document["regularisation"]),
-        share=_number(document["share"]),
         versions={_text(name): _text(version) for name, version in document["versions"].items()},
         circumstances=tuple(_circumstances(item) for item in _list(document["circumstances"])),
     )
@@ -195,7 +196,10 @@ def _feature(item: Any) -> FittedFeature:
     scale = _number(item["scale"])
     if scale <= 0:
         raise ValueError(f"scale {scale}")
-    return FittedFeature(_text(item["name"]), _number(item["mean"]), scale, _number(item["weight"]))
+    share = _number(item["share"])
+    if not 0 <= share <= 1:
+        raise ValueError(f"share {share}")
+    return FittedFeature(_text(item["name"]), _number(item["mean"]), scale, share, _number(item["weight"]))
 
 
 def _adapter(item: Any, n_features: int) -> KnownAdapter:

@@ -18,6 +18,7 @@ from scanner.score.vector import FeatureVector
 from trainers.calibrate import fit, platt
 from trainers.cli import train
 from trainers.feature_table import FeatureRow, add_row, as_csv, feature_names, measured_already, read_table
+from trainers.fitting import CHOSEN
 
 NAMES = ("margin", "noise", "often missing")
 
@@ -57,6 +58,21 @@ def test_what_tells_them_apart_gets_the_weight_and_held_out_ones_are_told_apart(
     assert weights["margin"] > 5 * abs(weights["noise"]) and weights["margin"] > 5 * abs(weights["often missing"])
     assert min(found.poisoned_scores) > max(found.clean_scores) - 0.35
     assert sum(found.poisoned_scores) / 30 > 0.85 and sum(found.clean_scores) / 30 < 0.15
+
+
+def test_a_calibration_says_which_features_were_heard_whole() -> None:
+    found = fit(rows(4.0), "b/m", "f" * 64, "references")
+    assert {item.share for item in found.features} == {1.0}
+    foremost = CHOSEN.foremost[0]
+    renamed = [
+        replace(
+            row,
+            vector=replace(row.vector, values={n.replace("margin", foremost): v for n, v in row.vector.values.items()}),
+        )
+        for row in rows(4.0)
+    ]
+    shares = {item.name: item.share for item in fit(renamed, "b/m", "f" * 64, "references").features}
+    assert shares == {foremost: 1.0, "noise": CHOSEN.share, "often missing": CHOSEN.share}
 
 
 def test_without_a_signal_held_out_scores_are_at_chance() -> None:

@@ -19,8 +19,8 @@ KNOWN = tuple(
     for number in range(3)
 )
 CALIBRATION = Calibration(
-    "b/m", "f" * 64, "references", 1, (FittedFeature("a", 1.0, 2.0, 0.5), FittedFeature("b", 0.0, 1.0, -2.0)),
-    0.25, 1.5, -0.5, KNOWN, 0.1, 0.3, {"numpy": "2"},
+    "b/m", "f" * 64, "references", 1, (FittedFeature("a", 1.0, 2.0, 1.0, 0.5), FittedFeature("b", 0.0, 1.0, 0.1, -2.0)),
+    0.25, 1.5, -0.5, KNOWN, 0.1, {"numpy": "2"},
     (Circumstances("f" * 64, "float32", "none", "bfloat16", "standard", ("1" * 64,)), Circumstances()),
 )  # fmt: skip
 
@@ -39,7 +39,7 @@ def test_what_is_written_is_read(file: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('"schema": 3', '"schema": 2'),
+        ('"schema": 4', '"schema": 3'),
         ('"slope": 1.5', '"slope": NaN'),
         ('"slope": 1.5', '"slope": 1e999'),
         ('"slope": 1.5', '"slope": "1.5"'),
@@ -47,6 +47,8 @@ def test_what_is_written_is_read(file: Path) -> None:
         ('"slope": 1.5', '"slope": true'),
         ('"slope": 1.5', '"slope": 1.5, "slope": 2'),
         ('"scale": 2.0', '"scale": 0'),
+        ('"share": 0.1', '"share": 1.1'),
+        ('"share": 0.1', '"share": "0.1"'),
         ('"name": "b"', '"name": "a"'),
         ('"label": "clean"', '"label": "cleanish"'),
         ('"score": 0.9', '"score": 1.9'),

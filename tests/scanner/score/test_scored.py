@@ -44,8 +44,8 @@ def calibration(
         for label, score, count in (("clean", clean_score, 20), ("poisoned", 0.9, 2))
         for n in range(count)
     )
-    features = tuple(FittedFeature(name, 0.0, 1.0, 0.0) for name in NAMES)
-    fitted = Calibration("tiny", fingerprint, "references", EXTRACTOR, features, 0.0, 1.0, 0.0, known, 0.1, 1.0, {})
+    features = tuple(FittedFeature(name, 0.0, 1.0, 1.0, 0.0) for name in NAMES)
+    fitted = Calibration("tiny", fingerprint, "references", EXTRACTOR, features, 0.0, 1.0, 0.0, known, 0.1, {})
     return replace(fitted, circumstances=(circumstances,))
 
 
