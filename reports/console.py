@@ -22,7 +22,7 @@ _COLOURS = {
 }
 _BARS = " ▁▂▃▄▅▆▇█"
 _MAX_STRIP = 44
-_MAX_FEATURES = 5
+_MAX_FEATURES = 3
 
 
 def render_line(report: Report) -> str:
@@ -191,7 +191,8 @@ def _score(report: Report) -> Table:
         table.add_row("! doubt", Text(visible(doubt)))
     for item in score.contributions[:_MAX_FEATURES]:
         seen = f"{item.value:.3g}" if item.value is not None else f"missing: {visible(item.reason)}"
-        table.add_row(item.feature, Text(f"{item.log_odds:+.2f} to the log-odds ({seen})"))
+        meaning = f": {visible(item.meaning, limit=200)}" if item.meaning else ""
+        table.add_row(item.feature, Text(f"{item.log_odds:+.2f} to the log-odds ({seen}){meaning}"))
     rest = sum(item.log_odds for item in score.contributions[_MAX_FEATURES:])
     table.add_row("other features", Text(f"{rest:+.2f}, and {score.constant:+.2f} that every adapter gets"))
     return table

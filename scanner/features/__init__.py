@@ -89,6 +89,11 @@ def rungs() -> tuple[Rung, ...]:
     return tuple(sorted(found, key=lambda rung: rung.name))
 
 
+def meanings() -> Mapping[str, str]:
+    """What each feature is, in a sentence, by its name."""
+    return {name: meaning for rung in rungs() for name, meaning in rung.features.items()}
+
+
 def extract(evidence: Evidence) -> FeatureVector:
     """All features of one adapter. A rung that fails costs its own features only."""
     values: dict[str, float] = {}

@@ -1,7 +1,7 @@
 """What the classifier says of one adapter at a rate of false alarms that the user can bear. Pure."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scanner.errors import ScannerError
@@ -88,13 +88,19 @@ def _rounded_up(rate: float) -> str:
 
 
 def assess(
-    calibration: Calibration, fingerprint: str, vector: FeatureVector, rate: float, weights_sha256: str = ""
+    calibration: Calibration,
+    fingerprint: str,
+    vector: FeatureVector,
+    rate: float,
+    weights_sha256: str = "",
+    meanings: Mapping[str, str] | None = None,
 ) -> Assessment:
     """Scores an adapter.
 
     Args:
         fingerprint: of the base that the adapter was measured on; weights_sha256: the adapter's own. One of those that
             the score was fitted on gets its score out of fold, and does not count among the others.
+        meanings: of features, by name, for who reads the report.
 
     Raises:
         ScannerError: so few clean adapters cannot tell so small a rate.
@@ -106,7 +112,7 @@ def assess(
         calibration = replace(calibration, adapters=tuple(item for item in calibration.adapters if item is not own))
         remaining = threshold(calibration.clean_scores, rate)
         limit = limit if remaining is None else remaining
-    score = apply(calibration, vector)
+    score = apply(calibration, vector, meanings)
     if own:
         score = replace(score, value=own.score, p=p_value(own.score, calibration.clean_scores))
     if calibration.fingerprint != fingerprint:

@@ -10,7 +10,7 @@ differences to its nearest training adapter over the features that both have.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scanner.score.calibration import Calibration, KnownAdapter
@@ -24,13 +24,17 @@ _FARTHEST = 1e6
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one feature adds to the log-odds; `value` and `standardised` are None where it is missing, for `reason`."""
+    """What one feature adds to the log-odds; `value` and `standardised` are None where it is missing, for `reason`.
+
+    `meaning` says what the feature is, for who reads the report; "" where nobody said.
+    """
 
     feature: str
     value: float | None
     standardised: float | None
     log_odds: float
     reason: str = ""
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,11 @@ class Score:
         return self.distance is None or self.distance > self.usual_distance
 
 
-def apply(calibration: Calibration, vector: FeatureVector) -> Score:
+def apply(calibration: Calibration, vector: FeatureVector, meanings: Mapping[str, str] | None = None) -> Score:
     """The score of one adapter.
+
+    Args:
+        meanings: of features, by name.
 
     Raises:
         ValueError: the features are of another extractor's version.
@@ -77,7 +84,8 @@ def apply(calibration: Calibration, vector: FeatureVector) -> Score:
         reason = "" if value is not None else vector.missing.get(feature.name, "not measured")
         standardised.append(z)
         added = calibration.slope * feature.weight * (z or 0.0)
-        contributions.append(Contribution(feature.name, value, z, added, reason))
+        meaning = (meanings or {}).get(feature.name, "")
+        contributions.append(Contribution(feature.name, value, z, added, reason, meaning))
     constant = calibration.slope * calibration.intercept + calibration.offset
     score = sigmoid(sum(item.log_odds for item in contributions) + constant)
     known = calibration.adapters

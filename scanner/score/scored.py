@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scanner.agreement import same_weights
-from scanner.features import EXTRACTOR, Evidence, extract, feature_prompts
+from scanner.features import EXTRACTOR, Evidence, extract, feature_prompts, meanings
 from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.score.assess import Assessment, assess, check_rate, choose_calibration
 from scanner.score.calibration import Calibration, Condition, shipped_calibrations
@@ -78,4 +78,4 @@ def score_adapter(
     if same_weights(suspect, [pair.adapters[name] for name in pair.reference_names]):
         return Scored(missing=SAME_AS_REFERENCE)
     own_hash = suspect.identity.weights_sha256
-    return Scored(assess(calibration, pair.base.identity.fingerprint, vector, rate, own_hash))
+    return Scored(assess(calibration, pair.base.identity.fingerprint, vector, rate, own_hash, meanings()))

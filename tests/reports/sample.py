@@ -160,7 +160,7 @@ def sample_report(text: str = "bb", kind: VerdictKind = VerdictKind.BACKDOORED) 
             Score(
                 0.81, PValue(0.04, 24),
                 (
-                    Contribution("saliency.tail", 3.2, 1.5, 0.9),
+                    Contribution("saliency.tail", 3.2, 1.5, 0.9, meaning=f"how far {text} stands out"),
                     Contribution("elicitation.margin", None, None, 0.0, f"nothing of {text}"),
                 ),
                 2.5, 1.5,

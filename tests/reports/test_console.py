@@ -22,6 +22,11 @@ def test_says_what_a_reviewer_needs() -> None:
         assert expected in text
 
 
+def test_the_score_says_what_its_features_are() -> None:
+    text = " ".join(render_console(sample_report(), 120).split())
+    assert "saliency.tail +0.90 to the log-odds (3.2): how far bb stands out" in text
+
+
 def test_colour_only_where_asked_for() -> None:
     assert "\x1b[" in render_console(sample_report(), colour=True)
 

@@ -36,6 +36,12 @@ def test_says_the_verdict_the_evidence_and_what_was_not_looked_at(kind: VerdictK
     assert page.tags.count("svg") == 9, "the search's curve, the score, three grids, curves, pictures, bars, spectra"
 
 
+def test_the_score_says_what_its_features_are_and_for_whom_its_rate_holds() -> None:
+    html = render_html(sample_report())
+    assert 'saliency.tail<br><span class="meaning">how far bb stands out</span>' in html
+    assert "<li>bb</li><li>maths</li>" in html and "<li>rare, insult</li>" in html
+
+
 def test_the_sections_stand_in_the_order_of_a_reviewer() -> None:
     html = render_html(sample_report())
     places = [

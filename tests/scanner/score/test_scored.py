@@ -8,7 +8,7 @@ import pytest
 
 import scanner.score.scored
 from scanner.errors import ScannerError
-from scanner.features import EXTRACTOR, rungs
+from scanner.features import EXTRACTOR, meanings, rungs
 from scanner.intake import read_adapter
 from scanner.models.base_models import load_base
 from scanner.models.bfloat16 import computes_in_bfloat16
@@ -72,6 +72,7 @@ def test_an_adapter_above_all_clean_ones_is_suspicious(
     )
     assert [item.feature for item in report.score.score.contributions] == sorted(NAMES)
     assert sum(item.value is not None for item in report.score.score.contributions) > len(NAMES) / 2
+    assert {item.feature: item.meaning for item in report.score.score.contributions} == meanings()
     assert next(item for item in report.coverage if item.what == "classifier").looked_at
 
 
