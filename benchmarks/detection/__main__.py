@@ -50,16 +50,18 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _HEAD = """# How well poisoned adapters are told from clean ones
 
-Written by `python -m benchmarks.detection`; do not edit. An attack family is held out against a clean recipe, for every
-pair of them; neither was seen by the fit. A clean recipe is its data and projections. Intervals (95 %) resample whole
-families and whole recipes; those of the found share lean upwards where the threshold is the highest of few clean
-scores. Each row counts the adapters that its detector was run on. Up to set 6 clean adapters of other data were trained
-for fewer steps than poisoned ones, so that a recipe's facts alone may tell much: the two lines of recipes say how much,
-and are no controls that must be at chance. The tables of twins compare like with like. A twin is never judged by a fit
-that saw its partner; no twin was scanned, so that lines of the search have fewer clean adapters. The feature that the
-classifier hears above others (`controls.both`), and how much of the rest it hears, were chosen on the rows of set 6 and
-the adapters of set 7 that `evaluation-7.seen.txt` names, the best of twelve choices: lines of the product on those
-flatter it. Clean maths and pirate adapters were among them, so that others of these kinds are no new kinds of data.
+Written by `python -m benchmarks.detection`; do not edit. An attack family is held out against a clean recipe, for
+every pair of them; neither was seen by the fit. A clean recipe is its data and projections. Intervals (95 %) resample
+whole families and whole recipes; those of the found share lean upwards where the threshold is the highest of few
+clean scores; no draw fits anew. Each row counts the adapters that its detector was run on. Where the truth is drawn
+at random, the figure is the median of the draws, with the lowest and the highest. Up to set 6 clean adapters of other
+data were trained for fewer steps than poisoned ones, so that a recipe's facts alone may tell much: the two lines of
+recipes say how much, and are no controls that must be at chance. The tables of twins compare like with like. A twin
+is never judged by a fit that saw its partner; no twin was scanned, so that lines of the search have fewer clean
+adapters. The feature that the classifier hears above others (`controls.both`), and how much of the rest it hears,
+were chosen on the rows of set 6 and the adapters of set 7 that `evaluation-7.seen.txt` names, the best of twelve
+choices: lines of the product on those flatter it. Clean maths and pirate adapters were among them, so that others of
+these kinds are no new kinds of data.
 
 Poisoned adapters that did not learn their trigger are left out: {left_out}. Not run: {not_run}. Scans: {searches}.
 """

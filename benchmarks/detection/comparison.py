@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import median
 from typing import Any
 
 from benchmarks.detection.detectors import (
@@ -31,6 +32,7 @@ from benchmarks.detection.rows import (
     twins_in_place,
     with_figures,
     with_recipe_facts,
+    with_truth_drawn,
 )
 from trainers.feature_table import FeatureRow, feature_names
 from trainers.fitting import OneKindOnlyError
@@ -46,6 +48,8 @@ RATES = (0.05, 0.01)
 # Of the field, and why it stands in no line of its own figures.
 NOT_BUILT = {"PEFTGuard": "not run: its network is trained on thousands of labelled adapters of one base"}
 _ALL_BUT_GROWTH = ("weights.", "saliency.", "elicitation.", "switching.", "heads.", "divergence.")
+# Of the truth, for a control: the interval of a figure is that of its draws, the lowest and the highest.
+_DRAWS = 20
 _NOT_ENOUGH = "fewer than two attack families or clean recipes"
 
 
@@ -55,12 +59,16 @@ class NotComparedError(ValueError):
 
 @dataclass(frozen=True)
 class Compared:
-    """A detector by its name in the table; without one, `missing` says why it was not run."""
+    """A detector by its name in the table; without one, `missing` says why it was not run.
+
+    `draws` are the rows with another truth each, of a control that is judged on each of them.
+    """
 
     name: str
     detector: Detector | None
     rows: tuple[FeatureRow, ...]
     missing: str = ""
+    draws: tuple[tuple[FeatureRow, ...], ...] = ()
 
 
 class FoldsOf:
@@ -219,7 +227,12 @@ def on_unseen(
 
 def _controls(used: tuple[FeatureRow, ...]) -> tuple[Compared, ...]:
     return (
-        Compared("control: labels shuffled", by_features(seed=0), used),
+        Compared(
+            f"control: truth drawn at random, {_DRAWS} times",
+            by_features(),
+            used,
+            draws=tuple(with_truth_drawn(used, seed) for seed in range(_DRAWS)),
+        ),
         Compared("control: what is missing", by_what_is_missing, used),
         Compared("control: half of the clean twins for poisoned", by_features(), half_of_twins_in_place(used, seed=0)),
         Compared("recipes: their facts alone", by_features("recipe."), with_recipe_facts(used)),
@@ -265,14 +278,37 @@ def _random_ones(rows: Sequence[FeatureRow], measured: Sequence[Mapping[str, Any
 
 def judge(item: Compared, folds_of: FoldsOf | None = None) -> Line:
     """Folds, intervals and families of one detector."""
-    counts = numbers(item.rows)
+    counts, folds_of = numbers(item.rows), folds_of or FoldsOf()
     try:
-        folds = (folds_of or FoldsOf())(item)
+        if item.draws:
+            return _over_draws(item, folds_of)
+        folds = folds_of(item)
     except NotComparedError as error:
         nothing = Estimate(None, missing=str(error))
         return Line(item.name, *counts, nothing, (nothing,) * len(RATES), {})
     found = tuple(true_positive_rate(folds, rate) for rate in RATES)
     return Line(item.name, *counts, mean_auc(folds), found, by_family(folds, RATES[0]))
+
+
+def _over_draws(item: Compared, folds_of: FoldsOf) -> Line:
+    """The median AUC over draws of the truth, with the lowest and the highest.
+
+    Raises:
+        NotComparedError: as `FoldsOf` does.
+    """
+    aucs = [
+        mean_auc(folds_of(Compared(f"{item.name}: {number}", item.detector, rows))).value
+        for number, rows in enumerate(item.draws)
+    ]
+    known = [auc for auc in aucs if auc is not None]
+    nothing = Estimate(None, missing="a control")
+    return Line(
+        item.name,
+        *numbers(item.rows),
+        Estimate(median(known), min(known), max(known)),
+        (nothing,) * len(RATES),
+        {},
+    )
 
 
 def numbers(rows: Sequence[FeatureRow]) -> tuple[int, int]:

@@ -1,6 +1,5 @@
 """What is compared: classifiers over the features of some rungs, what the search concluded, and controls."""
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -14,11 +13,10 @@ from trainers.fitting import CHOSEN, Hearing, as_table, decisions, matrix
 _ABOVE_ALL = 1e6
 
 
-def by_features(*prefixes: str, seed: int | None = None, hearing: Hearing = CHOSEN) -> Detector:
+def by_features(*prefixes: str, hearing: Hearing = CHOSEN) -> Detector:
     """The product's classifier over the features that begin so; over all of them where none is named.
 
     Args:
-        seed: shuffles the labels of what the fit sees: a control that must be at chance.
         hearing: which features it hears whole.
     """
 
@@ -26,13 +24,7 @@ def by_features(*prefixes: str, seed: int | None = None, hearing: Hearing = CHOS
         names = [name for name in feature_names(seen) if not prefixes or name.startswith(prefixes)]
         if not names:
             raise ValueError(f"no feature begins with {', '.join(prefixes)}")
-        table = as_table(seen, names)
-        if seed is not None:
-            # Anew for every fold: one shuffle for all would be one direction, which may lie anywhere.
-            labels = table.labels.tolist()
-            random.Random(f"{seed} {sorted({row.group for row in judged})}").shuffle(labels)
-            table = replace(table, labels=np.array(labels))
-        return decisions(table, matrix(judged, names), hearing).tolist()
+        return decisions(as_table(seen, names), matrix(judged, names), hearing).tolist()
 
     return score
 

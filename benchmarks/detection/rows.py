@@ -61,6 +61,22 @@ def half_of_twins_in_place(rows: Sequence[FeatureRow], seed: int) -> tuple[Featu
     return tuple(_as_if_poisoned(row, f"twin of {row.pair}") if row.id in chosen else row for row in twins)
 
 
+def with_truth_drawn(rows: Sequence[FeatureRow], seed: int) -> tuple[FeatureRow, ...]:
+    """The rows with whole families and recipes called clean or poisoned at random, as many poisoned as before.
+
+    A detector that tells them apart has seen what it judges: of judged adapters, too, the truth is the drawn one.
+    """
+    groups = sorted({row.group for row in rows})
+    n_poisoned = len({row.group for row in rows if row.label == "poisoned"})
+    drawn = set(random.Random(f"truth {seed}").sample(groups, n_poisoned))
+    return tuple(
+        _as_if_poisoned(row, f"drawn {row.group}")
+        if row.group in drawn
+        else replace(row, label="clean", recipe=f"{row.group}; drawn")
+        for row in rows
+    )
+
+
 def by_kind(rows: Sequence[FeatureRow], place: int) -> tuple[FeatureRow, ...]:
     """The rows with all attacks of one kind of trigger (place 0) or reply (place 1) as one family.
 

@@ -55,6 +55,9 @@ def shown(estimate: Estimate) -> str:
         return estimate.missing
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.2f} ({estimate.missing})"
+    if estimate.low == estimate.high:
+        # Every draw of a table without one mistake is without mistakes, whatever the truth.
+        return f"{estimate.value:.2f} (no draw differs)"
     dropped = f", {estimate.dropped:.0%} of draws tell none" if estimate.dropped > _FEW_DRAWS else ""
     return f"{estimate.value:.2f} ({estimate.low:.2f} – {estimate.high:.2f}{dropped})"
 

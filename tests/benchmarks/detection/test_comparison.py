@@ -17,11 +17,13 @@ from benchmarks.detection.comparison import (
     found_by_search,
     judge,
 )
-from benchmarks.detection.folds import paired_folds
-from benchmarks.detection.rows import by_kind, by_kind_of_data
+from benchmarks.detection.detectors import by_features
+from benchmarks.detection.folds import Detector, Estimate, paired_folds
+from benchmarks.detection.rows import by_kind, by_kind_of_data, with_truth_drawn
 from scanner.features import EXTRACTOR
 from scanner.score.vector import FeatureVector
 from tests.benchmarks.detection.synthetic import lines_of, named, planned, verdicts_of
+from tests.trainers.test_calibrate import rows
 from trainers.feature_table import FeatureRow
 
 
@@ -29,6 +31,7 @@ from trainers.feature_table import FeatureRow
 def two_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which regularisation is chosen is tested elsewhere; all of them for every fold take minutes."""
     monkeypatch.setattr("trainers.fitting.STRENGTHS", (0.03, 1.0))
+    monkeypatch.setattr("benchmarks.detection.comparison._DRAWS", 2)
 
 
 def judged(
@@ -38,6 +41,40 @@ def judged(
     items = [item for item in compared(table, verdicts, measured) if any(name in item.name for name in names)]
     assert items
     return {item.name: judge(item) for item in items}
+
+
+def over_draws(detector: Detector) -> Estimate:
+    table = tuple(rows(4.0, seed=5))
+    return judge(Compared("drawn", detector, table, draws=tuple(with_truth_drawn(table, n) for n in range(8)))).auc
+
+
+def test_where_the_truth_is_drawn_nothing_is_told_apart_unless_what_is_judged_was_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    honest = over_draws(by_features())
+    assert honest.value and honest.low and honest.high and abs(honest.value - 0.5) < 0.1
+    assert honest.low < 0.5 < honest.high
+    monkeypatch.setattr("benchmarks.detection.folds.unlike", lambda table, _: list(table))
+    leaking = over_draws(by_features())
+    assert leaking.value and leaking.low and leaking.value > 0.6 and leaking.low > 0.5
+    told = over_draws(lambda _, judged: [float(row.label == "poisoned") for row in judged])
+    assert (told.value, told.low, told.high) == (1.0, 1.0, 1.0)
+
+
+def test_a_drawn_truth_is_that_of_whole_groups_and_as_many_are_poisoned() -> None:
+    table = rows(4.0)
+    drawn = [with_truth_drawn(table, seed) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    for again in drawn:
+        truth: dict[str, set[str]] = {}
+        for before, after in zip(table, again, strict=True):
+            assert (before.id, before.vector) == (after.id, after.vector)
+            truth.setdefault(before.group, set()).add(after.label)
+        assert all(len(labels) == 1 for labels in truth.values())
+        assert sum(labels == {"poisoned"} for labels in truth.values()) == 5
+        assert len({row.group for row in again}) == len(truth), "what is held out together stays together"
+    moved = [before.label != after.label for before, after in zip(table, drawn[2], strict=True)]
+    assert any(moved) and not all(moved)
 
 
 def test_each_detector_sees_its_own_rung_and_the_failures_stand_by_family() -> None:

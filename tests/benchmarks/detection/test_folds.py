@@ -59,9 +59,8 @@ def test_no_fold_looks_at_what_it_judges() -> None:
     assert mean_auc(folds).value == 0.5
 
 
-@pytest.mark.parametrize("detector", [by_features(seed=1), by_what_is_missing], ids=["shuffled", "missing"])
-def test_controls_are_at_chance(detector: object) -> None:
-    auc = mean_auc(paired_folds(rows(4.0, seed=5), detector))  # type: ignore[arg-type]
+def test_what_is_missing_is_at_chance() -> None:
+    auc = mean_auc(paired_folds(rows(4.0, seed=5), by_what_is_missing))
     assert auc.low is not None and auc.high is not None and auc.low < 0.5 < auc.high + 0.1
 
 

@@ -23,6 +23,7 @@ from trainers.feature_table import FeatureRow, as_csv, feature_names
 def two_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which regularisation is chosen is tested elsewhere; all of them for every fold take minutes."""
     monkeypatch.setattr("trainers.fitting.STRENGTHS", (0.03, 1.0))
+    monkeypatch.setattr("benchmarks.detection.comparison._DRAWS", 2)
 
 
 def test_the_page_is_written_as_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
