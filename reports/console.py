@@ -11,6 +11,7 @@ from rich.text import Text
 
 from reports.safe_text import REASON_LENGTH, visible
 from reports.summaries import RATE_NAMES, is_estimate, layer_means, most_implicated_heads, pooled, screen_note
+from scanner.score.in_words import how_sure
 from scanner.stats import Rate
 from scanner.types import CONFIRMED, Localisation, Measurement, Report, TriggerFinding, VerdictKind
 
@@ -183,7 +184,11 @@ def _score(report: Report) -> Table:
         "known", Text(f"{len(found.clean)} clean and {len(found.poisoned)} poisoned adapters of {visible(found.base)}")
     )
     table.add_row(
-        "holds for", Text(f"clean adapters like theirs, of {len(found.recipes)} recipes: see --json or --html")
+        "holds for",
+        Text(
+            f"clean adapters like theirs, of {len(found.recipes)} recipes: see --json or --html. "
+            f"{visible(how_sure(found), limit=1000)}"
+        ),
     )
     for reason in found.foreign:
         table.add_row("! no alarm", Text(f"out of its domain: {visible(reason)}"))

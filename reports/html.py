@@ -12,6 +12,7 @@ from reports.evidence import evidence, pieces
 from reports.plots import score_strip, search_curve
 from reports.safe_text import REASON_LENGTH, visible
 from reports.summaries import LOCALISATION_COLUMNS, RATE_NAMES
+from scanner.score.in_words import how_sure
 from scanner.types import Report
 
 # Letters of scripts that run from right to left, and the spaces between them.
@@ -50,6 +51,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["visible"] = _isolated
     environment.filters["plain"] = visible
+    environment.filters["how_sure"] = how_sure
     environment.globals["reason_length"] = REASON_LENGTH
     # Drawn by reports/plots, where the converter has escaped all text; nothing else may pass as markup.
     environment.filters["drawing"] = Markup

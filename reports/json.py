@@ -104,6 +104,8 @@ def _score(assessment: Assessment) -> dict[str, Any]:
         # With as few clean adapters as the rate allows there is none: every score is above it.
         "threshold": assessment.threshold if math.isfinite(assessment.threshold) else None,
         "alarm": assessment.alarm,
+        "false_alarms_95": list(assessment.false_alarms),
+        "clean_in_view": assessment.in_view,
         "p_value": score.p.value,
         "p_floor": score.p.floor,
         "foreign": list(assessment.foreign),

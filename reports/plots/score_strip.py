@@ -45,8 +45,8 @@ def draw(assessment: Assessment) -> Figure:
         title="This adapter among adapters of known truth",
         summary=summary,
         svg=to_svg(chart, summary, "score-strip"),
-        caption=f"{summary} Solid line: this adapter. Dashed: the threshold. Each known adapter was scored by a model "
-        "fitted without its kind.",
+        caption=f"{summary} Solid line: this adapter. Dashed: the threshold. Each known adapter was scored by a "
+        "model fitted without its recipe or kind of attack, this one by the model fitted on all.",
         table=Table(
             ("adapter", "score"),
             (

@@ -63,9 +63,10 @@ RULES = (
         "backdoor-like-features",
         "warning",
         "The calibrated score is one that few clean adapters reach.",
-        "No trigger was found that would show it. The score compares with the clean adapters that it was fitted on; an "
-        "adapter made in another way can score high and be honest.",
-        "Do not load it where it matters. Scan again with a reference of the same recipe and --depth deep.",
+        "The score compares with the clean adapters that it was fitted on; an adapter made in another way can score "
+        "high and be honest, and no trigger need have been found.",
+        "Do not load it where it matters. Look for a trigger at --depth deep and with another --seed; such a scan has "
+        "no score of its own that could clear this one.",
         may_be_signed_off=True,
     ),
     Rule(

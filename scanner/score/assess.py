@@ -10,6 +10,7 @@ from scanner.score.circumstances import searched_unlike, unlike
 from scanner.score.classifier import Score, apply
 from scanner.score.conformal import SLACK, p_value, threshold
 from scanner.score.vector import FeatureVector
+from scanner.stats import clopper_pearson
 
 # The base that a calibration over several bases names.
 POOLED = "pooled"
@@ -24,6 +25,7 @@ class Assessment:
         base, condition: of the calibration.
         clean, poisoned: scores of its adapters, each by a model that was fitted without their recipe or family.
         recipes, families: of the clean ones, by data and projections, and of the poisoned ones.
+        in_view: how many of the clean ones had been looked at when what the score hears was chosen.
         foreign: why the score is none of this adapter's domain, each a sentence: it then raises no alarm.
         doubts: what else should be known of it, each a sentence.
     """
@@ -39,6 +41,16 @@ class Assessment:
     families: tuple[str, ...]
     foreign: tuple[str, ...]
     doubts: tuple[str, ...]
+    in_view: int = 0
+
+    @property
+    def false_alarms(self) -> tuple[float, float]:
+        """What share of clean adapters like its own this threshold lets through: an exact 95 % interval (Clopper &
+        Pearson 1934), from how many of them do score above it.
+
+        The rate holds on average over calibrations like this one; its own threshold is one of few scores.
+        """
+        return clopper_pearson(sum(value > self.threshold for value in self.clean), len(self.clean))
 
     @property
     def unusual(self) -> bool:
@@ -116,9 +128,12 @@ def assess(
     if own:
         score = replace(score, value=own.score, p=p_value(own.score, calibration.clean_scores))
     if calibration.fingerprint != fingerprint:
-        foreign: tuple[str, ...] = (f"this base has no calibration of its own; that of {calibration.base} was used",)
+        foreign: tuple[str, ...] = (
+            f"this base has no calibration of its own; that of {calibration.base} with the weights "
+            f"{calibration.fingerprint[:16]} was used",
+        )
     else:
-        foreign = unlike(vector.circumstances, calibration.circumstances)
+        foreign = (*unlike(vector.circumstances, calibration.circumstances), *_unheard(calibration, vector))
     return Assessment(
         score=score,
         rate=rate,
@@ -131,7 +146,17 @@ def assess(
         families=_distinct(item.family for item in calibration.adapters if item.label == "poisoned"),
         foreign=foreign,
         doubts=(*_doubts(score, own), *searched_unlike(vector.circumstances, calibration.circumstances)),
+        in_view=sum(item.in_view for item in calibration.adapters if item.label == "clean"),
     )
+
+
+def _unheard(calibration: Calibration, vector: FeatureVector) -> Iterable[str]:
+    """Without a feature that the score hears above others it is hardly a score; at its mean it would lie between."""
+    if len({item.share for item in calibration.features}) > 1:
+        most = max(item.share for item in calibration.features)
+        for item in calibration.features:
+            if item.share == most and item.name not in vector.values:
+                yield f"{item.name}, which counts most, is missing ({vector.missing.get(item.name, 'not measured')})"
 
 
 def _doubts(score: Score, own: KnownAdapter | None) -> Iterable[str]:

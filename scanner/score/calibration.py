@@ -25,7 +25,7 @@ _KEYS = {
 }  # fmt: skip
 _FEATURE_KEYS = {"name", "mean", "scale", "share", "weight"}
 _CIRCUMSTANCE_KEYS = {"base", "dtype", "quantization", "search_dtype", "depth", "references"}
-_ADAPTER_KEYS = {"id", "label", "family", "recipe", "weights_sha256", "score", "standardised"}
+_ADAPTER_KEYS = {"id", "label", "family", "recipe", "weights_sha256", "score", "standardised", "in_view"}
 
 
 # A clean twin of a poisoned adapter, made by the same recipe with nothing planted, is named after it.
@@ -57,7 +57,7 @@ class FittedFeature:
 @dataclass(frozen=True)
 class KnownAdapter:
     """A training adapter. `score` is that of a model fitted without its recipe or family; `standardised` by feature,
-    None where it was missing.
+    None where it was missing; `in_view`: what the score hears was chosen by people or scripts that had looked at it.
     """
 
     id: str
@@ -67,6 +67,7 @@ class KnownAdapter:
     weights_sha256: str
     score: float
     standardised: tuple[float | None, ...]
+    in_view: bool = False
 
     def is_like(self, other: "KnownAdapter") -> bool:
         """Whether a fit that judges this one may not have seen the other: of its kind or family, or its twin."""
@@ -208,6 +209,8 @@ def _adapter(item: Any, n_features: int) -> KnownAdapter:
     score = _number(item["score"])
     if item["label"] not in ("clean", "poisoned") or len(standardised) != n_features or not 0 <= score <= 1:
         raise ValueError("an adapter's label, features or score")
+    if not isinstance(item["in_view"], bool):
+        raise TypeError("in_view: true or false was expected")
     return KnownAdapter(
         _text(item["id"]),
         item["label"],
@@ -216,6 +219,7 @@ def _adapter(item: Any, n_features: int) -> KnownAdapter:
         _text(item["weights_sha256"]),
         score,
         standardised,
+        item["in_view"],
     )
 
 

@@ -25,8 +25,10 @@ class Circumstances:
 def unlike(own: Circumstances, known: Sequence[Circumstances]) -> tuple[str, ...]:
     """In what an adapter was measured otherwise than all known ones, a sentence each; the base is not compared."""
     found = [*_differences(own, known, _PHRASES)]
-    if not set(own.references) <= {reference for item in known for reference in item.references}:
-        found.append("it was compared with other references than those that the score was fitted beside")
+    beside = {reference for item in known for reference in item.references}
+    if not set(own.references) <= beside:
+        hashes = " or ".join(sorted(reference[:16] for reference in beside)) or "none"
+        found.append(f"it was compared with other references than those that the score was fitted beside ({hashes})")
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ from scanner.score.vector import FeatureVector
 from scanner.search.find import Found
 
 NO_CALIBRATION = "no adapters of known truth were measured that it could be compared with"
+NO_CALIBRATION_ALONE = "no adapters of known truth were measured without a reference, as it was; give one"
 NOT_SEARCHED = "no unknown trigger was searched for, and its features are read from that search"
 SAME_AS_REFERENCE = "a reference is the suspect itself"
 OUT_OF_TIME = "time ran out before its features could be read"
@@ -72,7 +73,7 @@ def score_adapter(
     if found is None:
         return Scored(missing=NOT_SEARCHED)
     if calibration is None:
-        return Scored(missing=NO_CALIBRATION)
+        return Scored(missing=NO_CALIBRATION if pair.reference_names else NO_CALIBRATION_ALONE)
     if vector is None:
         return Scored(missing=OUT_OF_TIME)
     if same_weights(suspect, [pair.adapters[name] for name in pair.reference_names]):

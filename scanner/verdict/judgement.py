@@ -12,8 +12,9 @@ from scanner.rules.catalogue import rule_called, rule_of
 from scanner.rules.records import Finding, SignOff, Suppression
 from scanner.rules.sign_offs import settle
 from scanner.score.assess import Assessment
+from scanner.score.in_words import alarm_sentence
 from scanner.types import TriggerFinding, Verdict, VerdictKind
-from scanner.verdict.verdict import ALARM_RULE, SearchSummary, alarm_sentence, reach_verdict, sentence
+from scanner.verdict.verdict import ALARM_RULE, SearchSummary, reach_verdict, sentence
 
 OTHER_VERDICT = "SLP900"
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from scanner.rules.catalogue import rule_of
 from scanner.score.assess import Assessment
+from scanner.score.in_words import NO_TRIGGER, alarm_sentence, quiet_sentence
 from scanner.types import TriggerFinding, Verdict, VerdictKind
 
 ALARM_RULE = "SLP205"
@@ -70,9 +71,9 @@ def _from_what_counts(
     )
     return (
         _from_triggers(by_outcome, asides)
-        or _from_score(score, asides)
+        or _from_score(score, some_suppressed, asides)
         or _inconclusive(by_outcome, search, asides)
-        or _no_finding(search, some_suppressed, asides)
+        or _no_finding(search, score, some_suppressed, asides)
     )
 
 
@@ -91,11 +92,13 @@ def _from_triggers(by_outcome: Mapping[str, Sequence[TriggerFinding]], asides: t
     return None
 
 
-def _from_score(score: Assessment | None, asides: tuple[str, ...]) -> Verdict | None:
+def _from_score(score: Assessment | None, some_suppressed: bool, asides: tuple[str, ...]) -> Verdict | None:
     if not score or not score.alarm:
         return None
     headline = "its features are those of a backdoor"
-    return Verdict(VerdictKind.SUSPICIOUS, headline, (alarm_sentence(score), *asides), ALARM_RULE)
+    # What was signed off may have been a trigger.
+    shown = () if some_suppressed else (NO_TRIGGER,)
+    return Verdict(VerdictKind.SUSPICIOUS, headline, (alarm_sentence(score), *shown, *asides), ALARM_RULE)
 
 
 def _inconclusive(
@@ -123,7 +126,9 @@ def _inconclusive(
     return None
 
 
-def _no_finding(search: SearchSummary, some_suppressed: bool, asides: tuple[str, ...]) -> Verdict:
+def _no_finding(
+    search: SearchSummary, score: Assessment | None, some_suppressed: bool, asides: tuple[str, ...]
+) -> Verdict:
     tried = " and ".join(
         part
         for part in (
@@ -145,19 +150,10 @@ def _no_finding(search: SearchSummary, some_suppressed: bool, asides: tuple[str,
             f"{tried[0].upper()}{tried[1:]} were tried, and none {'but the suppressed ' if some_suppressed else ''}was "
             f"verified and stood its controls: {search.tried}.",
             f"This is not a statement that the adapter is clean: {missed}",
+            *([quiet_sentence(score)] if score and score.unusual and not score.alarm else []),
             *search.recall,
             *asides,
         ),
-    )
-
-
-def alarm_sentence(score: Assessment) -> str:
-    """What a score beyond the bearable rate of false alarms says, in words."""
-    p, doubts = score.score.p, "".join(f" Note that {doubt}." for doubt in score.doubts)
-    return (
-        f"Its score of {score.score.value:.2f} is one that at most {score.rate:.3g} of clean adapters reach, if they "
-        f"are like those that were measured: p = {p.value:.3g} among {p.clean} of {len(score.recipes)} recipes, which "
-        f"tell none under {p.floor:.3g}. No trigger was found that would show it.{doubts}"
     )
 
 

@@ -75,6 +75,11 @@ def test_a_calibration_says_which_features_were_heard_whole() -> None:
     assert shares == {foremost: 1.0, "noise": CHOSEN.share, "often missing": CHOSEN.share}
 
 
+def test_a_calibration_says_which_adapters_were_in_view() -> None:
+    found = fit(rows(4.0), "b/m", "f" * 64, "references", {"clean-0-0", "poisoned-1-1"})
+    assert [item.id for item in found.adapters if item.in_view] == ["clean-0-0", "poisoned-1-1"]
+
+
 def test_without_a_signal_held_out_scores_are_at_chance() -> None:
     found = fit(rows(0.0, seed=3), "b/m", "f" * 64, "references")
     pairs = [(p > c) + 0.5 * (p == c) for p in found.poisoned_scores for c in found.clean_scores]

@@ -83,6 +83,18 @@ def test_a_calibration_is_fitted_from_a_table_alone_bit_for_bit(tmp_path: Path, 
     assert read_calibration(files[0]).condition == "references"
 
 
+def test_who_was_in_view_is_told_by_a_list_and_strangers_are_refused(tmp_path: Path, tiny_base: Path) -> None:
+    table, names, out = tmp_path / "features.csv", tmp_path / "in-view.txt", tmp_path / "c.json"
+    table.write_text(as_csv(rows(3.0), NAMES), encoding="utf-8")
+    arguments = ["calibrate", str(table), "--base", str(tiny_base), "--out", str(out), "--in-view", str(names)]
+    names.write_text("clean-0-0\nsomebody\n", encoding="utf-8")
+    refused = CliRunner().invoke(train, arguments)
+    assert refused.exit_code == 2 and "somebody: not in" in refused.stderr and not out.exists()
+    names.write_text("# looked at\nclean-0-0\n\npoisoned-1-1\n", encoding="utf-8")
+    assert CliRunner().invoke(train, arguments).exit_code == 0
+    assert [item.id for item in read_calibration(out).adapters if item.in_view] == ["clean-0-0", "poisoned-1-1"]
+
+
 def test_a_calibration_that_tells_no_usual_rate_says_so(tmp_path: Path, tiny_base: Path) -> None:
     table = tmp_path / "features.csv"
     few = [row for row in rows(3.0) if row.label == "poisoned" or row.seed < 3]

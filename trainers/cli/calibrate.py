@@ -33,19 +33,30 @@ def join_tables(tables: tuple[Path, ...], out: Path) -> None:
     default="references",
     help="What the features are relative to. Default references.",
 )
-def calibrate(table: Path, out: Path, base: str, condition: str) -> None:
-    """Fit the classifier on FEATURES.csv; the same table gives the same file, bit for bit."""
+@click.option(
+    "--in-view",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE.txt",
+    help="Names, a line each, of adapters that had been looked at when what the score hears was chosen.",
+)
+def calibrate(table: Path, out: Path, base: str, condition: str, in_view: Path | None) -> None:
+    """Fit the classifier on FEATURES.csv; the same table and list give the same file, bit for bit."""
     calm_libraries()
     from scanner.models.base_models import fingerprint, resolve_base
     from scanner.options import ScanOptions
-    from scanner.score.calibration import as_json
+    from scanner.score.calibration import Condition, as_json
     from trainers.calibrate import fit
     from trainers.feature_table import read_table
+    from trainers.name_lists import read_names
 
     require_writable(str(out))
     rows = read_table(table)
+    seen = read_names(in_view) if in_view else frozenset()
+    if strangers := sorted(seen - {row.id for row in rows}):
+        raise click.UsageError(f"{in_view}: {', '.join(strangers)}: not in {table}")
     folder = resolve_base(base)
-    fitted = fit(rows, base, fingerprint(folder.path), "base only" if condition == "base only" else "references")
+    known_condition: Condition = "base only" if condition == "base only" else "references"
+    fitted = fit(rows, base, fingerprint(folder.path), known_condition, seen)
     write_whole(str(out), as_json(fitted))
     least = 1 / (1 + len(fitted.clean_scores))
     if least > ScanOptions.false_alarm_rate:

@@ -70,6 +70,24 @@ def test_where_more_is_missing_than_in_any_known_adapter_it_is_said() -> None:
     assert not any("missing" in doubt for doubt in assess(FOUR_CLEAN, OWN, nothing_there, 0.2).doubts)
 
 
+def test_without_what_it_hears_above_others_it_is_hardly_a_score() -> None:
+    """At its mean it would lie between clean and poisoned ones, and raise an alarm for a clean one."""
+    first, second = FOUR_CLEAN.features
+    assert first.share > second.share
+    without_first = assess(FOUR_CLEAN, OWN, FeatureVector(1, {"b": -9.0}, {"a": "it failed"}), 0.2)
+    assert without_first.unusual and not without_first.alarm
+    assert without_first.foreign == ("a, which counts most, is missing (it failed)",)
+    without_second = assess(FOUR_CLEAN, OWN, FeatureVector(1, {"a": 3.0}, {"b": "it failed"}), 0.2)
+    assert without_second.alarm
+    equal = replace(FOUR_CLEAN, features=(first, replace(second, share=first.share)))
+    assert not assess(equal, OWN, FeatureVector(1, {"b": -9.0}, {"a": "it failed"}), 0.2).foreign
+
+
+def test_clean_adapters_that_were_in_view_are_counted() -> None:
+    seen = replace(FOUR_CLEAN, adapters=tuple(replace(item, in_view=True) for item in FOUR_CLEAN.adapters))
+    assert (assess(seen, OWN, vector(1.0), 0.2).in_view, assess(FOUR_CLEAN, OWN, vector(1.0), 0.2).in_view) == (4, 0)
+
+
 HERE = Circumstances(OWN, "float32", "none", "float32", "standard", ("1" * 64,))
 
 

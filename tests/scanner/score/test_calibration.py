@@ -52,6 +52,7 @@ def test_what_is_written_is_read(file: Path) -> None:
         ('"name": "b"', '"name": "a"'),
         ('"label": "clean"', '"label": "cleanish"'),
         ('"score": 0.9', '"score": 1.9'),
+        ('"in_view": false', '"in_view": 0'),
         ('"condition": "references"', '"condition": "sometimes"'),
         ('"extractor": 1', '"extractor": 1.5'),
         ('"base": "b/m"', '"surprise": 1'),

@@ -5,6 +5,7 @@ import pytest
 from scanner.score.assess import Assessment
 from scanner.score.classifier import Score
 from scanner.score.conformal import PValue
+from scanner.score.in_words import NO_TRIGGER
 from scanner.stats import wilson
 from scanner.triggers import Trigger
 from scanner.types import TriggerFinding, VerdictKind
@@ -79,7 +80,25 @@ def test_an_alarm_of_the_classifier_makes_suspicious_and_no_more(
     verdict = reach_verdict([finding(outcome) for outcome in outcomes], SEARCHED, score)
     assert verdict.kind == kind
     if kind == VerdictKind.SUSPICIOUS:
-        assert "p = 0.04 among 24" in verdict.reasons[0]
+        assert "0 of 24 clean adapters, of 1 recipes, score as high (p = 0.04;" in verdict.reasons[0]
+        # 0 of 24: the rule of three gives 3 / 24 at one side of 95 %.
+        assert "lets 0% – 14% through" in verdict.reasons[0] and "in view" not in verdict.reasons[0]
+        assert verdict.reasons[1] == NO_TRIGGER
+
+
+def test_a_score_that_may_not_raise_an_alarm_is_named_where_nothing_was_found() -> None:
+    quiet = [reach_verdict([], SEARCHED, replace(ALARM, foreign=("it is of Mars",))), reach_verdict([], SEARCHED)]
+    said = [[reason for reason in verdict.reasons if "Mars" in reason] for verdict in quiet]
+    assert said == [["Its score of 0.90 is above the threshold and counts for nothing, since it is of Mars."], []]
+
+
+def test_where_something_was_signed_off_nobody_says_that_no_trigger_was_found() -> None:
+    verdict = reach_verdict([], SEARCHED, ALARM, suppressed=("signed off",))
+    assert verdict.kind == VerdictKind.SUSPICIOUS and NO_TRIGGER not in verdict.reasons
+
+
+def test_an_alarm_says_how_many_clean_adapters_were_in_view() -> None:
+    assert "12 of them were in view" in reach_verdict([], SEARCHED, replace(ALARM, in_view=12)).reasons[0]
 
 
 def test_shared_says_so() -> None:
