@@ -49,7 +49,7 @@ RATES = (0.05, 0.01)
 NOT_BUILT = {"PEFTGuard": "not run: its network is trained on thousands of labelled adapters of one base"}
 _ALL_BUT_GROWTH = ("weights.", "saliency.", "elicitation.", "switching.", "heads.", "divergence.")
 # Of the truth, for a control: the interval of a figure is that of its draws, the lowest and the highest.
-_DRAWS = 20
+_DRAWS = 10
 _NOT_ENOUGH = "fewer than two attack families or clean recipes"
 
 
