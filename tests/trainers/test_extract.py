@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from scanner.errors import BadCalibration
 from scanner.features import EXTRACTOR, rungs
 from scanner.intake import read_adapter
 from scanner.score.calibration import read_calibration
@@ -87,6 +88,8 @@ def test_who_was_in_view_is_told_by_a_list_and_strangers_are_refused(tmp_path: P
     table, names, out = tmp_path / "features.csv", tmp_path / "in-view.txt", tmp_path / "c.json"
     table.write_text(as_csv(rows(3.0), NAMES), encoding="utf-8")
     arguments = ["calibrate", str(table), "--base", str(tiny_base), "--out", str(out), "--in-view", str(names)]
+    nowhere = CliRunner().invoke(train, [*arguments[:-1], str(tmp_path / "nowhere.txt")])
+    assert isinstance(nowhere.exception, BadCalibration) and "nowhere.txt: cannot be read" in str(nowhere.exception)
     names.write_text("clean-0-0\nsomebody\n", encoding="utf-8")
     refused = CliRunner().invoke(train, arguments)
     assert refused.exit_code == 2 and "somebody: not in" in refused.stderr and not out.exists()

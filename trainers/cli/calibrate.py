@@ -35,7 +35,7 @@ def join_tables(tables: tuple[Path, ...], out: Path) -> None:
 )
 @click.option(
     "--in-view",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=_TABLE,
     metavar="FILE.txt",
     help="Names, a line each, of adapters that had been looked at when what the score hears was chosen.",
 )
