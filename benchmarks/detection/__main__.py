@@ -27,9 +27,11 @@ from benchmarks.detection.comparison import (
     RANDOM,
     FoldsOf,
     Line,
+    can_be_held_out,
     compared,
     found_by_search,
     judge,
+    numbers,
     on_unseen,
 )
 from benchmarks.detection.conditions import CONDITIONS, ConditionRows, of_condition
@@ -80,6 +82,9 @@ _UNSEEN = """### The last set alone
 lines are by fits to all others alone: the earlier sets and what of this one was seen, without the judged family, recipe
 and twins there either.
 
+"""
+_TOO_FEW_GROUPS = """{n_poisoned} poisoned and {n_clean} clean adapters: fewer than two attack families or clean recipes,
+so that none can be held out and nothing is judged.
 """
 _TOO_FEW = "{n} clean adapters tell no rate of 5 %: what a score caught of each family is not shown.\n"
 
@@ -191,6 +196,10 @@ def section(
     parts = [f"## Compared with {condition.condition}\n"]
     if condition.left_out:
         parts.append(f"Compared otherwise, and left out here: {_listed(condition.left_out)}.\n")
+    learned = [row for row in rows if row.learned]
+    if not can_be_held_out(learned):
+        n_poisoned, n_clean = numbers(learned)
+        return [*parts, _TOO_FEW_GROUPS.format(n_poisoned=n_poisoned, n_clean=n_clean)]
     like = [row for row in rows if row.label == "poisoned" or row.id.endswith(TWIN)]
     if any(row.label == "clean" for row in like):
         parts += tables_of("### Against clean twins alone", like, None, measured, jobs)[0]

@@ -84,8 +84,7 @@ class FoldsOf:
         Raises:
             NotComparedError: it was not run, or its adapters cannot be held out; with the reason.
         """
-        groups = {label: {row.group for row in item.rows if row.label == label} for label in ("poisoned", "clean")}
-        if item.detector is None or min(map(len, groups.values())) < 2:
+        if item.detector is None or not can_be_held_out(item.rows):
             raise NotComparedError(item.missing or _NOT_ENOUGH)
         key = (item.name, tuple(row.id for row in item.rows))
         if key not in self._known:
@@ -94,6 +93,12 @@ class FoldsOf:
             except OneKindOnlyError as error:
                 raise NotComparedError(str(error)) from error
         return self._known[key]
+
+
+def can_be_held_out(rows: Sequence[FeatureRow]) -> bool:
+    """Whether there are two attack families and two clean recipes."""
+    groups = {row.group: row.label for row in rows}
+    return min(sum(label == wanted for label in groups.values()) for wanted in ("poisoned", "clean")) >= 2
 
 
 @dataclass(frozen=True)

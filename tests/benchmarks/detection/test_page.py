@@ -149,3 +149,10 @@ def test_what_a_choice_was_made_with_in_view_is_not_unseen(tmp_path: Path) -> No
 
 def upside_down(row: FeatureRow) -> FeatureRow:
     return replace(row, vector=replace(row.vector, values={name: -value for name, value in row.vector.values.items()}))
+
+
+def test_where_nothing_can_be_held_out_one_sentence_says_so() -> None:
+    few = tuple(row for row in named(4.0) if row.label == "poisoned" or row.recipe == "recipe 0")
+    page = document([ConditionRows(SAME, few, ())], {}, [], unseen=[few[0].id])
+    assert "18 poisoned and 6 clean adapters: fewer than two attack families or clean recipes" in page
+    assert "|" not in page and "The last set alone" not in page
