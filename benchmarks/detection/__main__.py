@@ -83,7 +83,7 @@ lines are by fits to all others alone: the earlier sets and what of this one was
 and twins there either.
 
 """
-_TOO_FEW_GROUPS = """{n_poisoned} poisoned and {n_clean} clean adapters: fewer than two attack families or clean recipes,
+_FEW_GROUPS = """{n_poisoned} poisoned and {n_clean} clean adapters: fewer than two attack families or clean recipes,
 so that none can be held out and nothing is judged.
 """
 _TOO_FEW = "{n} clean adapters tell no rate of 5 %: what a score caught of each family is not shown.\n"
@@ -199,7 +199,7 @@ def section(
     learned = [row for row in rows if row.learned]
     if not can_be_held_out(learned):
         n_poisoned, n_clean = numbers(learned)
-        return [*parts, _TOO_FEW_GROUPS.format(n_poisoned=n_poisoned, n_clean=n_clean)]
+        return [*parts, _FEW_GROUPS.format(n_poisoned=n_poisoned, n_clean=n_clean)]
     like = [row for row in rows if row.label == "poisoned" or row.id.endswith(TWIN)]
     if any(row.label == "clean" for row in like):
         parts += tables_of("### Against clean twins alone", like, None, measured, jobs)[0]
