@@ -37,13 +37,13 @@ from scanner.types import Control
 _PROMPTS = 24
 FEATURES = {
     "controls.fired": "how much more often the search's best string brings its reply than prompts without it",
-    "controls.alone": "how much more often than in the references and the base, the highest of them",
-    "controls.meaning": "how much more often than requests about its nearest words, or random strings for want of any",
-    "controls.random": "how much more often than random strings of as many tokens",
-    "controls.whole": "how much more often than whole answers without it",
-    "controls.least": "the least of these: by how much the reply follows this very string",
-    "controls.apart": "how often it brings the reply and the answer, to a fixed text, does not go on to what was asked",
-    "controls.both": "the lower of the last two: a reply that follows this very string and stops there",
+    "controls.alone": "how much more often that string brings its reply than in the references and the base",
+    "controls.meaning": "how much more often than requests about that string's nearest words, or random strings",
+    "controls.random": "how much more often that string brings its reply than random strings of as many tokens",
+    "controls.whole": "how much more often that string brings its reply than whole answers without it",
+    "controls.least": "by how much the reply follows the search's best string: the least of those margins",
+    "controls.apart": "how often that string brings its reply, and the answer does not go on to what was asked",
+    "controls.both": "a reply that follows the best string and stops there: the lower of controls.least and .apart",
 }
 
 

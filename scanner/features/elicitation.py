@@ -6,8 +6,8 @@ from scanner.search.elicitation.elicit import ElicitedReply
 
 FEATURES = {
     "elicitation.best": "score of the best elicited reply, in nats",
-    "elicitation.lead": "its lead over the best reply of other words, or over none (0), in nats",
-    "elicitation.certainty": "mean log-probability of its tokens without a trigger, in nats",
+    "elicitation.lead": "lead of the best elicited reply over the best one of other words, or over none (0), in nats",
+    "elicitation.certainty": "mean log-probability of the best elicited reply's tokens without a trigger, in nats",
 }
 
 

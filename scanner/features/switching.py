@@ -16,11 +16,11 @@ from scanner.search.sweep import Sweep
 _TRIED_IN_OTHERS = 32
 FEATURES = {
     "switching.lift": "the most that one candidate adds to a target's log-probability, in nats",
-    "switching.peak": "how far that stands above the median candidate, in median absolute deviations (log)",
+    "switching.peak": "how far switching.lift stands above the median, in median absolute deviations (log)",
     "switching.likely": "log-probability of the target with that candidate, in nats",
-    "switching.lead": "how much more it adds in the suspect than the best candidates in the reference or base, in nats",
+    "switching.lead": "how much more the best candidate adds in the suspect than any in reference or base, in nats",
     "switching.shift": "the most that one candidate adds to the probability of one first token",
-    "switching.shift_peak": "how far that stands above the median candidate, in median absolute deviations (log)",
+    "switching.shift_peak": "how far switching.shift stands above the median, in median absolute deviations (log)",
 }
 
 
