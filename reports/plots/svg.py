@@ -51,12 +51,34 @@ def unique(labels: tuple[str, ...]) -> list[str]:
 WITHOUT_PLACE = "slice(datum.label, indexof(datum.label, '|') + 1)"
 
 
+# As the whole of a label or a title these are taken for the converter's own functions, and nothing is drawn.
+_TAKEN_FOR_CODE = frozenset(
+    [
+        "if",
+        "__proto__",
+        "constructor",
+        "hasOwnProperty",
+        "isPrototypeOf",
+        "propertyIsEnumerable",
+        "toLocaleString",
+        "toString",
+        "valueOf",
+        "__defineGetter__",
+        "__defineSetter__",
+        "__lookupGetter__",
+        "__lookupSetter__",
+    ]
+)
+
+
 def _visible_throughout(spec: Any) -> Any:
     if isinstance(spec, dict):
         return {_visible_throughout(key): _visible_throughout(value) for key, value in spec.items()}
     if isinstance(spec, list):
         return [_visible_throughout(item) for item in spec]
-    return visible(spec, 100_000) if isinstance(spec, str) else spec
+    if isinstance(spec, str):
+        return f"{spec}\N{NO-BREAK SPACE}" if spec in _TAKEN_FOR_CODE else visible(spec, 100_000)
+    return spec
 
 
 def _tidy(element: ElementTree.Element, prefix: str) -> None:

@@ -53,6 +53,10 @@ def test_grids_that_are_compared_share_a_scale_and_others_do_not() -> None:
 
 @settings(max_examples=15, deadline=None)
 @example("0\x8aÆ\U00011fff\U0003136a")
+@example("if")
+@example("constructor")
+@example("toString")
+@example("hasOwnProperty")
 @given(st.text(max_size=30))
 def test_any_text_is_drawn_and_none_becomes_markup(text: str) -> None:
     for metric in ("cumulative_patching", "attention_pictures", "direct_attribution", "spectra"):
