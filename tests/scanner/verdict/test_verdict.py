@@ -97,6 +97,14 @@ def test_where_something_was_signed_off_nobody_says_that_no_trigger_was_found() 
     assert verdict.kind == VerdictKind.SUSPICIOUS and NO_TRIGGER not in verdict.reasons
 
 
+def test_the_clean_adapter_that_a_threshold_is_the_score_of_lies_not_above_it() -> None:
+    at_it = replace(ALARM, clean=(0.4, *(0.1,) * 23))
+    assert "lets 0% – 14% through" in reach_verdict([], SEARCHED, at_it).reasons[0]
+    above = replace(ALARM, clean=(0.9, *(0.1,) * 23))
+    assert "1 of 24 clean adapters" in reach_verdict([], SEARCHED, above).reasons[0]
+    assert "lets 0% – 21% through" in reach_verdict([], SEARCHED, above).reasons[0]
+
+
 def test_an_alarm_says_how_many_clean_adapters_were_in_view() -> None:
     assert "12 of them were in view" in reach_verdict([], SEARCHED, replace(ALARM, in_view=12)).reasons[0]
 
