@@ -1,4 +1,4 @@
-"""Lists of adapters by name: a text file, one a line, with comments after `#`."""
+"""Lists of adapters by name: a text file, one a line; lines that begin with `#` are comments."""
 
 from pathlib import Path
 

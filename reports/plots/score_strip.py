@@ -5,6 +5,7 @@ import altair
 from reports.plots.figure import Figure, Table, number
 from reports.plots.svg import SERIES, to_svg
 from scanner.score.assess import Assessment
+from scanner.score.in_words import as_high
 
 _THIS = "this adapter"
 
@@ -36,9 +37,8 @@ def draw(assessment: Assessment) -> Figure:
     limit = min(1.0, max(0.0, assessment.threshold))
     dashed = _line(limit, f"threshold: {number(limit)}", score, [5, 4], 1.5)
     chart = (known + dashed + here).properties(width=460, height=110)
-    higher = sum(value >= assessment.score.value for value in assessment.clean)
     summary = (
-        f"The score of this adapter is {number(assessment.score.value)}; {higher} of {len(assessment.clean)} clean "
+        f"The score of this adapter is {number(assessment.score.value)}; {as_high(assessment)} clean "
         f"adapters score as high, and the threshold for a false-alarm rate of {assessment.rate:.3g} is {number(limit)}."
     )
     return Figure(
