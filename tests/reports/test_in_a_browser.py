@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 
 from reports.html import render_html
@@ -113,7 +114,23 @@ def test_the_keyboard_reaches_every_table(browser: webdriver.Chrome, tmp_path: P
     assert browser.find_element(By.TAG_NAME, "details").get_attribute("open") is not None
 
 
+def printed(browser: webdriver.Chrome) -> bytes:
+    """The page as a PDF; a second try where the first fails, for a busy machine breaks the process that prints."""
+    for last in (False, True):
+        try:
+            return base64.b64decode(browser.print_page())
+        except WebDriverException:
+            if last:
+                raise
+    raise AssertionError
+
+
 def test_prints_to_a_pdf(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    browser.get("about:blank")
+    try:
+        empty = printed(browser)
+    except WebDriverException as error:
+        pytest.skip(f"this Chromium prints no page, not even an empty one: {error.msg}")
     open_page(browser, tmp_path)
-    pdf = base64.b64decode(browser.print_page())
-    assert pdf.startswith(b"%PDF") and len(pdf) > 20_000
+    pdf = printed(browser)
+    assert pdf.startswith(b"%PDF") and len(pdf) > len(empty) + 20_000
