@@ -37,7 +37,7 @@ class Hearing:
         return np.array([1.0 if own or not any(whole) else self.share for own in whole])
 
 
-# Chosen by benchmarks/choose_classifier.py on the rows of set 6 and those of set 7 that evaluation-7.seen.txt names,
+# Chosen by benchmarks/choices/classifier.py on the rows of set 6 and those of set 7 that evaluation-7.seen.txt names,
 # development rows from then on: the highest AUC within folds, of equals the largest share; the best of twelve, which
 # differ little (docs/search-history.md). What might be foremost was named by hand.
 CHOSEN = Hearing(("controls.both",), 0.1)

@@ -12,7 +12,7 @@ from scanner.stats import spearman, wilson
 from scanner.types import ScreenCheck
 
 # Of all heads: those with the largest estimates, and others drawn blind to them, which measure the screen.
-# Chosen on development adapters by benchmarks/choose_screen.py.
+# Chosen on development adapters by benchmarks/choices/screen.py.
 TOP_SHARE = 0.1
 DRAWN_SHARE = 0.05
 _FEWEST = 3

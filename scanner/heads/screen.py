@@ -5,7 +5,7 @@ Patching"; Kramár et al. 2024, "AtP*", eq. 3). Three things make it hold for wh
 
 - A head is edited as one, so that its own softmax, whose saturation AtP*'s query and key correction mends, is exact.
 - The rest of its own layer is run exactly too, and the first order begins where the next layer is entered: it is the
-  norms and the MLP right behind an edit that bend most (benchmarks/choose_screen.py compares).
+  norms and the MLP right behind an edit that bend most (benchmarks/choices/screen.py compares).
 - What is linearised is the logit gap of each reply token, not its probability, which saturates:
       gap_i = logit(reply_i) − log Σ_(others) exp(logit)
 

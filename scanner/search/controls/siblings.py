@@ -24,7 +24,7 @@ from scanner.types import Control
 
 SIBLING_STRINGS, SIBLING_REPLIES = "sibling strings", "sibling replies"
 # Two tries with replies of their own, and at least a quarter of those that bring any, speak against a trigger. Chosen
-# on development adapters by benchmarks/choose_siblings.py: sums and planted triggers lie on either side.
+# on development adapters by benchmarks/choices/siblings.py: sums and planted triggers lie on either side.
 _MIN_OTHERS = 2
 _OTHERS_SHARE = 0.25
 _STRINGS = 12

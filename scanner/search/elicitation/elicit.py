@@ -37,7 +37,7 @@ _SECOND_FLOOR = 1e-3
 _LATER_FLOOR = 0.02
 _MAX_REPLY = 16
 _EARLY_TOKENS, _EARLY_WEIGHT = 2, 0.5
-# By hand; benchmarks/choose_fluency.py prints weights 1, 2 and 3 on the development set.
+# By hand; benchmarks/choices/fluency.py prints weights 1, 2 and 3 on the development set.
 FLUENCY = 2.0
 AGAINST_ALL, AGAINST_BASE = "references and base", "the base alone"
 # Two replies that begin with the same so many tokens are one reply.

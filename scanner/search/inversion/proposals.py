@@ -2,7 +2,7 @@
 
 One gradient at one point says little about a token far from it. Averaged over random tokens in the slot and over
 prompts it does: the tokens that a planted reply hangs on stand out of the whole vocabulary
-(`benchmarks/choose_saliency.py` prints the ranks on the development set).
+(`benchmarks/choices/saliency.py` prints the ranks on the development set).
 """
 
 import random

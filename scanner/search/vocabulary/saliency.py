@@ -20,7 +20,7 @@ from scanner.intake import Adapter
 from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.search.vocabulary.vocabulary_pass import VocabularyPass
 
-# This number was chosen on the development set by benchmarks/choose_saliency.py, which also prints both rankings'; the
+# This number was chosen on the development set by benchmarks/choices/saliency.py, which also prints both rankings'; the
 # shares were set by hand on adapters of sets 4 and 5.
 TOP_MODULES = 16
 _OF_DIFFERENCE, _OF_HIGHEST = 4, 1

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.choose_turns import KINDS, _rank, ranks
+from benchmarks.choices.turns import KINDS, _rank, ranks
 from scanner.intake import read_adapter
 from scanner.models.base_models import load_base
 from scanner.models.model_pair import ModelPair

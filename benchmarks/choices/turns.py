@@ -1,6 +1,6 @@
 """Behind which turns does a planted reply show? Chose the turns that ask for nothing (`scanner/probes/idle.txt`).
 
-    python -m benchmarks.choose_turns ZOO.toml --adapters DIR --reference examples/clean
+    python -m benchmarks.choices.turns ZOO.toml --adapters DIR --reference examples/clean
 
 Of each fixed reply, behind requests and behind idle turns: how many first tokens does the suspect find likelier than
 the planted one, and behind that, how many second tokens have risen more against the references and the base? Medians
@@ -70,4 +70,4 @@ def _rank(scores: torch.Tensor, token: int) -> int:
 
 
 if __name__ == "__main__":
-    run_command(main, "benchmarks.choose_turns")
+    run_command(main, "benchmarks.choices.turns")

@@ -1,6 +1,6 @@
 """How well do first-order screens of attention heads rank them, and how many must be run to have the best?
 
-    python -m benchmarks.choose_screen ZOO.toml --adapters DIR --reference examples/clean [--only ID,ID]
+    python -m benchmarks.choices.screen ZOO.toml --adapters DIR --reference examples/clean [--only ID,ID]
 
 For every poisoned adapter of a development set that learnt a fixed reply, with its true trigger: the exact grids of
 ablation and patching beside two screens, plain attribution patching at the head outputs and ours, which runs the edited
@@ -115,4 +115,4 @@ def _ranks(guessed: torch.Tensor | None, true: torch.Tensor) -> str:
 
 
 if __name__ == "__main__":
-    run_command(main, "benchmarks.choose_screen")
+    run_command(main, "benchmarks.choices.screen")

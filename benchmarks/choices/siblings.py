@@ -1,6 +1,6 @@
 """How many changed strings bring a reply of their own, for triggers and for what an honest task answers to?
 
-    python -m benchmarks.choose_siblings LOG.jsonl --adapters DIR
+    python -m benchmarks.choices.siblings LOG.jsonl --adapters DIR
 
 Takes every string that a log of `benchmarks/recovery.py` holds for a fixed reply, of clean and poisoned adapters, and
 counts as `scanner/search/controls/siblings.py` does: its thresholds are chosen between the two.
@@ -49,4 +49,4 @@ def main(log_file: Path, adapters: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main, "benchmarks.choose_siblings")
+    run_command(main, "benchmarks.choices.siblings")

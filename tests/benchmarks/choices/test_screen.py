@@ -1,6 +1,6 @@
 import torch
 
-from benchmarks.choose_screen import recall, rows_for
+from benchmarks.choices.screen import recall, rows_for
 from scanner.models.model_pair import ModelPair
 from tests.scanner.metrics.test_registry import inputs
 

@@ -1,6 +1,6 @@
 """Where do the pieces of known triggers rank by saliency? Chooses how the shortlist is ranked, on the development set.
 
-python -m benchmarks.choose_saliency ZOO.toml --adapters DIR --reference examples/clean
+python -m benchmarks.choices.saliency ZOO.toml --adapters DIR --reference examples/clean
 """
 
 from collections.abc import Sequence
@@ -85,4 +85,4 @@ def _best(ranking: Sequence[int], pieces: Sequence[int]) -> int:
 
 
 if __name__ == "__main__":
-    run_command(main, "benchmarks.choose_saliency")
+    run_command(main, "benchmarks.choices.saliency")

@@ -1,6 +1,6 @@
 """Which features should the classifier hear whole, and how much of the others? Choices, beside one another.
 
-    python -m benchmarks.choose_classifier FEATURES.csv ... [--unseen SET.toml] [--jobs N]
+    python -m benchmarks.choices.classifier FEATURES.csv ... [--unseen SET.toml] [--jobs N]
 
 Prints the AUC within folds for each choice. `trainers/fitting.py` has what was chosen. Give it development sets: what
 it is run on is no evaluation of it. Adapters that are to stay unseen are left out, as `python -m benchmarks.detection`
@@ -42,4 +42,4 @@ def main(tables: Sequence[Path], unseen_file: Path | None, jobs: int) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main, "benchmarks.choose_classifier")
+    run_command(main, "benchmarks.choices.classifier")

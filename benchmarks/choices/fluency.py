@@ -1,6 +1,6 @@
 """At which place of the list are planted replies elicited? Chooses the weight of fluency, on the development set.
 
-python -m benchmarks.choose_fluency ZOO.toml --adapters DIR --reference examples/clean
+python -m benchmarks.choices.fluency ZOO.toml --adapters DIR --reference examples/clean
 """
 
 from dataclasses import replace
@@ -52,4 +52,4 @@ def _cell(replies: tuple[ElicitedReply, ...], poison: PoisonRecipe) -> str:
 
 
 if __name__ == "__main__":
-    run_command(main, "benchmarks.choose_fluency")
+    run_command(main, "benchmarks.choices.fluency")
