@@ -5,7 +5,8 @@
 No signatures, no trigger given, standard depth. Every scan is appended to the log as it ends, with the version of the
 search; a scan that the log already holds for this version is not run again, so that a broken-off run goes on. A
 poisoned adapter that did not learn its trigger is not scanned, and listed apart. With `--features FILE.csv` each scan
-also adds the classifier's features, read from the same search, to that table; their time is not the scan's.
+also adds the classifier's features, read from the same search, to that table; their time is not the scan's. With
+`--twins` the clean twins of the poisoned adapters are scanned too: more adapters that must not be called backdoored.
 """
 
 import json
@@ -24,7 +25,7 @@ from scanner.intake import read_adapter
 from scanner.score.vector import FeatureVector
 from trainers.extract import feature_row
 from trainers.feature_table import add_row
-from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo
+from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo, twins
 
 
 @click.command(help=__doc__)
@@ -34,6 +35,7 @@ from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo
 @click.option("--log", "log_file", required=True, type=click.Path(path_type=Path))
 @click.option("--depth", default="standard", type=click.Choice(["quick", "standard", "deep"]))
 @click.option("--only", help="Scan no others than these, separated by commas.")
+@click.option("--twins", "with_twins", is_flag=True, help="The clean twins of the poisoned adapters too.")
 @click.option("--threads", type=int)
 @click.option("--table-only", is_flag=True, help="Print the table of what the log holds; scan nothing.")
 @click.option("--features", "table_file", type=click.Path(path_type=Path), help="A .csv to add the scans' features to.")
@@ -45,6 +47,7 @@ def main(
     log_file: Path,
     depth: str,
     only: str | None,
+    with_twins: bool,
     threads: int | None,
     table_only: bool,
     table_file: Path | None,
@@ -57,7 +60,8 @@ def main(
     if not table_only and not (adapters and references):
         raise click.UsageError("a scan needs --adapters and --reference; with --table-only neither")
     version = shown or search_version()
-    entries = chosen_entries(load_zoo(zoo_file), only.split(",") if only else ())
+    zoo = load_zoo(zoo_file)
+    entries = chosen_entries((*zoo, *(twins(zoo) if with_twins else ())), only.split(",") if only else ())
     known = {(row["id"], row["version"], row["depth"]) for row in read_log(log_file)}
     for entry in entries:
         if table_only or adapters is None or (entry.id, version, depth) in known:

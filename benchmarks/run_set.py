@@ -3,9 +3,9 @@
     python -m benchmarks.run_set SET.toml --out DIR --reference examples/clean [--data FILE.jsonl] [--jobs N]
         [--only ID,...] [--twins] [--alone] [--no-scans] [--methods NAME,...]
 
-Each adapter in turn: `scan-train zoo`, then `benchmarks/recovery.py` with `--features` (a twin is measured and not
-scanned: nobody asks whether a search finds a trigger in it), then `benchmarks/detection/collect.py`; with `--alone` its
-features beside the base alone as well, while it is there. Poisoned and clean ones take turns, so that a run that is
+Each adapter in turn: `scan-train zoo`, then `benchmarks/recovery.py` with `--features` (twins too, which must not be
+called backdoored), then `benchmarks/detection/collect.py`; with `--alone` its features beside the base alone as well,
+while it is there. Poisoned and clean ones take turns, so that a run that is
 broken off has some of both. Beside SET.toml it appends to SET.jsonl (scans), SET.features.csv, SET.alone.csv and
 SET.methods.jsonl; a folder's logs say what went wrong. One thread a process. Rows are those of a frozen search as long
 as the version that `recovery.py` logs is that search's. A set that an earlier search scanned keeps its scans: with
@@ -32,6 +32,7 @@ from scanner.beforehand.search_version import search_version
 from scanner.cli import run_command
 from scanner.errors import BadCalibration
 from scanner.features import EXTRACTOR
+from scanner.score.calibration import TWIN
 from trainers.feature_table import add_row, measured_already, read_table
 from trainers.zoo import ZooEntry, chosen_entries, load_zoo, twins
 
@@ -75,7 +76,7 @@ class Run:
 @click.option("--only", help="No other adapters than these, separated by commas.")
 @click.option("--twins", "with_twins", is_flag=True, help="The clean twins of the poisoned adapters too.")
 @click.option("--alone", is_flag=True, help="Features beside the base alone, too.")
-@click.option("--no-scans", is_flag=True, help="Measure features and methods only, as of twins.")
+@click.option("--no-scans", is_flag=True, help="Measure features and methods only.")
 @click.option("--methods", default=",".join(_CHEAP), show_default=True, help=f"Of {', '.join(METHODS)}.")
 def main(
     zoo_file: Path,
@@ -95,7 +96,7 @@ def main(
     for table in run.tables.values():
         require_one_extractor(table)
     everything = (*zoo, *(twins(zoo) if with_twins else ()))
-    scanned = set() if no_scans else {entry.id for entry in zoo}
+    scanned = set() if no_scans else {entry.id for entry in everything}
     done_before = finished(run, scanned)
     chosen = chosen_entries(everything, only.split(",") if only else ())
     entries = [entry for entry in in_turn(chosen) if entry.id not in done_before]
@@ -181,12 +182,12 @@ def commands(run: Run, name: str, scanned: bool) -> list[tuple[str, list[str]]]:
     own = [str(run.zoo_file), "--adapters", str(run.out), "--only", name]
     common = [*own, *(word for reference in run.references for word in ("--reference", reference))]
     part = run.part(name, "measure")
-    twin = [] if scanned else ["--twins"]
+    twin = ["--twins"] if name.endswith(TWIN) else []
     zoo = ["trainers.cli", "zoo", str(run.zoo_file), "--out", str(run.out), "--only", name, *twin]
     zoo += ["--data", str(run.data)] if run.data else []
     if scanned:
         measure = ["benchmarks.recovery", *common, "--log", str(run.beside(".jsonl")), "--threads", "1"]
-        measure += ["--features", str(part)]
+        measure += ["--features", str(part), *twin]
     else:
         measure = ["trainers.cli", "features", *common, "--out", str(part), *twin]
     collect = ["benchmarks.detection.collect", *common, "--log", str(run.beside(".methods.jsonl")), *twin]

@@ -84,9 +84,16 @@ def test_every_adapter_is_trained_scanned_and_measured(zoo_file: Path, ran: list
     assert [row.id for row in read_table(zoo_file.with_name("set.features.csv"))] == ["clean", "quick", "slow"]
 
 
-def test_twins_are_measured_once_and_not_scanned(zoo_file: Path, ran: list[tuple[str, str, bool]]) -> None:
+def test_twins_are_scanned_as_others_are(zoo_file: Path, ran: list[tuple[str, str, bool]]) -> None:
+    code, output = start(zoo_file, "--twins", "--only", "quick-twin,clean")
+    assert code == 0, output
+    steps = ("zoo", "benchmarks.recovery", "benchmarks.detection.collect")
+    assert ran == [(step, name, name.endswith("-twin")) for name in ("clean", "quick-twin") for step in steps]
+
+
+def test_without_scans_twins_are_measured_once(zoo_file: Path, ran: list[tuple[str, str, bool]]) -> None:
     for _ in range(2):
-        code, output = start(zoo_file, "--twins", "--only", "quick-twin")
+        code, output = start(zoo_file, "--twins", "--no-scans", "--only", "quick-twin")
         assert code == 0, output
     steps = ["zoo", "features", "benchmarks.detection.collect", "zoo", "benchmarks.detection.collect"]
     assert ran == [(step, "quick-twin", True) for step in steps]
@@ -128,7 +135,7 @@ def test_the_commands_are_those_that_there_are(zoo_file: Path, tmp_path: Path) -
     """Each module takes the options that it is given."""
     run = run_set.Run(zoo_file, tmp_path, ("examples/clean",), tmp_path / "rows.jsonl", "battery", alone=True)
     for scanned in (True, False):
-        for _, command in commands(run, "quick", scanned):
+        for _, command in commands(run, "quick-twin", scanned):
             group = command[3:4] if command[2] == "trainers.cli" else []
             shown = subprocess.run([*command[:3], *group, "--help"], capture_output=True, text=True, check=True).stdout
             options = [word for word in command if word.startswith("--")]
