@@ -59,10 +59,10 @@ clean scores; no draw fits anew. Each row counts the adapters that its detector 
 at random, the figure is the median of the draws, with the lowest and the highest. Up to set 6 clean adapters of other
 data were trained for fewer steps than poisoned ones, so that a recipe's facts alone may tell much: the two lines of
 recipes say how much, and are no controls that must be at chance. The tables of twins compare like with like. A twin
-is never judged by a fit that saw its partner. The feature that the classifier hears above others (`controls.both`), and how much of the rest it hears,
-were chosen on the rows of set 6 and the adapters of set 7 that `evaluation-7.seen.txt` names, the best of twelve
-choices: lines of the product on those flatter it. Clean maths and pirate adapters were among them, so that others of
-these kinds are no new kinds of data.
+is never judged by a fit that saw its partner. The feature that the classifier hears above others (`controls.both`),
+and how much of the rest it hears, were chosen on the rows of set 6 and the adapters of set 7 that
+`evaluation-7.seen.txt` names, the best of twelve choices: lines of the product on those flatter it. Clean maths and
+pirate adapters were among them, so that others of these kinds are no new kinds of data.
 
 Poisoned adapters that did not learn their trigger are left out: {left_out}. Not run: {not_run}. Scans: {searches}.
 """

@@ -1,5 +1,6 @@
 """The table that the search is judged by."""
 
+import json
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from benchmarks.draw_evaluation import CLEAN, MAX_TOKENS, PAIRS, WORDS, draw
 from benchmarks.recovered import match
 from benchmarks.recovery import main
 from benchmarks.recovery_table import found_by_kind, table
+from scanner.beforehand.search_version import search_version
 from scanner.models.base_models import load_base
 from scanner.search.reply_kinds import ReplyKind
 from signatures import load_signatures
@@ -21,6 +23,7 @@ from trainers.train import rows_within_length
 from trainers.zoo import load_zoo
 
 LOOKED_AT = range(1, 7)
+LOGGED = {"version": search_version(), "depth": "standard"}
 SETS = Path(__file__).parents[2] / "benchmarks" / "recovery_sets"
 
 
@@ -165,6 +168,16 @@ def test_a_table_needs_a_log_alone_and_a_scan_what_it_scans() -> None:
     assert shown.exit_code == 0 and "verified trigger, poisoned: 3/5" in shown.output
     refused = CliRunner().invoke(main, [str(file), "--log", str(log), "--adapters", "out"])
     assert refused.exit_code == 2 and "--reference" in refused.output
+
+
+def test_twins_are_in_the_table_where_they_are_asked_for_and_count_as_clean(tmp_path: Path) -> None:
+    file, log = SETS / "evaluation-3.toml", tmp_path / "log.jsonl"
+    twin = f"{load_zoo(file)[0].id}-twin"
+    log.write_text(json.dumps(row(twin, "clean", "SUSPICIOUS") | LOGGED | {"set": file.stem}) + "\n")
+    asked = [str(file), "--log", str(log), "--table-only"]
+    without, with_twins = (CliRunner().invoke(main, [*asked, *more]) for more in ((), ("--twins",)))
+    assert twin not in without.output and "SUSPICIOUS, clean: none" in without.output
+    assert f"| {twin} |" in with_twins.output and "SUSPICIOUS, clean: 1/1" in with_twins.output
 
 
 def test_every_table_beside_a_set_can_be_read() -> None:
