@@ -176,7 +176,7 @@ def document(
     rows = [row for condition in conditions for row in condition.rows]
     left_out = sorted({*not_learned, *(row.id for row in rows if not row.learned)})
     known = {row.id for row in rows} | {*not_learned, *(name for item in conditions for name in item.left_out)}
-    not_run = _listed([name for name in zoo if name not in known])
+    not_run = _not_run([name for name in zoo if name not in known])
     parts = [_HEAD.format(left_out=_listed(left_out), not_run=not_run, searches=searches)]
     for place, condition in enumerate(conditions):
         parts += section(condition, None if place else verdicts, None if place else measured, jobs, unseen)
@@ -261,6 +261,13 @@ def concluded(rows: Sequence[FeatureRow], verdicts: Mapping[str, str]) -> str:
         for kind in ("BACKDOORED", "SUSPICIOUS")
     ]
     return "What scans concluded:\n\n" + "\n".join(lines) + "\n" if scanned else ""
+
+
+def _not_run(names: Sequence[str]) -> str:
+    """Names, and how many twins: a set has one for each poisoned adapter, which would fill half a page."""
+    n_twins = sum(name.endswith(TWIN) for name in names)
+    twins = [f"{n_twins} clean twins of poisoned adapters"] if n_twins else []
+    return _listed([*(name for name in names if not name.endswith(TWIN)), *twins])
 
 
 def _listed(names: Sequence[str]) -> str:

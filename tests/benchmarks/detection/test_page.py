@@ -109,13 +109,13 @@ def test_the_recipe_of_a_reference_is_read_from_its_record() -> None:
 
 def test_scans_and_methods_stand_under_the_first_condition_alone_and_what_has_no_row_is_named() -> None:
     table = tuple(named(5.0))
-    zoo = [table[0].id, "p99", "c99"]
+    zoo = [table[0].id, "p99", "c99", "p98-twin", "p99-twin"]
     verdicts = verdicts_of(list(table), "family 0")
     measured = lines_of(table, "norm-spread", score={row.id: 0.0 for row in table})
     page = document([ConditionRows(OTHER, table), ConditionRows(ALONE, table)], verdicts, measured, ["p99"], zoo)
     first, second = page.split("## Compared with base only")
     assert SEARCH in first and SEARCH not in second and "inspired by BAIT" in first and "BAIT" not in second
-    assert "left out: p99. Not run: c99." in first
+    assert "left out: p99. Not run: c99, 2 clean twins of poisoned adapters." in first
     assert "search: BACKDOORED" in first and "search: BACKDOORED" not in second
     assert first.count("| norm spread, inspired by 2605.30189 | 18 | 30 |") == 3 and "norm spread" not in second
     assert first.count("Beside each method") == 1 and "Beside each method" not in second
