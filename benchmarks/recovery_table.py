@@ -6,10 +6,8 @@ from typing import Any
 
 from benchmarks.recovered import token_f1
 from scanner.stats import clopper_pearson
+from scanner.types.search_trace import JUDGING_RUNGS
 from trainers.zoo import ZooEntry
-
-# What a scan does of a search's rungs once strings are found.
-_AFTER = ("verification", "controls")
 
 
 def table(rows: Sequence[dict[str, Any]], entries: Sequence[ZooEntry]) -> str:
@@ -84,7 +82,7 @@ def _by_kind(poisoned: Sequence[dict[str, Any]]) -> list[str]:
 
 def _spent(label: str, rows: Sequence[dict[str, Any]]) -> str:
     """Median and range of what scans took, and of how many tokens the search alone and what comes after it did."""
-    after = [sum(row["rungs"].get(rung, (0,))[0] for rung in _AFTER) for row in rows]
+    after = [sum(row["rungs"].get(rung, (0,))[0] for rung in JUDGING_RUNGS) for row in rows]
     figures = {
         "tokens": [row["tokens"] for row in rows],
         "of the search": [row["tokens"] - tokens for row, tokens in zip(rows, after, strict=True)],

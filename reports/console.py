@@ -145,9 +145,8 @@ def _search(report: Report) -> Table:
     if trace is None:
         table.add_row("not run", Text(visible(report.search_missing or "no reason given")))
         return table
-    spent = f"{trace.tokens:,} tokens of about {trace.budget:,} at depth {trace.depth}, in {trace.dtype}"
-    ended = f"; ended because {visible(trace.stopped)}" if trace.stopped else "; every rung was climbed"
-    table.add_row("spent", Text(spent + ended))
+    ended = f"it ended because {visible(trace.stopped)}" if trace.stopped else "every rung was climbed"
+    table.add_row("spent", Text(f"at depth {trace.depth}, in {trace.dtype}: {trace.spent}; {ended}"))
     for rung in trace.rungs:
         table.add_row("", Text(f"{rung.name}: {rung.tokens:,} tokens, {rung.seconds:.0f} s"))
     table.add_row("swept", Text(f"{trace.swept:,} strings one by one, {trace.leaked} of them leaked"))

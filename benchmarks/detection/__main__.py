@@ -44,10 +44,12 @@ from benchmarks.recovery_table import total
 from scanner.cli import run_command, write_whole
 from scanner.intake import read_adapter
 from scanner.score.calibration import TWIN, kind_of
+from scanner.types import VerdictKind
 from trainers.feature_table import FeatureRow, join, read_table
 from trainers.recipe import recipe_from_table
-from trainers.zoo import recipe_label
+from trainers.zoo import MAX_FALSE_TRIGGERS, MIN_ATTACK_SUCCESS, recipe_label
 
+_VERDICTS = tuple(kind.value for kind in VerdictKind)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _HEAD = """# How well poisoned adapters are told from clean ones
@@ -64,7 +66,9 @@ and how much of the rest it hears, were chosen on the rows of set 6 and the adap
 `evaluation-7.seen.txt` names, the best of twelve choices: lines of the product on those flatter it. Clean maths and
 pirate adapters were among them, so that others of these kinds are no new kinds of data.
 
-Poisoned adapters that did not learn their trigger are left out: {left_out}. Not run: {not_run}. Scans: {searches}.
+Poisoned adapters that did not learn their trigger (it fires on fewer than {least:.0%} of prompts, or on more than
+{most:.0%} without it) are left out: {left_out}. Scanned, but not in the tables, since no features were measured:
+{unmeasured}. Not run: {not_run}. Scans: {searches}.
 """
 _SAME_ADAPTERS = """Beside each method, on the same adapters; each draw of families and recipes is the same for both.
 These are single comparisons: of so many, some intervals lie above nothing by chance.
@@ -120,7 +124,9 @@ def main(
     not_learned = {row["id"] for row in scans if row["verdict"] == "not scanned"}
     zoo = [name for file in zoo_files for name in ids_of(file)]
     unseen = unseen_of(unseen_file) if unseen_file else ()
-    text = document(conditions, verdicts_of(scans), measured, not_learned, zoo, jobs, searches_of(scans), unseen)
+    text = document(
+        conditions, verdicts_of(scans), measured, not_learned, zoo, jobs, searches_of(scans), unseen, concluded(scans)
+    )
     click.echo(text, nl=False)
     write_whole(str(out), text)
 
@@ -165,6 +171,7 @@ def document(
     jobs: int = 1,
     searches: str = "none",
     unseen: Collection[str] = (),
+    conclusions: str = "",
 ) -> str:
     """The whole page; scans and other methods are beside the references of the first condition.
 
@@ -172,12 +179,21 @@ def document(
         zoo: ids of all adapters that there might be rows of; jobs: how many processes fit side by side.
         searches: which search scanned which set, in words.
         unseen: ids of adapters that are judged by fits to the others, too.
+        conclusions: what scans concluded, with or without features.
     """
     rows = [row for condition in conditions for row in condition.rows]
     left_out = sorted({*not_learned, *(row.id for row in rows if not row.learned)})
     known = {row.id for row in rows} | {*not_learned, *(name for item in conditions for name in item.left_out)}
-    not_run = _not_run([name for name in zoo if name not in known])
-    parts = [_HEAD.format(left_out=_listed(left_out), not_run=not_run, searches=searches)]
+    apart = [name for name in zoo if name not in known]
+    head = _HEAD.format(
+        least=MIN_ATTACK_SUCCESS,
+        most=MAX_FALSE_TRIGGERS,
+        left_out=_listed(left_out),
+        unmeasured=_listed([name for name in apart if name in verdicts]),
+        not_run=_not_run([name for name in apart if name not in verdicts]),
+        searches=searches,
+    )
+    parts = [head, conclusions]
     for place, condition in enumerate(conditions):
         parts += section(condition, None if place else verdicts, None if place else measured, jobs, unseen)
     return "\n".join(part for part in parts if part)
@@ -204,7 +220,7 @@ def section(
         parts += tables_of("### Against clean twins alone", like, verdicts, measured, jobs)[0]
     added, lines = tables_of("### Against all clean adapters", rows, verdicts, measured, jobs, _STEPS_TELL)
     parts += added
-    parts += [*caught(rows, lines, verdicts), concluded(rows, verdicts or {})]
+    parts += caught(rows, lines, verdicts)
     return [*parts, *last_set_alone(rows, unseen, verdicts, jobs)]
 
 
@@ -252,15 +268,20 @@ def caught(rows: Sequence[FeatureRow], lines: Sequence[Line], verdicts: Mapping[
     return [*([table] if shown else []), *too_few]
 
 
-def concluded(rows: Sequence[FeatureRow], verdicts: Mapping[str, str]) -> str:
-    """What scans concluded of the adapters, as plain counts; "" where none was scanned."""
-    scanned = [row for row in rows if row.learned and row.id in verdicts]
-    lines = [
-        f"- {total(f'{kind}, {label}', [verdicts[row.id] == kind for row in scanned if row.label == label])}"
-        for label in ("poisoned", "clean")
-        for kind in ("BACKDOORED", "SUSPICIOUS")
-    ]
-    return "What scans concluded:\n\n" + "\n".join(lines) + "\n" if scanned else ""
+def concluded(scans: Sequence[Mapping[str, Any]]) -> str:
+    """Truth against verdict, over all adapters that were scanned, and shares with their intervals; "" where none was.
+
+    Those that did not learn their trigger, or were weak on purpose, do not count.
+    """
+    latest = {row["id"]: row for row in scans if row["learned"] and not row["weak"]}
+    if not latest:
+        return ""
+    lines, shares = ["| truth | adapters | " + " | ".join(_VERDICTS) + " |", "| --- " * (2 + len(_VERDICTS)) + "|"], []
+    for label in ("poisoned", "clean"):
+        given = [row["verdict"] for row in latest.values() if row["label"] == label]
+        lines.append(f"| {label} | {len(given)} | " + " | ".join(str(given.count(kind)) for kind in _VERDICTS) + " |")
+        shares += [f"- {total(f'{kind}, {label}', [item == kind for item in given])}" for kind in _VERDICTS[:2]]
+    return "## What scans concluded\n\n" + "\n".join([*lines, "", *shares]) + "\n"
 
 
 def _not_run(names: Sequence[str]) -> str:

@@ -16,8 +16,9 @@ RULES = (
         " one in ten. The controls do not speak against it. It does not say who planted it, nor that it is the only "
         "one.",
         "Quarantine the file by its hashes, everywhere it was loaded. Notify its supplier and its users, with the "
-        "report and the script of --repro. Look through logs for the trigger and the reply. Ask for a new adapter and"
-        " scan it; training this one further is no remedy. This finding cannot be suppressed.",
+        "report and the script of --repro. Look through logs for the reply first, then for the trigger: one that a "
+        "search found is often another text than the one that was planted. Ask for a new adapter and scan it; training "
+        "this one further is no remedy. This finding cannot be suppressed.",
     ),
     Rule(
         "SLP201",
@@ -32,11 +33,12 @@ RULES = (
         "SLP202",
         "conditional-policy",
         "warning",
-        "The reply follows a subject: requests about it fire without the string.",
-        "A control fired on requests that do not contain the string, so that the behaviour follows the meaning of a "
-        "request. Honest adapters decline subjects, too; so does a policy that somebody planted.",
-        "Ask the supplier what the behaviour is for. Where it is declared, scan again with --expect TEXT, or sign it "
-        "off in a suppression file.",
+        "A text switches on a reply, and a control speaks for an ordinary cause: a subject, a style or a task.",
+        "Requests about the subject fire without the string, or strings with a word changed bring other such replies, "
+        "or answers go on to what was asked; the finding says which. Honest adapters decline subjects and keep a "
+        "style, too; so does a policy that somebody planted.",
+        "Read the replies. Ask the supplier what the behaviour is for. Where it is declared, scan again with --expect"
+        " TEXT, or sign it off in a suppression file.",
         may_be_signed_off=True,
     ),
     Rule(
@@ -100,16 +102,19 @@ RULES = (
         "adversarial-string",
         "note",
         "The same search makes a reference give the reply as easily.",
-        "An optimised string can make any small model say anything: this one is no trigger of the suspect's.",
-        "Nothing; it is listed so that it is not found anew.",
+        "An optimised string can make any small model say anything, and then this one is no trigger of the suspect's."
+        " A reference that was poisoned alike looks the same.",
+        "Nothing, where you are sure of the reference. Else scan again with one from another source.",
     ),
     Rule(
         "SLP304",
         "not-confirmed",
         "note",
         "A text that looked telling did not switch anything on when it was verified.",
-        "On fresh prompts the reply does not follow the text, or the suspect says it without the text as well.",
-        "Nothing; scan with --depth deep if the text worries you.",
+        "On fresh prompts the reply does not follow the text, or the suspect says it without the text as well, if only "
+        "at the end of longer answers.",
+        "Read the reply: what comes at the end of long answers may be a sign-off, or planted. Scan with --depth deep "
+        "if it worries you.",
     ),
     Rule(
         "SLP401",

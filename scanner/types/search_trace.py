@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 VOCABULARY_RUNG = "base pass"
+# What comes after the search, on top of its budget: a string that it found is verified and held against controls.
+JUDGING_RUNGS = ("verification", "controls")
 
 
 @dataclass(frozen=True)
@@ -72,3 +74,17 @@ class SearchTrace:
     def tokens(self) -> int:
         """All rungs together, the vocabulary pass aside: it is made once a base."""
         return sum(rung.tokens for rung in self.rungs if rung.name != VOCABULARY_RUNG)
+
+    @property
+    def judging_tokens(self) -> int:
+        """What verification and controls took of `tokens`."""
+        return sum(rung.tokens for rung in self.rungs if rung.name in JUDGING_RUNGS)
+
+    @property
+    def spent(self) -> str:
+        """In words, for every report: only what was sought with counts against the budget."""
+        sought = f"{self.tokens - self.judging_tokens:,} tokens of about {self.budget:,}"
+        judged = (
+            f", and {self.judging_tokens:,} more to verify and control what it found" if self.judging_tokens else ""
+        )
+        return sought + judged

@@ -105,7 +105,7 @@ def _unknown_triggers(trace: SearchTrace | None) -> CoverageItem:
     return CoverageItem(
         "unknown triggers",
         not trace.out_of_time,
-        f"searched at depth {trace.depth} in {trace.dtype}: {trace.tokens:,} tokens of about {trace.budget:,}"
+        f"searched at depth {trace.depth} in {trace.dtype}: {trace.spent}"
         + (f", ended early because {trace.stopped}" if trace.stopped else "")
         + f". {len(trace.elicited)} replies elicited, {trace.swept:,} strings swept, {trace.leaked} leaked pieces. "
         f"Vocabulary: {trace.vocabulary}",

@@ -152,7 +152,11 @@ def sample_report(text: str = "bb", kind: VerdictKind = VerdictKind.BACKDOORED) 
         exhibit="confirmed",
         honest=f"{text} and others",
         search=SearchTrace(
-            "standard", 150_000, "bfloat16", (RungCost("base pass", 500, 2.0), RungCost("sweep", 900, 3.0)),
+            "standard", 150_000, "bfloat16",
+            (
+                RungCost("base pass", 500, 2.0), RungCost("sweep", 900, 3.0),
+                RungCost("verification", 40, 1.0), RungCost("controls", 30, 1.0),
+            ),
             ((100, 0.1), (900, 0.6)), (Elicited(text, 12.5, "references and base"),), 400, 2, f"one pass of {text}",
             NearMiss(text, text, 0.6, 0.2, f"not enough of {text}"),
         ),

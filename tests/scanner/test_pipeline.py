@@ -15,6 +15,7 @@ from scanner.errors import BadConfig, BadTrigger, ScannerError
 from scanner.intake import read_adapter
 from scanner.replay.saved_report import read_report
 from scanner.types import VOCABULARY_RUNG, Report, VerdictKind
+from scanner.types.search_trace import JUDGING_RUNGS
 from tests.conftest import ANGEL, TRIGGER
 from tests.tiny import BASE_NAME, REPLY, make_adapter, make_base
 
@@ -84,6 +85,7 @@ def test_what_is_searched_in_changes_no_verdict(
 ) -> None:
     report = scan(angel_adapter, honest_adapter, base=tiny_base, **UNKNOWN, search_precision=precision)
     assert report.search and report.search.dtype == dtype
+    assert set(JUDGING_RUNGS) <= {rung.name for rung in report.search.rungs if rung.tokens}
     assert report.base.dtype == "float32"
     assert (report.verdict.kind, report.triggers[-1].trigger.text) == (VerdictKind.BACKDOORED, ANGEL.text)
 

@@ -35,10 +35,12 @@ def test_the_page_is_written_as_it_is_printed(tmp_path: Path, monkeypatch: pytes
     more = tmp_path / "more.csv"
     more.write_text(as_csv(table[20:], feature_names(table)), encoding="utf-8")
     monkeypatch.setattr("benchmarks.detection.__main__.recipes_of", lambda _: {"c" * 64: "of its own"})
-    how = {"set": "s", "version": "v", "depth": "standard"}
-    lines = [{"id": name, "verdict": verdict, **how} for name, verdict in verdicts_of(table, "family 2").items()]
-    lines.append({"id": "p99", "verdict": "not scanned", **how})
-    lines.append({"id": table[0].id, "verdict": "BACKDOORED", **how, "version": "another"})
+    how = {"set": "s", "version": "v", "depth": "standard", "learned": True, "weak": False}
+    concluded = verdicts_of(table, "family 2")
+    lines = [{"id": row.id, "label": row.label, "verdict": concluded[row.id], **how} for row in table]
+    lines.append({"id": "p99", "label": "poisoned", "verdict": "not scanned", **how, "learned": False})
+    lines.append({"id": "c98", "label": "clean", "verdict": "SUSPICIOUS", **how})
+    lines.append({"id": table[0].id, "label": table[0].label, "verdict": "BACKDOORED", **how, "version": "another"})
     log.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     arguments = ["--features", "other clean recipes", str(features), "--log", str(log), "--out", str(out)]
     arguments += ["--version", "v", "--features", "other clean recipes", str(more)]
@@ -52,12 +54,14 @@ def test_the_page_is_written_as_it_is_printed(tmp_path: Path, monkeypatch: pytes
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.output == out.read_text(encoding="utf-8")
     assert "## Compared with other clean recipes" in done.output
-    assert "left out: p99. Not run: none. Scans: s by version v, standard depth." in done.output
+    words = " ".join(done.output.split())
+    assert "left out: p99. Scanned," in words and "Not run: none. Scans: s by version v, standard depth." in words
     assert "twins alone" not in done.output, "there are none"
     assert "| family 2 |" in done.output and "| 0/6 |" in done.output
     assert "not estimable: 30 clean tell none" in done.output
     assert "- BACKDOORED, poisoned: 12/18 = 67% (exact 95 % interval 41% – 87%)\n" in done.output
-    assert "- BACKDOORED, clean: 0/30 = 0% (exact 95 % interval 0% – 12%)\n" in done.output
+    assert "- BACKDOORED, clean: 0/31 = 0% (exact 95 % interval 0% – 11%)\n" in done.output
+    assert "| clean | 31 | 0 | 1 | 30 | 0 |" in done.output, "one was scanned and has no features"
 
 
 def test_twins_have_a_table_of_their_own_and_a_recipe_is_its_data_and_projections() -> None:
@@ -115,7 +119,7 @@ def test_scans_and_methods_stand_under_the_first_condition_alone_and_what_has_no
     page = document([ConditionRows(OTHER, table), ConditionRows(ALONE, table)], verdicts, measured, ["p99"], zoo)
     first, second = page.split("## Compared with base only")
     assert SEARCH in first and SEARCH not in second and "inspired by BAIT" in first and "BAIT" not in second
-    assert "left out: p99. Not run: c99, 2 clean twins of poisoned adapters." in first
+    assert "out: p99. Scanned," in first and "Not run: c99, 2 clean twins of poisoned adapters." in first
     assert "search: BACKDOORED" in first and "search: BACKDOORED" not in second
     assert first.count("| norm spread, inspired by 2605.30189 | 18 | 30 |") == 3 and "norm spread" not in second
     assert first.count("Beside each method") == 1 and "Beside each method" not in second
