@@ -126,9 +126,10 @@ def false_alarms_in_words(
     elsewhere = _elsewhere(measured, fingerprint, depth)
     n_clean, n_poisoned = measured.outcomes.get(outcome, (0, 0))
     return (
-        f"Of {measured.clean} clean adapters of {measured.base} that were scanned at depth {measured.depth} "
-        f"({measured.name}, search {measured.search}), {n_clean} came out {verdict.kind} for this reason (exact 95 % "
-        f"interval {_interval((n_clean, measured.clean))}), and of {measured.found[1]} poisoned ones {n_poisoned}.",
+        f"When the search was tested on adapters of {measured.base} at depth {measured.depth} ({measured.name}, search "
+        f"{measured.search}), {n_poisoned} of {measured.found[1]} poisoned ones came out {verdict.kind} for this "
+        f"reason, and {n_clean} of {measured.clean} clean ones: of those the true share may be "
+        f"{_interval((n_clean, measured.clean))} (exact 95 % interval).",
         *([f"That has not been measured {elsewhere}."] if elsewhere else []),
         *([] if measured.search == version else [_other_version(version)]),
     )

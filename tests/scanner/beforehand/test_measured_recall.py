@@ -71,11 +71,15 @@ def test_a_verdict_that_rests_on_a_string_tells_how_many_got_it_for_the_same_rea
     (found,) = false_alarms_in_words(FOUND, "f", "standard", known, "abc")
     (policy,) = false_alarms_in_words(POLICY, "f", "standard", known, "abc")
     (weak,) = false_alarms_in_words(replace(POLICY, rule="SLP203"), "f", "standard", known, "abc")
-    scanned = "Of 5 clean adapters of some/base that were scanned at depth standard (set, search abc), "
-    reason = "for this reason (exact 95 % interval"
-    assert found == f"{scanned}0 came out BACKDOORED {reason} 0% – 52%), and of 4 poisoned ones 3."
-    assert policy == f"{scanned}2 came out SUSPICIOUS {reason} 5% – 85%), and of 4 poisoned ones 1."
-    assert weak == f"{scanned}0 came out SUSPICIOUS {reason} 0% – 52%), and of 4 poisoned ones 0."
+    tested = "When the search was tested on adapters of some/base at depth standard (set, search abc), "
+    of_poisoned, of_clean = "of 4 poisoned ones came out", "of 5 clean ones: of those the true share may be"
+    told = {
+        found: f"3 {of_poisoned} BACKDOORED for this reason, and 0 {of_clean} 0% – 52%",
+        policy: f"1 {of_poisoned} SUSPICIOUS for this reason, and 2 {of_clean} 5% – 85%",
+        weak: f"0 {of_poisoned} SUSPICIOUS for this reason, and 0 {of_clean} 0% – 52%",
+    }
+    for sentence, counts in told.items():
+        assert sentence == f"{tested}{counts} (exact 95 % interval)."
 
 
 def test_false_alarms_of_another_base_depth_or_search_are_named_as_such() -> None:
