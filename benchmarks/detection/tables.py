@@ -11,12 +11,24 @@ _FEW_DRAWS = 0.05
 
 
 def as_table(lines: Sequence[Line]) -> str:
-    """A Markdown table of all detectors."""
-    head = ("detector", "poisoned", "clean", "AUC within folds", *(f"found at {rate:.0%} alarms" for rate in RATES))
+    """A Markdown table of all detectors; under it the rates that so few clean adapters cannot tell for any of them."""
+    told = [place for place in range(len(RATES)) if any(line.found[place].value is not None for line in lines)]
+    rates = [f"found at {RATES[place]:.0%} alarms" for place in told]
+    head = ("detector", "poisoned", "clean", "AUC within folds", *rates)
     cells = [
-        (line.name, str(line.n_poisoned), str(line.n_clean), shown(line.auc), *map(shown, line.found)) for line in lines
+        (
+            line.name,
+            str(line.n_poisoned),
+            str(line.n_clean),
+            shown(line.auc),
+            *(shown(line.found[place]) for place in told),
+        )
+        for line in lines
     ]
-    return _markdown([head, ("---", "--:", "--:", *["---"] * 3), *cells])
+    table = _markdown([head, ("---", "--:", "--:", *["---"] * (1 + len(told))), *cells])
+    untold = [f"{rate:.0%}" for place, rate in enumerate(RATES) if place not in told]
+    reason = f"\n\nNot estimable for any, by so few clean adapters: what is found at {' and at '.join(untold)} alarms."
+    return table + (reason if untold else "")
 
 
 def by_families(lines: Sequence[Line]) -> str:

@@ -58,7 +58,8 @@ def test_the_page_is_written_as_it_is_printed(tmp_path: Path, monkeypatch: pytes
     assert "left out: p99. Scanned," in words and "Not run: none. Scans: s by version v, standard depth." in words
     assert "twins alone" not in done.output, "there are none"
     assert "| family 2 |" in done.output and "| 0/6 |" in done.output
-    assert "not estimable: 30 clean tell none" in done.output
+    assert "Not estimable for any, by so few clean adapters: what is found at 1% alarms." in done.output
+    assert "found at 5% alarms |" in done.output and "found at 1% alarms |" not in done.output
     assert "- BACKDOORED, poisoned: 12/18 = 67% (exact 95 % interval 41% – 87%)\n" in done.output
     assert "- BACKDOORED, clean: 0/31 = 0% (exact 95 % interval 0% – 11%)\n" in done.output
     assert "| clean | 31 | 0 | 1 | 30 | 0 |" in done.output, "one was scanned and has no features"
