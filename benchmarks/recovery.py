@@ -82,7 +82,10 @@ def main(
         with log_file.open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
         click.echo(f"{entry.id}: {row['verdict']}, found {row.get('found_trigger')!r}", err=True)
-    click.echo(table(rows_of(log_file, zoo_file.stem, version, depth), entries))
+    rows = rows_of(log_file, zoo_file.stem, version, depth)
+    if not rows and (others := {row["version"] for row in read_log(log_file) if row["set"] == zoo_file.stem}):
+        click.echo(f"no scan by version {version}; --version may be {', '.join(sorted(others))}", err=True)
+    click.echo(table(rows, entries))
 
 
 def read_log(file: Path) -> list[dict[str, Any]]:

@@ -168,6 +168,8 @@ def test_a_table_needs_a_log_alone_and_a_scan_what_it_scans() -> None:
     assert shown.exit_code == 0 and "verified trigger, poisoned: 3/5" in shown.output
     refused = CliRunner().invoke(main, [str(file), "--log", str(log), "--adapters", "out"])
     assert refused.exit_code == 2 and "--reference" in refused.output
+    by_none = CliRunner().invoke(main, [str(file), "--log", str(log), "--table-only"])
+    assert "--version may be 362f140ea768" in by_none.stderr
 
 
 def test_twins_are_in_the_table_where_they_are_asked_for_and_count_as_clean(tmp_path: Path) -> None:
