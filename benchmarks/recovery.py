@@ -74,9 +74,10 @@ def main(
         row = known_truth(entry, record) | {"depth": depth, "version": version, "set": zoo_file.stem}
         if row["learned"]:
             scanned, vector = scan_one(entry, folder, references, depth, threads, table_file is not None)
-            row |= scanned
+            adapter = read_adapter(str(folder))
+            row |= {"weights_sha256": adapter.identity.weights_sha256} | scanned
             if table_file and vector:
-                add_row(table_file, feature_row(entry, read_adapter(str(folder)), record, vector))
+                add_row(table_file, feature_row(entry, adapter, record, vector))
         else:
             row |= {"verdict": "not scanned"}
         with log_file.open("a", encoding="utf-8") as log:

@@ -49,13 +49,22 @@ def main(base: str, out: Path, zoo_file: Path, data: Path | None, jobs: int, dev
         raise click.ClickException(
             f"{calibration.base}: of extractor {calibration.extractor}; refit it with this version"
         )
-    if fingerprint(resolve_base(base).path) == calibration.fingerprint:
+    this_base = fingerprint(resolve_base(base).path)
+    if this_base == calibration.fingerprint:
         raise click.ClickException(f"{base}: the calibration is of this very base; name another one")
     entries = [replace(entry, recipe=replace(entry.recipe, base=base)) for entry in load_zoo(zoo_file)]
-    _train(entries, out, data, jobs, device)
     table = out / "features.csv"
+    if table.exists():
+        _refuse_others(table, this_base)
+    _train(entries, out, data, jobs, device)
     _measure([entry for entry in entries if entry.id != REFERENCE], out, table, jobs)
     click.echo(as_text(base, read_table(table), calibration))
+
+
+def _refuse_others(table: Path, base: str) -> None:
+    """What lies in a folder of another base is not measured anew, and would be printed as this one's."""
+    if others := [row.id for row in read_table(table) if row.vector.circumstances.base != base]:
+        raise click.ClickException(f"{table}: {', '.join(others)}: measured on another base; name another --out")
 
 
 def as_text(base: str, rows: Sequence[FeatureRow], calibration: Calibration) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from scanner.errors import BadCalibration
 from scanner.score.calibration import Calibration, Condition, FittedFeature, KnownAdapter
 from scanner.score.classifier import sigmoid
-from trainers.feature_table import FeatureRow
+from trainers.feature_table import FeatureRow, feature_names
 from trainers.fitting import CHOSEN, OneKindOnlyError, as_table, best_strength, fit_to, logistic, out_of_fold, scale_of
 
 _FEWEST_GROUPS = 2
@@ -30,13 +30,15 @@ def fit(
         in_view: ids of those that had been looked at when the features and `CHOSEN` were chosen.
 
     Raises:
-        BadCalibration: fewer than two groups of either kind, or one that cannot be held out.
+        BadCalibration: fewer than two groups of either kind, or one that cannot be held out; a row without a feature
+            that counts most.
     """
     used = tuple(sorted((row for row in rows if row.learned), key=lambda row: row.id))
     for label in ("clean", "poisoned"):
         if len({row.group for row in used if row.label == label}) < _FEWEST_GROUPS:
             raise BadCalibration(f"the table needs at least {_FEWEST_GROUPS} {label} recipes or families; train more")
     _refuse_others(used, fingerprint, condition)
+    _refuse_unheard(used)
     table = as_table(used)
     try:
         decisions = out_of_fold(table)
@@ -87,6 +89,15 @@ def _refuse_others(rows: Sequence[FeatureRow], fingerprint: str, condition: Cond
             raise BadCalibration(f"{row.id} was measured on another base; calibrate on that with --base")
         if bool(row.vector.circumstances.references) != (condition == "references"):
             raise BadCalibration(f"{row.id} was not measured as --condition {condition!r} says; give the other one")
+
+
+def _refuse_unheard(rows: Sequence[FeatureRow]) -> None:
+    """Refuses rows without a feature that is heard above others: at its mean they would lie between, and set scores."""
+    foremost = [name for name in feature_names(rows) if name.startswith(CHOSEN.foremost)]
+    for row in rows:
+        if lacking := [name for name in foremost if name not in row.vector.values]:
+            why = row.vector.missing.get(lacking[0], "not measured")
+            raise BadCalibration(f"{row.id} has no {lacking[0]} ({why}), which counts most; measure it again")
 
 
 def platt(decisions: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

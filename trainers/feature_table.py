@@ -19,7 +19,7 @@ from scanner.errors import BadCalibration
 from scanner.intake import WEIGHTS_FILE, read_adapter
 from scanner.score.calibration import TWIN, kind_of
 from scanner.score.circumstances import Circumstances
-from scanner.score.vector import FeatureVector
+from scanner.score.vector import FAILED, FeatureVector
 from trainers.zoo import MAX_FALSE_TRIGGERS, MIN_ATTACK_SUCCESS
 
 TRUTH = ("id", "label", "family", "recipe", "seed", "attack_success_rate", "false_trigger_rate")
@@ -129,6 +129,8 @@ def _refuse_mixtures(where: str, rows: Sequence[FeatureRow]) -> None:
 def measured_already(file: Path, adapters: Path) -> set[str]:
     """The ids of a table's rows that are of the adapters as they lie in a folder now; others have to be measured anew.
 
+    So has one of which a feature failed, where the adapter is there.
+
     Raises:
         BadCalibration: the table cannot be read.
     """
@@ -138,7 +140,10 @@ def measured_already(file: Path, adapters: Path) -> set[str]:
         row.id
         for row in read_table(file)
         if not (adapters / row.id / WEIGHTS_FILE).is_file()
-        or read_adapter(str(adapters / row.id)).identity.weights_sha256 == row.weights_sha256
+        or (
+            read_adapter(str(adapters / row.id)).identity.weights_sha256 == row.weights_sha256
+            and not any(reason.startswith(FAILED) for reason in row.vector.missing.values())
+        )
     }
 
 

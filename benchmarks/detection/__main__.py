@@ -70,6 +70,9 @@ Poisoned adapters that did not learn their trigger (it fires on fewer than {leas
 {most:.0%} without it) are left out: {left_out}. Scanned, but not in the tables, since no features were measured:
 {unmeasured}. Not run: {not_run}. Scans: {searches}.
 """
+_HOW_SCANNED = """Beside one clean reference, with signatures and score off: both can make more verdicts SUSPICIOUS.
+
+"""
 _SAME_ADAPTERS = """Beside each method, on the same adapters; each draw of families and recipes is the same for both.
 These are single comparisons: of so many, some intervals lie above nothing by chance.
 
@@ -119,7 +122,8 @@ def main(
         of_condition(name, join([read_table(file) for other, file in tables if other == name], name), recipes)
         for name in dict.fromkeys(name for name, _ in tables)
     ]
-    scans = [row for log in logs for row in read_log(log) if not versions or row["version"] in versions]
+    logged = [row for log in logs for row in read_log(log) if not versions or row["version"] in versions]
+    scans = of_the_same_weights(logged, [row for condition in conditions for row in condition.rows])
     measured = [row for file in files for row in read_log(file)]
     not_learned = {row["id"] for row in scans if row["verdict"] == "not scanned"}
     zoo = [name for file in zoo_files for name in ids_of(file)]
@@ -140,6 +144,19 @@ def recipes_of(references: Sequence[Path]) -> dict[str, str]:
         label = recipe_label(recipe_from_table(table, str(folder)))
         found[read_adapter(str(folder), "reference").identity.weights_sha256] = kind_of(label)
     return found
+
+
+def of_the_same_weights(scans: Sequence[Mapping[str, Any]], rows: Sequence[FeatureRow]) -> list[Mapping[str, Any]]:
+    """The scans without those of an adapter that was trained anew before its features were measured.
+
+    Logs of earlier scans hold no hashes: of those the name is believed.
+    """
+    hashes = {row.id: row.weights_sha256 for row in rows}
+    return [
+        scan
+        for scan in scans
+        if "weights_sha256" not in scan or hashes.get(scan["id"], scan["weights_sha256"]) == scan["weights_sha256"]
+    ]
 
 
 def verdicts_of(scans: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -281,7 +298,7 @@ def concluded(scans: Sequence[Mapping[str, Any]]) -> str:
         given = [row["verdict"] for row in latest.values() if row["label"] == label]
         lines.append(f"| {label} | {len(given)} | " + " | ".join(str(given.count(kind)) for kind in _VERDICTS) + " |")
         shares += [f"- {total(f'{kind}, {label}', [item == kind for item in given])}" for kind in _VERDICTS[:2]]
-    return "## What scans concluded\n\n" + "\n".join([*lines, "", *shares]) + "\n"
+    return f"## What scans concluded\n\n{_HOW_SCANNED}" + "\n".join([*lines, "", *shares]) + "\n"
 
 
 def _not_run(names: Sequence[str]) -> str:

@@ -10,6 +10,8 @@ without bfloat16) these are 15 minutes each, the other methods some 4; at 600, a
 """
 
 import json
+import math
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,14 +21,15 @@ import click
 from benchmarks.detection.methods import METHODS, OUTSIDE, Case, Measured, outdated, partner_of
 from benchmarks.recovery import read_log
 from scanner.cli import calm_libraries, run_command
-from scanner.errors import one_line
+from scanner.errors import ScannerError, one_line
 from scanner.intake import Adapter, read_adapter
 from scanner.models.base_models import load_base
 from scanner.models.bfloat16 import base_to_search_in
 from scanner.models.model_pair import ModelPair
+from scanner.score.vector import FAILED
 from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo, twins
 
-_FAILED = "it failed: "
+_BREAKS = (RuntimeError, ValueError, ArithmeticError, LookupError, ScannerError, subprocess.SubprocessError)
 
 
 @click.command(help=__doc__)
@@ -74,15 +77,18 @@ def main(
 
 def stands(row: Mapping[str, Any]) -> bool:
     """Whether a line of the log need not be measured again: its method did not break off, and is as it was then."""
-    return not outdated(row) and not any(str(reason).startswith(_FAILED) for reason in row.get("missing", {}).values())
+    return not outdated(row) and not any(str(reason).startswith(FAILED) for reason in row.get("missing", {}).values())
 
 
 def _measured(name: str, case: Case) -> Measured:
     """A method that fails on an adapter has no value there, and stops no other."""
     try:
-        return METHODS[name].measure(case)
-    except (RuntimeError, ValueError) as error:
-        return Measured(missing={name: f"{_FAILED}{one_line(error)}"})
+        found = METHODS[name].measure(case)
+    except _BREAKS as error:
+        return Measured(missing={name: f"{FAILED}{one_line(error)}"})
+    if found.score is not None and not math.isfinite(found.score):
+        return Measured(missing={name: f"its score is {found.score}"}, notes=found.notes)
+    return found
 
 
 def _load(entry: ZooEntry, zoo: Sequence[ZooEntry], adapter: Adapter, references: Sequence[str]) -> Case:

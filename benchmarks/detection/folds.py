@@ -71,7 +71,8 @@ def paired_folds(rows: Sequence[FeatureRow], detector: Detector, jobs: int = 1) 
         scored = Parallel(n_jobs=jobs)(delayed(detector)(unlike(rows, items), items) for items in judged)
     folds = []
     for (family, recipe), found in zip(pairs, scored, strict=True):
-        scores, n_poisoned = [float(score) for score in found], len(groups[family])
+        # Equal rows may differ in the last bits by where they stood in a product of matrices: that is no rank.
+        scores, n_poisoned = [round(float(score), _DIGITS) for score in found], len(groups[family])
         folds.append(Fold(family, recipe, tuple(scores[:n_poisoned]), tuple(scores[n_poisoned:])))
     return tuple(folds)
 

@@ -89,8 +89,8 @@ def recall_in_words(
     return (
         *([f"How much is found {elsewhere} has not been measured."] if elsewhere else []),
         f"At depth {measured.depth} a string that fires was verified in {_share(measured.found)} poisoned adapters of "
-        f"{measured.base} that the search was not developed on, beside a clean reference ({measured.name}, search "
-        f"{measured.search}). Of "
+        f"{measured.base} that the search was not developed on, beside a clean reference, signatures and score "
+        f"off ({measured.name}, search {measured.search}). Of "
         f"{measured.clean} clean ones {measured.backdoored} came out BACKDOORED and {measured.suspicious} SUSPICIOUS. "
         f"Of the same adapters {measured.not_learned} did not learn their trigger and {measured.not_run} were not run.",
         *([] if measured.search == version else [_other_version(version)]),

@@ -18,7 +18,7 @@ from scanner.errors import ScannerError, one_line
 from scanner.models.model_pair import ModelPair
 from scanner.probes import draw_probes
 from scanner.score.circumstances import Circumstances
-from scanner.score.vector import FeatureVector
+from scanner.score.vector import FAILED, FeatureVector
 from scanner.search.ground import Ground
 from scanner.search.hunt import HuntResult
 from scanner.search.screen import FrozenCandidate
@@ -103,7 +103,7 @@ def extract(evidence: Evidence) -> FeatureVector:
             figures = rung.measure(evidence)
         except (RuntimeError, ValueError, ArithmeticError, LookupError, ScannerError) as error:
             # By now a scan may have verified a trigger: no feature is worth losing that.
-            figures = dict.fromkeys(rung.features, Missing(f"it failed: {one_line(error)}"))
+            figures = dict.fromkeys(rung.features, Missing(f"{FAILED}{one_line(error)}"))
         for name in rung.features:
             figure = figures[name]
             if isinstance(figure, Missing):

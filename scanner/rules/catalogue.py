@@ -67,8 +67,8 @@ RULES = (
         "The calibrated score is one that few clean adapters reach.",
         "The score compares with the clean adapters that it was fitted on; an adapter made in another way can score "
         "high and be honest, and no trigger need have been found.",
-        "Do not load it where it matters. Look for a trigger at --depth deep and with another --seed; such a scan has "
-        "no score of its own that could clear this one.",
+        "Do not load it where it matters. Look for a trigger at --depth deep, where the score raises no alarm, and "
+        "with another --seed, where it may lie elsewhere: that a later scan is quiet does not take this one back.",
         may_be_signed_off=True,
     ),
     Rule(

@@ -162,8 +162,8 @@ def _unheard(calibration: Calibration, vector: FeatureVector) -> Iterable[str]:
 def _doubts(score: Score, own: KnownAdapter | None) -> Iterable[str]:
     if own:
         yield (
-            f"it is {own.id}, one of the adapters that the score was fitted on; shown is its score by a model that was "
-            "fitted without its like, and the contributions are those of the whole model"
+            f"it is {own.id}, one of the {own.label} adapters that the score was fitted on; shown is its score by a "
+            "model that was fitted without its like, and the contributions are those of the whole model"
         )
     if score.far_from_all:
         yield "none of the adapters that the score was fitted on is like this one"

@@ -5,7 +5,6 @@ family, recipe and its score out of fold), and the versions that made it. Nothin
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -19,6 +18,8 @@ from scanner.score.circumstances import Circumstances
 SCHEMA = 4
 Condition = Literal["references", "base only"]
 _MAX_BYTES = 4_000_000
+# Of any number in the file: the product of two is still finite, as is the square of a distance.
+_LARGEST = 1e12
 _KEYS = {
     "schema", "base", "fingerprint", "condition", "extractor", "features", "intercept", "slope", "offset", "adapters",
     "regularisation", "versions", "circumstances",
@@ -247,8 +248,8 @@ def _whole(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise TypeError("a finite number was expected")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _LARGEST:
+        raise TypeError(f"a number of at most {_LARGEST:g} was expected")
     return float(value)
 
 

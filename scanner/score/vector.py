@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from scanner.score.circumstances import Circumstances
 
+# How the reason of a figure begins that would be there, had what measures it not failed.
+FAILED = "it failed: "
+
 
 @dataclass(frozen=True)
 class FeatureVector:

@@ -16,6 +16,7 @@ from tests.scanner.score.test_scored import calibration
 from tests.trainers.test_calibrate import rows
 from tests.trainers.test_extract import ZOO as TINY_ZOO
 from trainers.calibrate import fit
+from trainers.feature_table import read_table
 from trainers.zoo import load_zoo
 
 
@@ -56,6 +57,10 @@ def test_what_is_there_is_neither_trained_nor_measured_again(
     before = (out / "features.csv").read_bytes()
     again = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert "measured" not in again.output and (out / "features.csv").read_bytes() == before
+    other = before.replace(read_table(out / "features.csv")[0].vector.circumstances.base.encode(), b"e" * 64)
+    (out / "features.csv").write_bytes(other)
+    refused = CliRunner().invoke(main, arguments)
+    assert refused.exit_code == 1 and "bad, good: measured on another base" in refused.output
 
 
 def test_a_calibration_that_cannot_be_transferred_is_refused_before_anything_is_trained(

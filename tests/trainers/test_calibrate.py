@@ -14,12 +14,13 @@ from scanner.intake import read_adapter
 from scanner.score.calibration import as_json, read_calibration
 from scanner.score.circumstances import Circumstances
 from scanner.score.classifier import apply, sigmoid
-from scanner.score.vector import FeatureVector
+from scanner.score.vector import FAILED, FeatureVector
 from trainers.calibrate import fit, platt
 from trainers.cli import train
 from trainers.feature_table import FeatureRow, add_row, as_csv, feature_names, measured_already, read_table
 from trainers.fitting import CHOSEN
 
+FOREMOST = CHOSEN.foremost[0]
 NAMES = ("margin", "noise", "often missing")
 
 
@@ -236,6 +237,19 @@ def test_calibrated_scores_keep_their_spread_however_strong_the_regularisation()
     scores = [sigmoid(slope * value + offset) for value in decisions]
     assert max(scores) - min(scores) > 0.5
     assert platt(-decisions, labels) == (0.0, 0.0) == platt(np.zeros(8), labels)
+
+
+def test_a_row_without_what_counts_most_is_refused_and_measured_again(tmp_path: Path, random_adapter: Path) -> None:
+    table = [replace(row, vector=replace(row.vector, values={**row.vector.values, FOREMOST: 0.5})) for row in rows(2.0)]
+    assert fit(table, "b/m", "f" * 64, "references")
+    broken = replace(table[0].vector, values=rows(2.0)[0].vector.values, missing={FOREMOST: f"{FAILED}no memory"})
+    with pytest.raises(BadCalibration, match=f"{table[0].id} has no {FOREMOST} .it failed: no memory., which counts"):
+        fit([replace(table[0], vector=broken), *table[1:]], "b/m", "f" * 64, "references")
+    file, known = tmp_path / "features.csv", read_adapter(str(random_adapter)).identity.weights_sha256
+    shutil.copytree(random_adapter, tmp_path / "there")
+    for name, weights in {"there": known, "gone": "8" * 64}.items():
+        add_row(file, replace(table[0], id=name, weights_sha256=weights, vector=broken))
+    assert measured_already(file, tmp_path) == {"gone"}
 
 
 def test_an_adapter_that_was_trained_anew_is_measured_anew(tmp_path: Path, random_adapter: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from benchmarks.baselines.weights import PROJECTIONS
 from benchmarks.detection import methods
 from benchmarks.detection.collect import main, stands
 from benchmarks.detection.methods import METHODS, Measured, Method, partner_of, random_like
+from scanner.errors import BadAdapter
 from scanner.features import EXTRACTOR, rungs
 from scanner.models.model_pair import SUSPECT, ModelPair
 from tests.benchmarks.baselines.test_static import program
@@ -130,6 +132,28 @@ def test_a_method_that_fails_says_so_and_stops_no_other(
     assert rows[0]["missing"] == {"battery": "it failed: no head has an effect"} and "score" in rows[1]
     rows = collect(zoo_file, honest_adapter, "--methods", "battery,norm-spread", "--only", "queries")
     assert [row["method"] for row in rows] == ["battery", "norm-spread", "battery"], "what failed is tried again"
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("z"), BadAdapter("a.json", "is none", "mend it"), subprocess.TimeoutExpired("scan", 300)]
+)
+def test_however_a_method_fails_the_others_go_on(
+    zoo_file: Path, honest_adapter: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(_: methods.Case) -> Measured:
+        raise error
+
+    monkeypatch.setitem(METHODS, "battery", Method("battery", fail))  # type: ignore[arg-type]
+    rows = collect(zoo_file, honest_adapter, "--methods", "battery,norm-spread", "--only", "queries")
+    assert str(rows[0]["missing"]).startswith("{'battery': ") and "it failed: " in str(rows[0]) and "score" in rows[1]
+
+
+def test_a_score_that_is_no_number_is_no_rank(
+    zoo_file: Path, honest_adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METHODS, "battery", Method("battery", lambda _: Measured(float("nan"))))
+    (row,) = collect(zoo_file, honest_adapter, "--methods", "battery", "--only", "queries")
+    assert row["missing"] == {"battery": "its score is nan"} and "score" not in row
 
 
 def test_features_of_another_extractor_are_measured_again(

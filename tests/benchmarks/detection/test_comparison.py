@@ -236,7 +236,7 @@ def test_twins_and_other_clean_ones_of_one_kind_of_data_leave_something_to_fit()
 def test_where_a_fit_may_see_one_kind_only_that_is_said() -> None:
     table = [row for row in planned(1.0) if not row.id.startswith("c")]
     (line,) = judged(table, {}, "weights alone").values()
-    assert line.auc.value is None or line.n_clean == 12
+    assert line.auc.value is not None and not line.auc.missing, "twins of other families are left to fit on"
     poisoned = [row for row in table if row.label == "poisoned"]
     partners = [replace(row, recipe="dolly; all") for row in table if row.label == "clean"]
     other = replace(partners[0], id="alone", recipe="maths; all", weights_sha256="f" * 64)

@@ -120,3 +120,11 @@ def test_a_fit_to_earlier_adapters_sees_none_that_is_like_a_judged_one(monkeypat
     fitted_before(earlier, "margin")([row for row in later if row not in judged], judged)
     assert {row.family for row in seen} == {row.family for row in earlier} - {"family 1", "recipe 2"}
     assert len(seen) == 47 and all(row in earlier and not row.id.endswith(TWIN) for row in seen)
+
+
+def test_equal_rows_are_ties_whatever_the_last_bits_say() -> None:
+    def nearly_equal(_: list[FeatureRow], judged: list[FeatureRow]) -> list[float]:
+        return [place * 1e-18 for place in range(len(judged), 0, -1)]
+
+    folds = paired_folds(rows(1.0), nearly_equal)  # type: ignore[arg-type]
+    assert {fold.auc for fold in folds} == {0.5}

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.detection.__main__ import document, main, recipes_of, searches_of
+from benchmarks.detection.__main__ import document, main, of_the_same_weights, recipes_of, searches_of
 from benchmarks.detection.__main__ import verdicts_of as verdicts_in
 from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, SEARCH
 from benchmarks.detection.conditions import ALONE, OTHER, SAME, ConditionRows, of_condition
@@ -125,6 +125,17 @@ def test_scans_and_methods_stand_under_the_first_condition_alone_and_what_has_no
     assert first.count("| norm spread, inspired by 2605.30189 | 18 | 30 |") == 3 and "norm spread" not in second
     assert first.count("Beside each method") == 1 and "Beside each method" not in second
     assert "no claim of telling backdoors better" in " ".join(first.split())
+
+
+def test_a_verdict_on_other_weights_of_the_same_name_is_none_on_these() -> None:
+    row, other = named(5.0)[:2]
+    scans = [
+        {"id": row.id, "weights_sha256": row.weights_sha256},
+        {"id": row.id, "weights_sha256": "e" * 64},
+        {"id": other.id},
+        {"id": "no features", "weights_sha256": "e" * 64},
+    ]
+    assert of_the_same_weights(scans, [row, other]) == [scans[0], *scans[2:]]
 
 
 def test_a_last_set_is_judged_by_fits_to_the_others_alone() -> None:

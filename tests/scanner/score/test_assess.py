@@ -128,7 +128,7 @@ def test_a_known_adapter_gets_its_score_out_of_fold_and_is_not_among_the_others(
     known = replace(FOUR_CLEAN, adapters=(own, *FOUR_CLEAN.adapters[1:]))
     found = assess(known, OWN, vector(3.0), 0.25, "9" * 64)
     assert found.score.value == 0.05 and found.score.p.clean == 3 and not found.unusual
-    assert own.id in found.doubts[0] and len(found.clean) == 3
+    assert f"{own.id}, one of the {own.label} adapters" in found.doubts[0] and len(found.clean) == 3
     assert assess(known, OWN, vector(3.0), 0.25, "8" * 64).score.p.clean == 4
 
 

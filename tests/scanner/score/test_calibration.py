@@ -42,6 +42,7 @@ def test_what_is_written_is_read(file: Path) -> None:
         ('"schema": 4', '"schema": 3'),
         ('"slope": 1.5', '"slope": NaN'),
         ('"slope": 1.5', '"slope": 1e999'),
+        ('"slope": 1.5', '"slope": 1e200'),
         ('"slope": 1.5', '"slope": "1.5"'),
         ('"slope": 1.5', f'"slope": {10**400}'),
         ('"slope": 1.5', '"slope": true'),
