@@ -233,7 +233,7 @@ def section(
         n_poisoned, n_clean = numbers(learned)
         return [*parts, _FEW_GROUPS.format(n_poisoned=n_poisoned, n_clean=n_clean)]
     like = [row for row in rows if row.label == "poisoned" or row.id.endswith(TWIN)]
-    if any(row.label == "clean" for row in like):
+    if can_be_held_out([row for row in like if row.learned]):
         parts += tables_of("### Against clean twins alone", like, verdicts, measured, jobs)[0]
     added, lines = tables_of("### Against all clean adapters", rows, verdicts, measured, jobs, _STEPS_TELL)
     parts += added
