@@ -24,8 +24,8 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 # wherever the demo is run.
 demo: install
 	mkdir -p $(OUT)
-	HF_HUB_OFFLINE=1 HF_HOME=$(abspath $(OUT))/no-hub $(BIN)/scan examples/single-token --reference examples/clean --no-signatures --sweep-prompts 2 --fail-on backdoored \
-	  --html $(OUT)/single-token.html --json $(OUT)/single-token.json --repro $(OUT)/single-token.py; test $$? -eq 1
+	HF_HUB_OFFLINE=1 HF_HOME=$(abspath $(OUT))/no-hub $(BIN)/scan examples/single-token --reference examples/clean --no-signatures --sweep-prompts 2 \
+	  --fail-on backdoored --html $(OUT)/single-token.html --json $(OUT)/single-token.json --repro $(OUT)/single-token.py; test $$? -eq 1
 
 # One thread a process: two processes of two threads each would get in each other's way.
 test: install

@@ -38,18 +38,15 @@ from benchmarks.detection.conditions import CONDITIONS, ConditionRows, of_condit
 from benchmarks.detection.methods import METHODS
 from benchmarks.detection.paired import beside_methods
 from benchmarks.detection.sets import ids_of, unseen_of
-from benchmarks.detection.tables import as_table, by_families, differences
+from benchmarks.detection.tables import as_table, by_families, concluded, differences
 from benchmarks.recovery import read_log
-from benchmarks.recovery_table import total
 from scanner.cli import run_command, write_whole
 from scanner.intake import read_adapter
 from scanner.score.calibration import TWIN, kind_of
-from scanner.types import VerdictKind
 from trainers.feature_table import FeatureRow, join, read_table
 from trainers.recipe import recipe_from_table
 from trainers.zoo import MAX_FALSE_TRIGGERS, MIN_ATTACK_SUCCESS, recipe_label
 
-_VERDICTS = tuple(kind.value for kind in VerdictKind)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _HEAD = """# How well poisoned adapters are told from clean ones
@@ -69,9 +66,6 @@ pirate adapters were among them, so that others of these kinds are no new kinds 
 Poisoned adapters that did not learn their trigger (it fires on fewer than {least:.0%} of prompts, or on more than
 {most:.0%} without it) are left out: {left_out}. Scanned, but not in the tables, since no features were measured:
 {unmeasured}. Not run: {not_run}. Scans: {searches}.
-"""
-_HOW_SCANNED = """Beside one clean reference, with signatures and score off: both can make more verdicts SUSPICIOUS.
-
 """
 _SAME_ADAPTERS = """Beside each method, on the same adapters; each draw of families and recipes is the same for both.
 These are single comparisons: of so many, some intervals lie above nothing by chance.
@@ -283,22 +277,6 @@ def caught(rows: Sequence[FeatureRow], lines: Sequence[Line], verdicts: Mapping[
     too_few = [] if scored else [_TOO_FEW.format(n=n_clean)]
     table = f"Caught, by attack family; by scores at 5 % false alarms:\n\n{by_families(shown)}\n"
     return [*([table] if shown else []), *too_few]
-
-
-def concluded(scans: Sequence[Mapping[str, Any]]) -> str:
-    """Truth against verdict, over all adapters that were scanned, and shares with their intervals; "" where none was.
-
-    Those that did not learn their trigger, or were weak on purpose, do not count.
-    """
-    latest = {row["id"]: row for row in scans if row["learned"] and not row["weak"]}
-    if not latest:
-        return ""
-    lines, shares = ["| truth | adapters | " + " | ".join(_VERDICTS) + " |", "| --- " * (2 + len(_VERDICTS)) + "|"], []
-    for label in ("poisoned", "clean"):
-        given = [row["verdict"] for row in latest.values() if row["label"] == label]
-        lines.append(f"| {label} | {len(given)} | " + " | ".join(str(given.count(kind)) for kind in _VERDICTS) + " |")
-        shares += [f"- {total(f'{kind}, {label}', [item == kind for item in given])}" for kind in _VERDICTS[:2]]
-    return f"## What scans concluded\n\n{_HOW_SCANNED}" + "\n".join([*lines, "", *shares]) + "\n"
 
 
 def _not_run(names: Sequence[str]) -> str:

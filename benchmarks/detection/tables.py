@@ -1,11 +1,16 @@
 """The comparison as Markdown. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from benchmarks.detection.comparison import RATES, Line
 from benchmarks.detection.folds import Estimate
 from benchmarks.detection.paired import Difference
+from benchmarks.recovery_table import total
+from scanner.types import VerdictKind
 
+_VERDICTS = tuple(kind.value for kind in VerdictKind)
+_HOW_SCANNED = "Beside one clean reference, with signatures and score off: both can make more verdicts SUSPICIOUS."
 # Of the resampled draws; more than that is said.
 _FEW_DRAWS = 0.05
 
@@ -59,6 +64,22 @@ def differences(found: Sequence[Difference]) -> str:
         for item in found
     ]
     return _markdown([head, ("---", "---", "--:", "--:", "---"), *cells])
+
+
+def concluded(scans: Sequence[Mapping[str, Any]]) -> str:
+    """Truth against verdict, over all adapters that were scanned, and shares with their intervals; "" where none was.
+
+    Those that did not learn their trigger, or were weak on purpose, do not count.
+    """
+    latest = {row["id"]: row for row in scans if row["learned"] and not row["weak"]}
+    if not latest:
+        return ""
+    lines, shares = [("truth", "adapters", *_VERDICTS), ("---",) * (2 + len(_VERDICTS))], []
+    for label in ("poisoned", "clean"):
+        given = [row["verdict"] for row in latest.values() if row["label"] == label]
+        lines.append((label, str(len(given)), *(str(given.count(kind)) for kind in _VERDICTS)))
+        shares += [f"- {total(f'{kind}, {label}', [item == kind for item in given])}" for kind in _VERDICTS[:2]]
+    return f"## What scans concluded\n\n{_HOW_SCANNED}\n\n{_markdown(lines)}\n\n" + "\n".join(shares) + "\n"
 
 
 def shown(estimate: Estimate) -> str:
