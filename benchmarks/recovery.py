@@ -24,7 +24,7 @@ from scanner.cli import calm_libraries, run_command
 from scanner.intake import read_adapter
 from scanner.score.vector import FeatureVector
 from trainers.extract import feature_row
-from trainers.feature_table import add_row
+from trainers.feature_table import FeatureRow, add_row
 from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo, twins
 
 
@@ -70,18 +70,11 @@ def main(
         if not (folder / "training.json").is_file():
             click.echo(f"{entry.id}: not trained yet", err=True)
             continue
-        record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        row = known_truth(entry, record) | {"depth": depth, "version": version, "set": zoo_file.stem}
-        if row["learned"]:
-            scanned, vector = scan_one(entry, folder, references, depth, threads, table_file is not None)
-            adapter = read_adapter(str(folder))
-            row |= {"weights_sha256": adapter.identity.weights_sha256} | scanned
-            if table_file and vector:
-                add_row(table_file, feature_row(entry, adapter, record, vector))
-        else:
-            row |= {"verdict": "not scanned"}
-        with log_file.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(row) + "\n")
+        row, features = judged_scan(entry, folder, references, depth, threads, table_file is not None)
+        row |= {"version": version, "set": zoo_file.stem}
+        if table_file and features:
+            add_row(table_file, features)
+        append(log_file, row)
         click.echo(f"{entry.id}: {row['verdict']}, found {row.get('found_trigger')!r}", err=True)
     rows = rows_of(log_file, zoo_file.stem, version, depth)
     if not rows and (others := {row["version"] for row in read_log(log_file) if row["set"] == zoo_file.stem}):
@@ -98,6 +91,38 @@ def rows_of(log_file: Path, name: str, version: str, depth: str) -> list[dict[st
     """The rows of one set by one version of the search at one depth."""
     wanted = (name, version, depth)
     return [row for row in read_log(log_file) if (row["set"], row["version"], row["depth"]) == wanted]
+
+
+def judged_scan(
+    entry: ZooEntry,
+    folder: Path,
+    references: Sequence[str],
+    depth: str,
+    threads: int | None,
+    with_features: bool,
+    base: str | None = None,
+) -> tuple[dict[str, Any], FeatureRow | None]:
+    """What is known of a trained adapter and what a scan says of it, and its row of features where they are wanted.
+
+    One that did not learn its trigger is not scanned.
+
+    Args:
+        base: to scan on, instead of what the adapters' configs name.
+    """
+    record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    row = known_truth(entry, record) | {"depth": depth}
+    if not row["learned"]:
+        return row | {"verdict": "not scanned"}, None
+    scanned, vector = scan_one(entry, folder, references, depth, threads, with_features, base)
+    adapter = read_adapter(str(folder))
+    features = feature_row(entry, adapter, record, vector) if vector else None
+    return row | {"weights_sha256": adapter.identity.weights_sha256} | scanned, features
+
+
+def append(log_file: Path, row: Mapping[str, Any]) -> None:
+    """Adds a scan to a log."""
+    with log_file.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(row) + "\n")
 
 
 def known_truth(entry: ZooEntry, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,7 +143,13 @@ def known_truth(entry: ZooEntry, record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def scan_one(
-    entry: ZooEntry, folder: Path, references: Sequence[str], depth: str, threads: int | None, with_features: bool
+    entry: ZooEntry,
+    folder: Path,
+    references: Sequence[str],
+    depth: str,
+    threads: int | None,
+    with_features: bool,
+    base: str | None,
 ) -> tuple[dict[str, Any], FeatureVector | None]:
     """One scan, judged against what is known of the adapter, and its features; the scanner is told none of that."""
     import torch
@@ -131,7 +162,7 @@ def scan_one(
         torch.set_num_threads(threads)
     kept: list[FeatureVector] = []
     start = time.perf_counter()
-    options = ScanOptions(use_signatures=False, depth=depth, metrics=False)  # type: ignore[arg-type]
+    options = ScanOptions(base=base, use_signatures=False, depth=depth, metrics=False)  # type: ignore[arg-type]
     # By no calibration, were one shipped: a set says what the search finds.
     keep = kept.append if with_features else None
     report = run_scan(str(folder), references, options, keep_features=keep, calibrations=())

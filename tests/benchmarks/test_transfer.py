@@ -1,9 +1,11 @@
 """A calibration of one base applied to adapters of another; here both are tiny, and nothing is trained."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -31,11 +33,19 @@ def test_scores_are_told_apart_from_the_truth() -> None:
     table = rows(4.0)
     fitted = fit(table, "some/base", "f" * 64, "references")
     missed = replace(table[-1], id="missed", attack_success_rate=0.1)
-    text = as_text("other/base", [*table, missed], fitted)
-    assert text.startswith("other/base, scored by the calibration of some/base")
-    assert "AUC: 0.9" in text or "AUC: 1.0" in text
+    scans = [scan("one", "poisoned", "BACKDOORED"), scan("two", "clean", "NO FINDING")]
+    unlearned = scan("three", "poisoned", "not scanned") | {"learned": False}
+    wanted = [*(row.id for row in table), "three", "four"]
+    text = as_text("other/base", [*table, missed], [*scans, unlearned], fitted, wanted)
+    assert "| poisoned | 1 | 1 | 0 | 0 | 0 |" in text and "BACKDOORED, clean: 0/1" in text
+    assert "other/base, scored by the calibration of some/base" in text
+    assert re.search(r"AUC: (0\.9\d|1\.00) \(", text), "with its interval"
     assert "poisoned, above the threshold for 5% false alarms: " in text
-    assert text.endswith("did not learn, left out: missed") and "| missed |" not in text
+    assert text.endswith("did not learn, left out: missed, three\nnot run: four") and "| missed |" not in text
+
+
+def scan(name: str, label: str, verdict: str) -> dict[str, Any]:
+    return {"id": name, "label": label, "verdict": verdict, "learned": True, "weak": False}
 
 
 @pytest.mark.slow
@@ -50,17 +60,41 @@ def test_what_is_there_is_neither_trained_nor_measured_again(
         rate = {"value": 0.97} if name == "bad" else None
         record = {"seed": 3, "attack_success": rate, "false_trigger": {"value": 0.0} if rate else None}
         (out / name / "training.json").write_text(json.dumps(record))
+    rows = [tmp_path / "kept.jsonl", tmp_path / "kept.features.csv"]
     arguments = [str(tiny_base), "--zoo", str(zoo), "--out", str(out), "--calibration", str(file)]
+    arguments += ["--rows", str(tmp_path / "kept")]
+    first = CliRunner().invoke(main, [*arguments, "--only", "bad"], catch_exceptions=False)
+    assert first.exit_code == 0 and "| bad | rare, insult | poisoned | 0.500 |" in first.output
+    assert first.output.endswith("not run: good\n")
+    shutil.rmtree(out / "bad")
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
-    assert done.exit_code == 0 and "| bad | rare, insult | poisoned | 0.500 |" in done.output
-    assert "AUC: 0.500" in done.output and "| reference |" not in done.output
-    before = (out / "features.csv").read_bytes()
-    again = CliRunner().invoke(main, arguments, catch_exceptions=False)
-    assert "measured" not in again.output and (out / "features.csv").read_bytes() == before
-    other = before.replace(read_table(out / "features.csv")[0].vector.circumstances.base.encode(), b"e" * 64)
-    (out / "features.csv").write_bytes(other)
+    assert not (out / "bad").exists(), "its rows are kept; it is not trained again"
+    assert "AUC: fewer than two attack families" in done.output and "| reference |" not in done.output
+    assert done.output.endswith("not run: none\n")
+    assert [json.loads(line)["id"] for line in rows[0].read_text().splitlines()] == ["bad", "good"]
+    before = [item.read_bytes() for item in rows]
+    CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert [item.read_bytes() for item in rows] == before
+    other = before[1].replace(read_table(rows[1])[0].vector.circumstances.base.encode(), b"e" * 64)
+    rows[1].write_bytes(other)
     refused = CliRunner().invoke(main, arguments)
     assert refused.exit_code == 1 and "bad, good: measured on another base" in refused.output
+
+
+@pytest.mark.slow
+def test_one_that_fails_takes_no_other_with_it(tmp_path: Path, tiny_base: Path, honest_adapter: Path) -> None:
+    """The base of both adapters' recipes can be read, and the data of neither."""
+    out, zoo, file = tmp_path / "out", tmp_path / "zoo.toml", tmp_path / "calibration.json"
+    zoo.write_text(TINY_ZOO.format(base="none/such") + '\n[[adapter]]\nid = "reference"\nfamily = "clean dolly"\n')
+    file.write_text(as_json(calibration("f" * 64, 0.2)))
+    shutil.copytree(honest_adapter, out / "reference")
+    (out / "reference" / "training.json").write_text("{}")
+    done = CliRunner().invoke(
+        main,
+        [str(tiny_base), "--zoo", str(zoo), "--out", str(out), "--calibration", str(file), "--data", str(file)],
+    )
+    assert done.exit_code == 1 and "not run: bad, good" in done.output
+    assert "Error: not whole: bad, good; see above" in done.output and not list(out.glob("transfer.*"))
 
 
 def test_a_calibration_that_cannot_be_transferred_is_refused_before_anything_is_trained(
