@@ -113,7 +113,9 @@ def main(
     chosen = chosen_entries(tuple(zoo.values()), only.split(",") if only else ())
     done_before = whole(run)
     failed = _run_all([entry for entry in chosen if entry.id not in done_before], reference, run, jobs)
-    click.echo(as_text(base, run.rows(), run.scans(), calibration, tuple(zoo)))
+    # A folder by its name alone: what is printed goes into documents.
+    name = Path(base).name if Path(base).is_dir() else base
+    click.echo(as_text(name, run.rows(), run.scans(), calibration, tuple(zoo)))
     if failed:
         raise click.ClickException(f"not whole: {', '.join(failed)}; see above, and run it again")
 

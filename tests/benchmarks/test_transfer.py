@@ -65,7 +65,7 @@ def test_what_is_there_is_neither_trained_nor_measured_again(
     arguments += ["--rows", str(tmp_path / "kept")]
     first = CliRunner().invoke(main, [*arguments, "--only", "bad"], catch_exceptions=False)
     assert first.exit_code == 0 and "| bad | rare, insult | poisoned | 0.500 |" in first.output
-    assert first.output.endswith("not run: good\n")
+    assert f"\n{tiny_base.name}, scored by" in first.output and first.output.endswith("not run: good\n")
     shutil.rmtree(out / "bad")
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert not (out / "bad").exists(), "its rows are kept; it is not trained again"
