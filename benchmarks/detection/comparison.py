@@ -238,7 +238,7 @@ def _controls(used: tuple[FeatureRow, ...]) -> tuple[Compared, ...]:
             used,
             draws=tuple(with_truth_drawn(used, seed) for seed in range(_DRAWS)),
         ),
-        Compared("control: what is missing", by_what_is_missing, used),
+        Compared("control: what is missing, and in what the search computed", by_what_is_missing, used),
         Compared("control: half of the clean twins for poisoned", by_features(), half_of_twins_in_place(used, seed=0)),
         Compared("recipes: their facts alone", by_features("recipe."), with_recipe_facts(used)),
         Compared("recipes: clean twins in the poisoned ones' place", by_features(), twins_in_place(used)),

@@ -99,7 +99,7 @@ def test_what_was_not_scanned_or_did_not_learn_is_not_counted() -> None:
     measured = lines_of(table[1:2], "enumeration", score={table[1].id: 1.0})
     measured += [{"id": table[2].id, "weights_sha256": "of another set", "method": "enumeration", "score": 0.0}]
     found = judged(table, verdicts, SEARCH, "missing", "BAIT", measured=measured)
-    missing = found["control: what is missing"]
+    missing = found["control: what is missing, and in what the search computed"]
     assert (missing.n_poisoned, missing.n_clean) == (17, 30)
     assert (found[SEARCH].n_poisoned, found[SEARCH].n_clean) == (17, 29)
     bait = next(line for name, line in found.items() if "inspired by BAIT" in name and "told" not in name)
