@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.transfer import REFERENCE, ZOO, as_text, main
+from benchmarks.recovery import append
+from benchmarks.transfer import REFERENCE, ZOO, Run, as_text, main, whole
+from scanner.beforehand.search_version import search_version
 from scanner.features import EXTRACTOR
 from scanner.models.base_models import fingerprint
 from scanner.score.calibration import as_json
@@ -79,6 +81,15 @@ def test_what_is_there_is_neither_trained_nor_measured_again(
     rows[1].write_bytes(other)
     refused = CliRunner().invoke(main, arguments)
     assert refused.exit_code == 1 and "bad, good: measured on another base" in refused.output
+
+
+def test_one_that_did_not_learn_is_done_and_one_that_has_no_features_is_not(tmp_path: Path) -> None:
+    run = Run(tmp_path, tmp_path / "kept", None, "cpu")
+    how = {"set": "transfer", "version": search_version(), "depth": "standard"}
+    append(run.log, scan("missed", "poisoned", "not scanned") | how)
+    append(run.log, scan("half", "clean", "NO FINDING") | how)
+    append(run.log, scan("earlier", "poisoned", "not scanned") | how | {"version": "an earlier one"})
+    assert whole(run) == {"missed"}
 
 
 @pytest.mark.slow
