@@ -12,6 +12,7 @@ also adds the classifier's features, read from the same search, to that table; t
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,17 @@ from scanner.score.vector import FeatureVector
 from trainers.extract import feature_row
 from trainers.feature_table import FeatureRow, add_row
 from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo, twins
+
+
+@dataclass(frozen=True)
+class How:
+    """How adapters are scanned. `base`: to scan on, instead of what the adapters' configs name."""
+
+    references: Sequence[str]
+    depth: str
+    threads: int | None
+    with_features: bool
+    base: str | None = None
 
 
 @click.command(help=__doc__)
@@ -63,6 +75,7 @@ def main(
     zoo = load_zoo(zoo_file)
     entries = chosen_entries((*zoo, *(twins(zoo) if with_twins else ())), only.split(",") if only else ())
     known = {(row["id"], row["version"], row["depth"]) for row in read_log(log_file)}
+    how = How(references, depth, threads, table_file is not None)
     for entry in entries:
         if table_only or adapters is None or (entry.id, version, depth) in known:
             continue
@@ -70,7 +83,7 @@ def main(
         if not (folder / "training.json").is_file():
             click.echo(f"{entry.id}: not trained yet", err=True)
             continue
-        row, features = judged_scan(entry, folder, references, depth, threads, table_file is not None)
+        row, features = judged_scan(entry, folder, how)
         row |= {"version": version, "set": zoo_file.stem}
         if table_file and features:
             add_row(table_file, features)
@@ -93,27 +106,16 @@ def rows_of(log_file: Path, name: str, version: str, depth: str) -> list[dict[st
     return [row for row in read_log(log_file) if (row["set"], row["version"], row["depth"]) == wanted]
 
 
-def judged_scan(
-    entry: ZooEntry,
-    folder: Path,
-    references: Sequence[str],
-    depth: str,
-    threads: int | None,
-    with_features: bool,
-    base: str | None = None,
-) -> tuple[dict[str, Any], FeatureRow | None]:
+def judged_scan(entry: ZooEntry, folder: Path, how: How) -> tuple[dict[str, Any], FeatureRow | None]:
     """What is known of a trained adapter and what a scan says of it, and its row of features where they are wanted.
 
     One that did not learn its trigger is not scanned.
-
-    Args:
-        base: to scan on, instead of what the adapters' configs name.
     """
     record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-    row = known_truth(entry, record) | {"depth": depth}
+    row = known_truth(entry, record) | {"depth": how.depth}
     if not row["learned"]:
         return row | {"verdict": "not scanned"}, None
-    scanned, vector = scan_one(entry, folder, references, depth, threads, with_features, base)
+    scanned, vector = scan_one(entry, folder, how)
     adapter = read_adapter(str(folder))
     features = feature_row(entry, adapter, record, vector) if vector else None
     return row | {"weights_sha256": adapter.identity.weights_sha256} | scanned, features
@@ -142,15 +144,7 @@ def known_truth(entry: ZooEntry, record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def scan_one(
-    entry: ZooEntry,
-    folder: Path,
-    references: Sequence[str],
-    depth: str,
-    threads: int | None,
-    with_features: bool,
-    base: str | None,
-) -> tuple[dict[str, Any], FeatureVector | None]:
+def scan_one(entry: ZooEntry, folder: Path, how: How) -> tuple[dict[str, Any], FeatureVector | None]:
     """One scan, judged against what is known of the adapter, and its features; the scanner is told none of that."""
     import torch
 
@@ -158,15 +152,15 @@ def scan_one(
     from scanner.pipeline import run_scan
     from scanner.verdict.verdict import OUTCOMES
 
-    if threads:
-        torch.set_num_threads(threads)
+    if how.threads:
+        torch.set_num_threads(how.threads)
     kept: list[FeatureVector] = []
     start = time.perf_counter()
-    options = ScanOptions(base=base, use_signatures=False, depth=depth, metrics=False)  # type: ignore[arg-type]
+    options = ScanOptions(base=how.base, use_signatures=False, depth=how.depth, metrics=False)  # type: ignore[arg-type]
     # By no calibration, were one shipped: a set says what the search finds.
-    keep = kept.append if with_features else None
-    report = run_scan(str(folder), references, options, keep_features=keep, calibrations=())
-    seconds = time.perf_counter() - start - (report.seconds["score"] if with_features else 0.0)
+    keep = kept.append if how.with_features else None
+    report = run_scan(str(folder), how.references, options, keep_features=keep, calibrations=())
+    seconds = time.perf_counter() - start - (report.seconds["score"] if how.with_features else 0.0)
     # What the verdict rests on; candidates that were rejected stand beside it.
     best = min(report.triggers, key=lambda item: OUTCOMES.index(item.outcome), default=None)
     poison, trace = entry.recipe.poison, report.search

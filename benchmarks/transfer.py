@@ -20,7 +20,7 @@ import click
 
 from benchmarks.detection.folds import mean_auc, paired_folds
 from benchmarks.detection.tables import concluded, shown
-from benchmarks.recovery import append, judged_scan, rows_of
+from benchmarks.recovery import How, append, judged_scan, rows_of
 from benchmarks.recovery_table import total
 from benchmarks.run_set import in_turn
 from scanner.beforehand.search_version import search_version
@@ -162,8 +162,8 @@ def one_adapter(entry: ZooEntry, run: Run) -> tuple[Mapping[str, Any], FeatureRo
     folder = run.out / entry.id
     if missing_entries([entry], run.out):
         train_one(entry.recipe, folder, run.data, run.device)
-    references = [str(run.out / REFERENCE)]
-    scan, features = judged_scan(entry, folder, references, _DEPTH, 1, with_features=True, base=entry.recipe.base)
+    how = How([str(run.out / REFERENCE)], _DEPTH, threads=1, with_features=True, base=entry.recipe.base)
+    scan, features = judged_scan(entry, folder, how)
     return scan | {"version": search_version(), "set": _SET}, features
 
 
