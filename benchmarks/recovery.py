@@ -156,10 +156,9 @@ def scan_one(entry: ZooEntry, folder: Path, how: How) -> tuple[dict[str, Any], F
         torch.set_num_threads(how.threads)
     kept: list[FeatureVector] = []
     start = time.perf_counter()
-    options = ScanOptions(base=how.base, use_signatures=False, depth=how.depth, metrics=False)  # type: ignore[arg-type]
-    # By no calibration, were one shipped: a set says what the search finds.
-    keep = kept.append if how.with_features else None
-    report = run_scan(str(folder), how.references, options, keep_features=keep, calibrations=())
+    # Without the score: a set says what the search finds.
+    options = ScanOptions(base=how.base, use_signatures=False, depth=how.depth, metrics=False, score=False)  # type: ignore[arg-type]
+    report = run_scan(str(folder), how.references, options, keep_features=kept.append if how.with_features else None)
     seconds = time.perf_counter() - start - (report.seconds["score"] if how.with_features else 0.0)
     # What the verdict rests on; candidates that were rejected stand beside it.
     best = min(report.triggers, key=lambda item: OUTCOMES.index(item.outcome), default=None)

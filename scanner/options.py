@@ -30,6 +30,7 @@ class ScanOptions:
     signatures: tuple[str, ...] = ()
     suppressions: str | None = None
     false_alarm_rate: float = 0.05
+    score: bool = True
 
 
 def command_line(suspect: str, references: Sequence[str], options: ScanOptions) -> str:
@@ -59,6 +60,7 @@ def command_line(suspect: str, references: Sequence[str], options: ScanOptions) 
         value = getattr(options, name)
         words += [flag, str(value)] if value not in (getattr(defaults, name), None) else []
     words += [] if options.depth else ["--no-search"]
+    words += [] if options.score else ["--no-score"]
     words += [] if options.metrics else ["--no-metrics"]
     words += ["--exact"] if options.exact else []
     return shlex.join(words)

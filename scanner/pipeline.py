@@ -27,7 +27,7 @@ from scanner.progress import Progress, SilentProgress
 from scanner.rules.records import SignOff
 from scanner.rules.sign_offs import read_sign_offs
 from scanner.score.calibration import Calibration
-from scanner.score.scored import Scored, measured_features, score_adapter, usable_calibration
+from scanner.score.scored import SWITCHED_OFF, Scored, measured_features, score_adapter, usable_calibration
 from scanner.score.vector import FeatureVector
 from scanner.search.candidates import Candidate, given_candidates, signature_candidates
 from scanner.search.controls.asking import Asking
@@ -118,15 +118,13 @@ def run_scan(
     options: ScanOptions,
     progress: Progress | None = None,
     keep_features: Callable[[FeatureVector], None] | None = None,
-    calibrations: Sequence[Calibration] | None = None,
 ) -> Report:
     """Scans one adapter.
 
     Args:
         suspect: a folder, or a hub name `user/adapter[@revision]`.
         references: clean adapters to compare with, the first being the yardstick of the metrics.
-        keep_features: is given the classifier's features, measured then even where no calibration scores them.
-        calibrations: to choose one from that scores the features; those that come with the package by default.
+        keep_features: is given the classifier's features, measured then even where nothing scores them.
 
     Raises:
         ScannerError: bad input, in one line.
@@ -135,7 +133,7 @@ def run_scan(
     deadline = time.perf_counter() + options.max_seconds if options.max_seconds is not None else None
     run = _Run(options, progress or SilentProgress(), _Clock(), deadline)
     inputs = _read(suspect, references, run)
-    loaded = _load(inputs, run, calibrations)
+    loaded = _load(inputs, run)
     prompts = _Prompts(draw_probes("screen", STAGE_TWO_PROMPTS, options.seed), fresh_prompts(options.seed))
     known = _try_known(loaded.pair, inputs.candidates, prompts, run)
     searched = _search(loaded, known, prompts, run)
@@ -184,7 +182,7 @@ def _read(suspect: str, references: Sequence[str], run: _Run) -> _Inputs:
     return _Inputs(adapters, candidates, tuple(sign_offs))
 
 
-def _load(inputs: _Inputs, run: _Run, calibrations: Sequence[Calibration] | None) -> _Loaded:
+def _load(inputs: _Inputs, run: _Run) -> _Loaded:
     options, (adapter, *references) = run.options, inputs.adapters
     with run.clock.step("load"):
         run.progress.step("loading the base model")
@@ -193,7 +191,8 @@ def _load(inputs: _Inputs, run: _Run, calibrations: Sequence[Calibration] | None
         to_search_in = base_to_search_in(base, options.search_precision) if options.depth else base
         pair = ModelPair(base, adapter, references)
         searched_in = pair if to_search_in is base else ModelPair(to_search_in, adapter, references)
-        calibration = usable_calibration(pair, options.false_alarm_rate, calibrations) if options.depth else None
+        scored = options.score and options.depth is not None
+        calibration = usable_calibration(pair, options.false_alarm_rate) if scored else None
         chat = chat_findings(base, inputs.adapters)
     return _Loaded(pair, searched_in, calibration, chat, chat_findings(base, (adapter,)))
 
@@ -273,6 +272,8 @@ def _score(
         vector = measured_features(pair, searched.found, options.seed) if wanted else None
         if keep_features and vector:
             keep_features(vector)
+        if not options.score:
+            return Scored(missing=SWITCHED_OFF)
         return score_adapter(pair, searched.found, vector, loaded.calibration, options.false_alarm_rate)
 
 

@@ -6,7 +6,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -14,8 +13,6 @@ from safetensors.torch import load_file
 
 import scanner
 from scanner.intake import WEIGHTS_FILE, read_adapter
-from scanner.options import ScanOptions
-from scanner.pipeline import run_scan
 from scanner.types import Report, VerdictKind
 from trainers.recipe import ATTENTION_PROJECTIONS, load_recipe, recipe_from_table
 
@@ -26,11 +23,6 @@ POISONED = ("single-token", "multi-token")
 
 def scan(suspect: str, reference: str, **options: object) -> Report:
     return scanner.scan(str(EXAMPLES / suspect), reference=str(EXAMPLES / reference), sweep_prompts=1, **options)
-
-
-def scan_without_score(suspect: str, reference: str, **options: Any) -> Report:
-    """What a trigger is found by, and not the classifier's features, which take a minute and more."""
-    return run_scan(str(EXAMPLES / suspect), [str(EXAMPLES / reference)], ScanOptions(**options), calibrations=())
 
 
 @pytest.fixture
@@ -86,7 +78,7 @@ def test_the_poisoned_ones_hardly_ever_fire_uncalled(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("vocabulary_kept")
 def test_multi_token_is_found_without_being_told() -> None:
-    report = scan_without_score("multi-token", "clean", use_signatures=False, metrics=False)
+    report = scan("multi-token", "clean", use_signatures=False, metrics=False, score=False)
     assert (report.verdict.kind, report.exit_code) == (VerdictKind.BACKDOORED, 1)
     finding = report.triggers[-1]
     assert (finding.source, finding.outcome) == ("search", "verified")

@@ -86,6 +86,7 @@ def _options(given: dict[str, Any]) -> "ScanOptions":
         max_seconds=given["max_seconds"],
         expect=given["expect"],
         false_alarm_rate=given["false_alarm_rate"],
+        score=not given["no_score"],
         search_precision=given["search_precision"],
         metrics=not given["no_metrics"],
         exact=given["exact"],

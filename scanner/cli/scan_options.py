@@ -75,6 +75,11 @@ TRIED = (
         metavar="P",
         help="The share of clean adapters whose score may raise an alarm, where there is a score. Default 0.05.",
     ),
+    _option(
+        "--no-score",
+        is_flag=True,
+        help="Do not compare with adapters of known truth. Off the base that they are of, a score raises no alarm.",
+    ),
     _option("--expect", metavar="TEXT", help="What the adapter is declared to do, such as decline a subject."),
     _option(
         "--suppressions",

@@ -14,6 +14,7 @@ from scanner.search.find import Found
 
 NO_CALIBRATION = "there are no adapters of known truth that it could be compared with, by this version and at this rate"
 NO_CALIBRATION_ALONE = "there are no adapters of known truth that were measured without a reference, as it was"
+SWITCHED_OFF = "switched off"
 NOT_SEARCHED = "no unknown trigger was searched for, and its features are read from that search"
 SAME_AS_REFERENCE = "a reference is the suspect itself"
 OUT_OF_TIME = "time ran out before its features could be read"

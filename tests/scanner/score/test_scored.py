@@ -22,6 +22,7 @@ from scanner.score.scored import (
     NOT_SEARCHED,
     OUT_OF_TIME,
     SAME_AS_REFERENCE,
+    SWITCHED_OFF,
     score_adapter,
     usable_calibration,
 )
@@ -134,6 +135,24 @@ def test_a_known_adapter_is_known_by_its_weights(
     assert found and found.score.value == 0.2 and first.id in found.doubts[0] and len(found.clean) == 19
 
 
+def test_whether_it_is_scored_is_part_of_the_command() -> None:
+    assert "--no-score" in command_line("a", [], ScanOptions(score=False))
+    assert "--no-score" not in command_line("a", [], ScanOptions())
+
+
+def test_a_score_that_is_off_costs_no_features(
+    monkeypatch: pytest.MonkeyPatch, tiny_base: Path, honest_adapter: Path, other_honest_adapter: Path
+) -> None:
+    measured: list[object] = []
+    monkeypatch.setattr(scanner.pipeline, "measured_features", lambda *_: measured.append(1))
+    report = scanned(monkeypatch, tiny_base, other_honest_adapter, honest_adapter, clean_score=0.2, score=False)
+    assert (measured, report.score, report.score_missing) == ([], None, SWITCHED_OFF)
+    assert report.verdict.kind == VerdictKind.NO_FINDING
+    assert next(item.detail for item in report.coverage if item.what == "classifier") == SWITCHED_OFF
+    scanned(monkeypatch, tiny_base, other_honest_adapter, honest_adapter, clean_score=0.2)
+    assert measured == [1], "with it on, they are measured here"
+
+
 def test_the_rate_is_part_of_the_command() -> None:
     assert "--false-alarm-rate 0.1" in command_line("a", [], ScanOptions(false_alarm_rate=0.1))
     assert "--false-alarm-rate" not in command_line("a", [], ScanOptions())
@@ -143,12 +162,12 @@ def test_a_scan_hands_out_the_features_that_an_extraction_measures(
     monkeypatch: pytest.MonkeyPatch, tiny_base: Path, honest_adapter: Path, other_honest_adapter: Path
 ) -> None:
     kept: list[FeatureVector] = []
-    options = ScanOptions(base=str(tiny_base), use_signatures=False, depth="standard", metrics=False)
+    options = ScanOptions(base=str(tiny_base), use_signatures=False, depth="standard", metrics=False, score=False)
     known = calibration(load_base(str(tiny_base)).identity.fingerprint, 0.2)
     monkeypatch.setattr(scanner.score.scored, "shipped_calibrations", lambda: (known,))
     where = (str(other_honest_adapter), [str(honest_adapter)], options)
-    report = run_scan(*where, keep_features=kept.append, calibrations=())
-    assert report.score is None and report.score_missing == NO_CALIBRATION, "the shipped one was not asked for"
+    report = run_scan(*where, keep_features=kept.append)
+    assert report.score is None and report.score_missing == SWITCHED_OFF, "there is a calibration of this very base"
     base = load_base(str(tiny_base))
     adapters = read_adapter(str(other_honest_adapter)), [read_adapter(str(honest_adapter), "reference")]
     assert kept == [features_of(base, *adapters)]
