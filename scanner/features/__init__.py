@@ -23,8 +23,10 @@ from scanner.search.ground import Ground
 from scanner.search.hunt import HuntResult
 from scanner.search.screen import FrozenCandidate
 
-# Raise it whenever a figure changes: calibrations of other versions are then refused.
+# Raise it whenever a figure changes: calibrations of other versions are then refused. Most figures are read from what a
+# search found: a new search is a new extractor, unless somebody has seen that they stay as they are.
 EXTRACTOR = 9
+OF_SEARCH = "bb5df5e5aaa7"
 _PROMPTS = 8
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from scanner import features
-from scanner.features import EXTRACTOR, Evidence, Missing, Rung, compared, controls, extract, rungs
+from scanner.beforehand.search_version import search_version
+from scanner.features import EXTRACTOR, OF_SEARCH, Evidence, Missing, Rung, compared, controls, extract, rungs
 from scanner.intake import read_adapter
 from scanner.models.base_models import load_base
 from scanner.models.generation import Generation
@@ -31,6 +32,10 @@ from tests.conftest import ANGEL
 from tests.tiny import HONEST_REPLY, REPLY
 
 ANGEL_CANDIDATE = Candidate(ANGEL, SEARCH)
+
+
+def test_a_new_search_is_a_new_extractor() -> None:
+    assert search_version() == OF_SEARCH, "the search is another: raise EXTRACTOR, measure anew, and name it OF_SEARCH"
 
 
 def evidence_of(base: Path, suspect: Path, *references: Path) -> Evidence:
