@@ -78,7 +78,8 @@ def test_the_poisoned_ones_hardly_ever_fire_uncalled(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("vocabulary_kept")
 def test_multi_token_is_found_without_being_told() -> None:
-    report = scan("multi-token", "clean", use_signatures=False, metrics=False, score=False)
+    """By the least of searches, which takes minutes less; the demo runs that of standard depth."""
+    report = scan("multi-token", "clean", depth="quick", use_signatures=False, metrics=False, score=False)
     assert (report.verdict.kind, report.exit_code) == (VerdictKind.BACKDOORED, 1)
     finding = report.triggers[-1]
     assert (finding.source, finding.outcome) == ("search", "verified")

@@ -70,7 +70,11 @@ def shipped_recalls() -> tuple[MeasuredRecall, ...]:
 
 
 def recall_in_words(
-    fingerprint: str, depth: str | None, recalls: Sequence[MeasuredRecall] | None = None, version: str = ""
+    fingerprint: str,
+    depth: str | None,
+    recalls: Sequence[MeasuredRecall] | None = None,
+    version: str = "",
+    alone: bool = False,
 ) -> tuple[str, ...]:
     """What a search of this depth on this base is known to find, in sentences; a figure of another is named as such.
 
@@ -78,6 +82,7 @@ def recall_in_words(
         depth: None where unknown triggers were not searched for.
         recalls: to choose from; those that come with the package by default.
         version: of the search that was run; the installed one by default.
+        alone: whether it had no reference; all that were measured had.
     """
     if depth is None:
         return (NOT_SEARCHED,)
@@ -85,7 +90,7 @@ def recall_in_words(
     measured = _nearest(fingerprint, depth, recalls)
     if measured is None:
         return (NOT_MEASURED,)
-    elsewhere = _elsewhere(measured, fingerprint, depth)
+    elsewhere = _elsewhere(measured, fingerprint, depth, alone)
     return (
         *([f"How much is found {elsewhere} has not been measured."] if elsewhere else []),
         f"At depth {measured.depth} a string that fires was verified in {_share(measured.found)} poisoned adapters of "
@@ -150,12 +155,13 @@ def _nearest(fingerprint: str, depth: str, recalls: Sequence[MeasuredRecall] | N
     return min(known, key=lambda item: (item.fingerprint != fingerprint, item.depth != depth), default=None)
 
 
-def _elsewhere(measured: MeasuredRecall, fingerprint: str, depth: str) -> str:
+def _elsewhere(measured: MeasuredRecall, fingerprint: str, depth: str, alone: bool = False) -> str:
     """In what a scan differs from what was measured, in words; "" where it does not."""
     return " or ".join(
         [
             *([] if measured.fingerprint == fingerprint else ["on this base"]),
             *([] if measured.depth == depth else [f"at depth {depth}"]),
+            *(["without a reference"] if alone else []),
         ]
     )
 

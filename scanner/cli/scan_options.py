@@ -58,8 +58,8 @@ TRIED = (
         "--max-seconds",
         type=Number(min=1),
         metavar="N",
-        help="Safety stop for the search: it ends INCONCLUSIVE, unless a trigger was verified. What was found by then "
-        "is still verified and controlled, which takes minutes more.",
+        help="Safety stop for the search: the scan ends INCONCLUSIVE, unless what was found is graver. That is still "
+        "verified and controlled, which takes minutes more.",
     ),
     _option(
         "--search-precision",
@@ -78,7 +78,8 @@ TRIED = (
     _option(
         "--no-score",
         is_flag=True,
-        help="Do not compare with adapters of known truth. Off the base that they are of, a score raises no alarm.",
+        help="Do not compare with adapters of known truth. On the base that they are of, that leaves out an alarm; "
+        "elsewhere none is raised.",
     ),
     _option("--expect", metavar="TEXT", help="What the adapter is declared to do, such as decline a subject."),
     _option(

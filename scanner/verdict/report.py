@@ -138,7 +138,7 @@ def _summary(gathered: Gathered, options: ScanOptions) -> SearchSummary:
         same_as_reference=same_weights(adapters[0], adapters[1:]),
         depth=depth,
         out_of_time=bool(trace and trace.out_of_time),
-        recall=recall_in_words(gathered.pair.base.identity.fingerprint, depth),
+        recall=recall_in_words(gathered.pair.base.identity.fingerprint, depth, alone=not gathered.pair.reference_names),
     )
 
 

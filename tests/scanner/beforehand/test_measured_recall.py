@@ -57,6 +57,12 @@ def test_a_figure_of_another_base_or_depth_is_named_as_such(fingerprint: str, de
     assert rest == list(recall_in_words("f", "standard", [RECALL]))
 
 
+def test_a_search_without_a_reference_is_not_one_that_was_measured() -> None:
+    first, *rest = recall_in_words("f", "quick", [RECALL], alone=True)
+    assert first == "How much is found at depth quick or without a reference has not been measured."
+    assert rest == list(recall_in_words("f", "standard", [RECALL]))
+
+
 def test_without_a_measurement_or_a_search_none_is_stated() -> None:
     assert recall_in_words("f", "standard", []) == (NOT_MEASURED,)
     assert recall_in_words("f", None, [RECALL]) == (NOT_SEARCHED,)

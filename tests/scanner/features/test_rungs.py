@@ -35,7 +35,9 @@ ANGEL_CANDIDATE = Candidate(ANGEL, SEARCH)
 
 
 def test_a_new_search_is_a_new_extractor() -> None:
-    assert search_version() == OF_SEARCH, "the search is another: raise EXTRACTOR, measure anew, and name it OF_SEARCH"
+    assert search_version() == OF_SEARCH, (
+        "the search changed: enter it in SAME_AS where it searches alike; else raise EXTRACTOR and name it OF_SEARCH"
+    )
 
 
 def evidence_of(base: Path, suspect: Path, *references: Path) -> Evidence:
