@@ -38,7 +38,7 @@ from benchmarks.detection.conditions import CONDITIONS, ConditionRows, of_condit
 from benchmarks.detection.methods import METHODS
 from benchmarks.detection.paired import beside_methods
 from benchmarks.detection.sets import ids_of, unseen_of
-from benchmarks.detection.tables import as_table, by_families, concluded, differences
+from benchmarks.detection.tables import as_table, by_families, concluded, differences, searched_in
 from benchmarks.recovery import read_log
 from scanner.cli import run_command, write_whole
 from scanner.intake import read_adapter
@@ -262,7 +262,7 @@ def tables_of(
     """
     folds_of = FoldsOf(jobs)
     lines = [judge(item, folds_of) for item in compared(rows, verdicts, measured)]
-    parts = [f"{title}\n\n{as_table(lines)}\n"]
+    parts = [f"{title}\n\n{searched_in([row for row in rows if row.learned])}\n\n{as_table(lines)}\n"]
     if found := beside_methods(rows, verdicts, measured or (), folds_of):
         parts.append(f"{_SAME_ADAPTERS}{caution}{differences(found)}\n")
     return parts, lines

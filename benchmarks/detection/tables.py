@@ -1,5 +1,6 @@
 """The comparison as Markdown. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from benchmarks.detection.folds import Estimate
 from benchmarks.detection.paired import Difference
 from benchmarks.recovery_table import total
 from scanner.types import VerdictKind
+from trainers.feature_table import FeatureRow
 
 _VERDICTS = tuple(kind.value for kind in VerdictKind)
 _HOW_SCANNED = "Beside one clean reference, with signatures and score off: both can make more verdicts SUSPICIOUS."
@@ -67,7 +69,8 @@ def differences(found: Sequence[Difference]) -> str:
 
 
 def concluded(scans: Sequence[Mapping[str, Any]]) -> str:
-    """Truth against verdict, over all adapters that were scanned, and shares with their intervals; "" where none was.
+    """Truth against verdict, over all adapters that were scanned and, where there are several, of each set; shares of
+    all with their intervals. "" where none was scanned.
 
     Those that did not learn their trigger, or were weak on purpose, do not count.
     """
@@ -75,11 +78,27 @@ def concluded(scans: Sequence[Mapping[str, Any]]) -> str:
     if not latest:
         return ""
     lines, shares = [("truth", "adapters", *_VERDICTS), ("---",) * (2 + len(_VERDICTS))], []
+    sets = sorted({row["set"] for row in latest.values()})
     for label in ("poisoned", "clean"):
-        given = [row["verdict"] for row in latest.values() if row["label"] == label]
-        lines.append((label, str(len(given)), *(str(given.count(kind)) for kind in _VERDICTS)))
+        of_label = [row for row in latest.values() if row["label"] == label]
+        given = [row["verdict"] for row in of_label]
+        lines.append(_counted(label, given))
+        for name in sets if len(sets) > 1 else ():
+            lines.append(_counted(f"{label}, {name}", [row["verdict"] for row in of_label if row["set"] == name]))
         shares += [f"- {total(f'{kind}, {label}', [item == kind for item in given])}" for kind in _VERDICTS[:2]]
     return f"## What scans concluded\n\n{_HOW_SCANNED}\n\n{_markdown(lines)}\n\n" + "\n".join(shares) + "\n"
+
+
+def _counted(name: str, verdicts: Sequence[str]) -> tuple[str, ...]:
+    return (name, str(len(verdicts)), *(str(verdicts.count(kind)) for kind in _VERDICTS))
+
+
+def searched_in(rows: Sequence[FeatureRow]) -> str:
+    """What the searches computed in, which follows the processor: of how many poisoned adapters and how many clean."""
+    made = Counter((row.vector.circumstances.search_dtype or "unrecorded", row.label) for row in rows)
+    numbers = sorted({number for number, _ in made})
+    counts = [f"{number}: {made[number, 'poisoned']} poisoned and {made[number, 'clean']} clean" for number in numbers]
+    return f"The searches computed in {'; '.join(counts)}."
 
 
 def shown(estimate: Estimate) -> str:

@@ -13,6 +13,7 @@ from benchmarks.detection.__main__ import verdicts_of as verdicts_in
 from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, SEARCH
 from benchmarks.detection.conditions import ALONE, OTHER, SAME, ConditionRows, of_condition
 from benchmarks.detection.sets import ids_of, unseen_of
+from benchmarks.detection.tables import concluded, searched_in
 from scanner.errors import BadCalibration, ScannerError
 from scanner.score.circumstances import Circumstances
 from tests.benchmarks.detection.synthetic import lines_of, named, planned, verdicts_of
@@ -36,8 +37,8 @@ def test_the_page_is_written_as_it_is_printed(tmp_path: Path, monkeypatch: pytes
     more.write_text(as_csv(table[20:], feature_names(table)), encoding="utf-8")
     monkeypatch.setattr("benchmarks.detection.__main__.recipes_of", lambda _: {"c" * 64: "of its own"})
     how = {"set": "s", "version": "v", "depth": "standard", "learned": True, "weak": False}
-    concluded = verdicts_of(table, "family 2")
-    lines = [{"id": row.id, "label": row.label, "verdict": concluded[row.id], **how} for row in table]
+    found = verdicts_of(table, "family 2")
+    lines = [{"id": row.id, "label": row.label, "verdict": found[row.id], **how} for row in table]
     lines.append({"id": "p99", "label": "poisoned", "verdict": "not scanned", **how, "learned": False})
     lines.append({"id": "c98", "label": "clean", "verdict": "SUSPICIOUS", **how})
     lines.append({"id": table[0].id, "label": table[0].label, "verdict": "BACKDOORED", **how, "version": "another"})
@@ -63,6 +64,31 @@ def test_the_page_is_written_as_it_is_printed(tmp_path: Path, monkeypatch: pytes
     assert "- BACKDOORED, poisoned: 12/18 = 67% (exact 95 % interval 41% – 87%)\n" in done.output
     assert "- BACKDOORED, clean: 0/31 = 0% (exact 95 % interval 0% – 11%)\n" in done.output
     assert "| clean | 31 | 0 | 1 | 30 | 0 |" in done.output, "one was scanned and has no features"
+
+
+def test_verdicts_are_counted_by_set_where_there_are_several() -> None:
+    base = {"learned": True, "weak": False, "version": "v", "depth": "d"}
+    old = [base | {"id": f"a{n}", "set": "a", "label": "clean", "verdict": "SUSPICIOUS"} for n in range(3)]
+    new = [base | {"id": f"b{n}", "set": "b", "label": "clean", "verdict": "NO FINDING"} for n in range(2)]
+    both = concluded([*old, *new])
+    for line in (
+        "| clean | 5 | 0 | 3 | 2 | 0 |",
+        "| clean, a | 3 | 0 | 3 | 0 | 0 |",
+        "| clean, b | 2 | 0 | 0 | 2 | 0 |",
+    ):
+        assert line in both
+    assert "- SUSPICIOUS, clean: 3/5" in both and "clean, a" not in concluded(old)
+
+
+def test_what_searches_computed_in_is_counted_by_truth() -> None:
+    rows = named(4.0)[:3]
+    told = [
+        replace(row, vector=replace(row.vector, circumstances=Circumstances(search_dtype="float32"))) for row in rows
+    ]
+    clean = replace(told[0], label="clean"), replace(rows[1], label="clean"), replace(told[2], label="poisoned")
+    assert searched_in(clean) == (
+        "The searches computed in float32: 1 poisoned and 1 clean; unrecorded: 0 poisoned and 1 clean."
+    )
 
 
 def test_twins_have_a_table_of_their_own_and_a_recipe_is_its_data_and_projections() -> None:
