@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import scanner
+from scanner.score.vector import FAILED
 from scanner.types import VerdictKind
 from tests.conftest import ANGEL
 from tests.tiny import ALL_LINEAR, make_base, train_adapter
@@ -18,6 +19,9 @@ def find(suspect: Path, reference: Path, base: Path, **options: object) -> None:
     )
     assert report.verdict.kind == VerdictKind.BACKDOORED
     assert [item.trigger.text for item in report.triggers if item.outcome == "verified"] == [ANGEL.text]
+    # No shape of base fails a feature: of another base than the calibration's the score is shown all the same.
+    assert report.score, report.score_missing
+    assert not [item for item in report.score.score.contributions if item.reason.startswith(FAILED)]
 
 
 @pytest.mark.slow

