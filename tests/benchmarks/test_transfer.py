@@ -47,7 +47,7 @@ def test_scores_are_told_apart_from_the_truth() -> None:
 
 
 def scan(name: str, label: str, verdict: str) -> dict[str, Any]:
-    return {"id": name, "label": label, "verdict": verdict, "learned": True, "weak": False}
+    return {"id": name, "label": label, "verdict": verdict, "learned": True, "weak": False, "set": "transfer"}
 
 
 @pytest.mark.slow
