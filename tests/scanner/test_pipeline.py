@@ -200,6 +200,12 @@ def test_an_honest_suspect_that_is_its_own_reference(tiny_base: Path, honest_ada
     assert (report.verdict.kind, report.exit_code) == (VerdictKind.INCONCLUSIVE, 3)
 
 
+def test_nothing_found_without_a_reference_is_not_what_was_measured(tiny_base: Path, honest_adapter: Path) -> None:
+    report = scanner.scan(honest_adapter, base=str(tiny_base), depth="quick", **UNKNOWN)
+    assert report.verdict.kind == VerdictKind.NO_FINDING
+    assert any("or without a reference has not been measured" in reason for reason in report.verdict.reasons)
+
+
 def test_several_references_and_none(
     tiny_base: Path, poisoned_adapter: Path, honest_adapter: Path, other_honest_adapter: Path
 ) -> None:
