@@ -26,6 +26,7 @@ from benchmarks.run_set import in_turn
 from scanner.beforehand.search_version import search_version
 from scanner.cli import calm_libraries, run_command
 from scanner.features import EXTRACTOR
+from scanner.intake import read_adapter
 from scanner.models.base_models import fingerprint, resolve_base
 from scanner.score.assess import choose_calibration
 from scanner.score.calibration import Calibration, read_calibration, shipped_calibrations
@@ -130,6 +131,20 @@ def refuse_other_bases(run: Run, base: str) -> None:
         raise click.ClickException(f"{run.table}: {', '.join(others)}: measured on another base; name other --rows")
 
 
+def refuse_other_references(run: Run) -> None:
+    """Rows beside two references would stand in one table as if they were alike.
+
+    Raises:
+        click.ClickException: a row was measured beside another reference than the one that is there.
+        ScannerError: the reference's files cannot be read.
+    """
+    there = read_adapter(str(run.out / REFERENCE)).identity.weights_sha256
+    if others := [row.id for row in run.rows() if row.vector.circumstances.references != (there,)]:
+        raise click.ClickException(
+            f"{run.table}: {', '.join(others)}: measured beside another reference; name other --rows"
+        )
+
+
 def whole(run: Run) -> set[str]:
     """The ids that have a scan by this version of the search and their features; of one that did not learn its
     trigger, its line in the log is all there is.
@@ -140,8 +155,10 @@ def whole(run: Run) -> set[str]:
 
 def _run_all(entries: Sequence[ZooEntry], reference: ZooEntry, run: Run, jobs: int) -> list[str]:
     """Trains the reference where it is missing, then runs all others; which of them failed."""
-    if entries and missing_entries([reference], run.out):
-        train_one(reference.recipe, run.out / REFERENCE, run.data, run.device)
+    if entries:
+        if missing_entries([reference], run.out):
+            train_one(reference.recipe, run.out / REFERENCE, run.data, run.device)
+        refuse_other_references(run)
     failed = []
     for name, done in side_by_side({entry.id: (one_adapter, (entry, run)) for entry in entries}, jobs):
         if done.exception():

@@ -7,20 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from benchmarks.recovery import append
-from benchmarks.transfer import REFERENCE, ZOO, Run, as_text, main, whole
+from benchmarks.transfer import REFERENCE, ZOO, Run, as_text, main, refuse_other_references, whole
 from scanner.beforehand.search_version import search_version
 from scanner.features import EXTRACTOR
+from scanner.intake import read_adapter
 from scanner.models.base_models import fingerprint
 from scanner.score.calibration import as_json
 from tests.scanner.score.test_scored import calibration
 from tests.trainers.test_calibrate import rows
 from tests.trainers.test_extract import ZOO as TINY_ZOO
 from trainers.calibrate import fit
-from trainers.feature_table import read_table
+from trainers.feature_table import add_row, read_table
 from trainers.zoo import load_zoo
 
 
@@ -106,6 +108,20 @@ def test_one_that_fails_takes_no_other_with_it(tmp_path: Path, tiny_base: Path, 
     )
     assert done.exit_code == 1 and "not run: bad, good" in done.output
     assert "Error: not whole: bad, good; see above" in done.output and not list(out.glob("transfer.*"))
+
+
+def test_rows_beside_another_reference_take_no_more(tmp_path: Path, honest_adapter: Path) -> None:
+    run = Run(tmp_path, tmp_path / "kept", None, "cpu")
+    shutil.copytree(honest_adapter, tmp_path / REFERENCE)
+    there = read_adapter(str(honest_adapter)).identity.weights_sha256
+    row = rows(4.0)[0]
+    beside = replace(row.vector, circumstances=replace(row.vector.circumstances, references=(there,)))
+    add_row(run.table, replace(row, vector=beside))
+    refuse_other_references(run)
+    other = replace(row.vector, circumstances=replace(row.vector.circumstances, references=("a" * 64,)))
+    add_row(run.table, replace(row, id="other", weights_sha256="b" * 64, vector=other))
+    with pytest.raises(click.ClickException, match="other: measured beside another reference"):
+        refuse_other_references(run)
 
 
 def test_a_calibration_that_cannot_be_transferred_is_refused_before_anything_is_trained(
