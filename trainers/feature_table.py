@@ -17,7 +17,7 @@ from pathlib import Path
 from scanner.cli import write_whole
 from scanner.errors import BadCalibration
 from scanner.intake import WEIGHTS_FILE, read_adapter
-from scanner.score.calibration import TWIN, kind_of
+from scanner.score.calibration import LARGEST, TWIN, kind_of
 from scanner.score.circumstances import Circumstances
 from scanner.score.vector import FAILED, FeatureVector
 from trainers.zoo import MAX_FALSE_TRIGGERS, MIN_ATTACK_SUCCESS
@@ -89,18 +89,21 @@ def read_table(file: Path) -> tuple[FeatureRow, ...]:
     """Reads a table.
 
     Raises:
-        BadCalibration: a column is missing, an adapter is there twice, a cell is no number, or what was measured in
-            different ways is mixed.
+        BadCalibration: a column is missing or there twice, an adapter is there twice, a cell is no number or out of
+            range, or what was measured in different ways is mixed.
     """
     try:
-        lines = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")), strict=True))
+        reader = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")), strict=True)
+        lines, columns = list(reader), reader.fieldnames or ()
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise BadCalibration(f"{file}: cannot be read as CSV ({error}); give a table of features") from error
     if not lines or not lines[0].keys() >= {*TRUTH, *TRAILING}:
         raise BadCalibration(f"{file}: needs rows with the columns {', '.join((*TRUTH, *TRAILING))}")
+    if len(set(columns)) < len(columns):
+        raise BadCalibration(f"{file}: a column stands there twice; keep one of them")
     try:
         rows = tuple(_row(line) for line in lines)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BadCalibration(f"{file}: a cell cannot be read ({error}); measure the row again") from error
     _refuse_mixtures(str(file), rows)
     return rows
@@ -193,7 +196,7 @@ def _row(line: Mapping[str, str]) -> FeatureRow:
         **{name: line[name] for name in CIRCUMSTANCES if name != "references"},
         references=tuple(line["references"].split()),
     )
-    values = {name: float(line[name]) for name in names if line[name] != ""}
+    values = {name: _feature(line[name]) for name in names if line[name] != ""}
     missing = {name: reasons.get(name, "not measured") for name in names if line[name] == ""}
     if line["label"] not in ("clean", "poisoned"):
         raise ValueError(f"label {line['label']!r}")
@@ -210,5 +213,18 @@ def _row(line: Mapping[str, str]) -> FeatureRow:
     )
 
 
+def _feature(cell: str) -> float:
+    value = float(cell)
+    # What is larger can be fitted, and no calibration that holds it be read.
+    if not abs(value) <= LARGEST:
+        raise ValueError(f"{cell}: a feature is a number of at most {LARGEST:g}")
+    return value
+
+
 def _rate(cell: str) -> float | None:
-    return float(cell) if cell else None
+    if not cell:
+        return None
+    rate = float(cell)
+    if not 0 <= rate <= 1:
+        raise ValueError(f"{cell}: a rate lies between 0 and 1")
+    return rate

@@ -19,7 +19,7 @@ SCHEMA = 4
 Condition = Literal["references", "base only"]
 _MAX_BYTES = 4_000_000
 # Of any number in the file: the product of two is still finite, as is the square of a distance.
-_LARGEST = 1e12
+LARGEST = 1e12
 _KEYS = {
     "schema", "base", "fingerprint", "condition", "extractor", "features", "intercept", "slope", "offset", "adapters",
     "regularisation", "versions", "circumstances",
@@ -122,10 +122,11 @@ def read_calibration(file: Path | Traversable) -> Calibration:
     """Reads a calibration as data that may have been tampered with.
 
     Raises:
-        BadCalibration: not JSON of this schema, a number that is not finite, or too large.
+        BadCalibration: not JSON of this schema, too large, a number that is not finite, or an adapter twice.
     """
     try:
-        content = file.read_bytes()
+        with file.open("rb") as opened:
+            content = opened.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             raise BadCalibration(f"{file}: larger than {_MAX_BYTES:,} bytes; no calibration is")
         return _parse(json.loads(content, object_pairs_hook=_without_duplicates, parse_constant=_refuse))
@@ -171,6 +172,12 @@ def _parse(document: Any) -> Calibration:
     adapters = tuple(_adapter(item, len(features)) for item in _list(document["adapters"]))
     if {item.label for item in adapters} != {"clean", "poisoned"}:
         raise ValueError("adapters: clean and poisoned ones are needed")
+    for names in ({item.id for item in adapters}, {item.weights_sha256 for item in adapters}):
+        if len(names) < len(adapters):
+            raise ValueError("adapters: one stands there twice")
+    slope, circumstances = _number(document["slope"]), _list(document["circumstances"])
+    if slope < 0 or not circumstances:
+        raise ValueError("a slope below 0, or no circumstances")
     return Calibration(
         base=_text(document["base"]),
         fingerprint=_text(document["fingerprint"]),
@@ -178,12 +185,12 @@ def _parse(document: Any) -> Calibration:
         extractor=_whole(document["extractor"]),
         features=features,
         intercept=_number(document["intercept"]),
-        slope=_number(document["slope"]),
+        slope=slope,
         offset=_number(document["offset"]),
         adapters=adapters,
         regularisation=_number(document["regularisation"]),
         versions={_text(name): _text(version) for name, version in document["versions"].items()},
-        circumstances=tuple(_circumstances(item) for item in _list(document["circumstances"])),
+        circumstances=tuple(_circumstances(item) for item in circumstances),
     )
 
 
@@ -238,6 +245,7 @@ def _list(value: Any) -> Sequence[Any]:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("a text was expected")
+    value.encode()  # half of a surrogate pair can be written in JSON, and printed nowhere
     return value
 
 
@@ -248,8 +256,8 @@ def _whole(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _LARGEST:
-        raise TypeError(f"a number of at most {_LARGEST:g} was expected")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= LARGEST:
+        raise TypeError(f"a number of at most {LARGEST:g} was expected")
     return float(value)
 
 

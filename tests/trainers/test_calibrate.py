@@ -142,18 +142,6 @@ def test_mixed_versions_and_too_few_groups_are_refused(tmp_path: Path) -> None:
         fit([row for row in table if row.label == "poisoned" or row.family == "recipe 0"], "b", "f", "references")
 
 
-@pytest.mark.parametrize(
-    "content",
-    ["", "id,label\n", "\x00", "id,label,family,recipe,seed\nx,clean,,r,0\n"],
-    ids=["empty", "head", "nul", "short"],
-)
-def test_what_is_no_table_is_refused(tmp_path: Path, content: str) -> None:
-    file = tmp_path / "features.csv"
-    file.write_text(content, encoding="utf-8")
-    with pytest.raises(BadCalibration):
-        read_table(file)
-
-
 HERE = Circumstances("f" * 64, "float32", "none", "float32", "standard", ("1" * 64, "2" * 64))
 
 

@@ -80,6 +80,7 @@ def test_a_calibration_is_fitted_from_a_table_alone_bit_for_bit(tmp_path: Path, 
     for file in files:
         done = CliRunner().invoke(train, ["calibrate", str(table), "--base", str(tiny_base), "--out", str(file)])
         assert done.exit_code == 0 and "60 adapters; left out, since they did not learn: none" in done.output
+        assert f"by extractor 1, and scans of this version measure by {EXTRACTOR}" in done.stderr
     assert files[0].read_bytes() == files[1].read_bytes()
     assert read_calibration(files[0]).condition == "references"
 

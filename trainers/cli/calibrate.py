@@ -42,6 +42,7 @@ def join_tables(tables: tuple[Path, ...], out: Path) -> None:
 def calibrate(table: Path, out: Path, base: str, condition: str, in_view: Path | None) -> None:
     """Fit the classifier on FEATURES.csv; the same table and list give the same file, bit for bit."""
     calm_libraries()
+    from scanner.features import EXTRACTOR
     from scanner.models.base_models import fingerprint, resolve_base
     from scanner.options import ScanOptions
     from scanner.score.calibration import Condition, as_json
@@ -63,6 +64,12 @@ def calibrate(table: Path, out: Path, base: str, condition: str, in_view: Path |
         click.echo(
             f"{len(fitted.clean_scores)} clean adapters tell no rate of false alarms under {least:.4g}: a scan by this "
             f"calibration ends with an error unless it is asked for one with --false-alarm-rate",
+            err=True,
+        )
+    if fitted.extractor != EXTRACTOR:
+        click.echo(
+            f"{table}: measured by extractor {fitted.extractor}, and scans of this version measure by {EXTRACTOR}: "
+            "none of them will use this calibration",
             err=True,
         )
     left_out = [row.id for row in rows if not row.learned]

@@ -14,8 +14,10 @@ from scanner.score.classifier import apply
 from scanner.score.vector import FeatureVector
 
 KNOWN = tuple(
-    KnownAdapter(f"{label}-{number}", label, "f", "r", "a" * 64, score, (number / 2, None if number else 0.0))
-    for label, score in (("clean", 0.1), ("poisoned", 0.9))
+    KnownAdapter(
+        f"{label}-{number}", label, "f", "r", f"{digit}{number}" * 32, score, (number / 2, None if number else 0.0)
+    )
+    for label, score, digit in (("clean", 0.1, "a"), ("poisoned", 0.9, "b"))
     for number in range(3)
 )
 CALIBRATION = Calibration(
@@ -46,6 +48,10 @@ def test_what_is_written_is_read(file: Path) -> None:
         ('"slope": 1.5', '"slope": "1.5"'),
         ('"slope": 1.5', f'"slope": {10**400}'),
         ('"slope": 1.5', '"slope": true'),
+        ('"slope": 1.5', '"slope": -1.5'),
+        ('"id": "clean-1"', '"id": "clean-0"'),
+        ("a1" * 32, "a0" * 32),
+        ('"base": "b/m"', r'"base": "\ud800"'),
         ('"slope": 1.5', '"slope": 1.5, "slope": 2'),
         ('"scale": 2.0', '"scale": 0'),
         ('"share": 0.1', '"share": 1.1'),
@@ -78,6 +84,14 @@ def test_a_file_too_large_or_not_there_is_refused(tmp_path: Path) -> None:
     for path in (large, tmp_path / "nowhere.json"):
         with pytest.raises(BadCalibration):
             read_calibration(path)
+
+
+def test_one_of_no_circumstances_is_refused(file: Path) -> None:
+    """An adapter is in the domain where it was measured as one of them."""
+    document = json.loads(file.read_text(encoding="utf-8")) | {"circumstances": []}
+    file.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(BadCalibration, match="no circumstances"):
+        read_calibration(file)
 
 
 @given(
