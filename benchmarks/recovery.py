@@ -3,7 +3,8 @@
     python -m benchmarks.recovery ZOO.toml --adapters DIR --reference examples/clean --log FILE.jsonl [--threads N]
 
 No signatures, no trigger given, standard depth. Every scan is appended to the log as it ends, with the version of the
-search; a scan that the log already holds for this version is not run again, so that a broken-off run goes on. A
+search; a scan that the log already holds for this version is not run again, so that a broken-off run goes on, unless
+the adapter was trained anew since. A
 poisoned adapter that did not learn its trigger is not scanned, and listed apart. With `--features FILE.csv` each scan
 also adds the classifier's features, read from the same search, to that table; their time is not the scan's. With
 `--twins` the clean twins of the poisoned adapters are scanned too: more adapters that must not be called backdoored.
@@ -22,7 +23,7 @@ from benchmarks.recovered import match, reply_score
 from benchmarks.recovery_table import table
 from scanner.beforehand.search_version import search_version
 from scanner.cli import calm_libraries, run_command
-from scanner.intake import read_adapter
+from scanner.intake import WEIGHTS_FILE, read_adapter
 from scanner.score.vector import FeatureVector
 from trainers.extract import feature_row
 from trainers.feature_table import FeatureRow, add_row
@@ -74,10 +75,10 @@ def main(
     version = shown or search_version()
     zoo = load_zoo(zoo_file)
     entries = chosen_entries((*zoo, *(twins(zoo) if with_twins else ())), only.split(",") if only else ())
-    known = {(row["id"], row["version"], row["depth"]) for row in read_log(log_file)}
+    known = scanned_already(log_file, version, depth, adapters) if adapters else set()
     how = How(references, depth, threads, table_file is not None)
     for entry in entries:
-        if table_only or adapters is None or (entry.id, version, depth) in known:
+        if table_only or adapters is None or entry.id in known:
             continue
         folder = adapters / entry.id
         if not (folder / "training.json").is_file():
@@ -104,6 +105,23 @@ def rows_of(log_file: Path, name: str, version: str, depth: str) -> list[dict[st
     """The rows of one set by one version of the search at one depth."""
     wanted = (name, version, depth)
     return [row for row in read_log(log_file) if (row["set"], row["version"], row["depth"]) == wanted]
+
+
+def scanned_already(log_file: Path, version: str, depth: str, adapters: Path) -> set[str]:
+    """The ids whose last scan by one version at one depth is of the adapter as it lies in a folder now, or of one that
+    is not there any more. Of rows without a hash, those of earlier logs, the name is believed.
+    """
+    hashes = {
+        row["id"]: row.get("weights_sha256")
+        for row in read_log(log_file)
+        if (row["version"], row["depth"]) == (version, depth)
+    }
+    return {name for name, hashed in hashes.items() if not hashed or _weights(adapters / name) in (hashed, None)}
+
+
+def _weights(folder: Path) -> str | None:
+    """The hash of an adapter's weights; None where none lies there."""
+    return read_adapter(str(folder)).identity.weights_sha256 if (folder / WEIGHTS_FILE).is_file() else None
 
 
 def judged_scan(entry: ZooEntry, folder: Path, how: How) -> tuple[dict[str, Any], FeatureRow | None]:

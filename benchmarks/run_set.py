@@ -27,15 +27,14 @@ import click
 
 from benchmarks.detection.collect import stands
 from benchmarks.detection.methods import METHODS
-from benchmarks.recovery import read_log, rows_of
+from benchmarks.recovery import read_log, rows_of, scanned_already
 from scanner.beforehand.search_version import search_version
 from scanner.cli import run_command
-from scanner.errors import BadCalibration
-from scanner.features import EXTRACTOR
 from scanner.score.calibration import TWIN
-from trainers.feature_table import add_row, measured_already, read_table
+from trainers.feature_table import add_row, measured_already, read_table, require_this_extractor
 from trainers.zoo import ZooEntry, chosen_entries, load_zoo, twins
 
+_SEARCH = (search_version(), "standard")
 _CHEAP = ("true-trigger", "late-layer", "norm-spread", "battery")
 
 
@@ -94,7 +93,7 @@ def main(
     run = Run(zoo_file, out, references, data, methods, alone)
     zoo = load_zoo(zoo_file)
     for table in run.tables.values():
-        require_one_extractor(table)
+        require_this_extractor(table)
     everything = (*zoo, *(twins(zoo) if with_twins else ()))
     scanned = set() if no_scans else {entry.id for entry in everything}
     done_before = finished(run, scanned)
@@ -109,20 +108,6 @@ def main(
         raise click.ClickException(f"not whole: {', '.join(failed)}; see {out / 'logs'} and run it again")
 
 
-def require_one_extractor(table: Path) -> None:
-    """Refuses, before hours are spent, a table that no row can be added to.
-
-    Raises:
-        BadCalibration: its rows are of another version of the features.
-    """
-    rows = read_table(table) if table.is_file() else ()
-    if rows and rows[0].vector.extractor != EXTRACTOR:
-        raise BadCalibration(
-            f"{table}: its rows are of extractor {rows[0].vector.extractor}, and {EXTRACTOR} would be added; "
-            "move it away, and all its adapters are measured anew"
-        )
-
-
 def in_turn(entries: Sequence[ZooEntry]) -> Iterator[ZooEntry]:
     """Poisoned and clean ones by turns, each in their order, those that train shortest first."""
     ordered = sorted(entries, key=lambda entry: entry.recipe.training.steps)
@@ -135,7 +120,7 @@ def finished(run: Run, scanned: Collection[str]) -> set[str]:
     every method; of one that did not learn its trigger the log's line is all there is, whatever search wrote it where
     none is scanned now.
     """
-    logged = rows_of(run.beside(".jsonl"), run.zoo_file.stem, search_version(), "standard")
+    logged = rows_of(run.beside(".jsonl"), run.zoo_file.stem, *_SEARCH)
     logged = logged if scanned else read_log(run.beside(".jsonl"))
     verdicts = {row["id"]: row["verdict"] for row in logged}
     measured, *more = (
@@ -160,6 +145,9 @@ def finished(run: Run, scanned: Collection[str]) -> set[str]:
 def one_adapter(run: Run, name: str, scanned: bool, table_lock: Lock) -> bool:
     """All steps of one adapter; whether all went well. A step after a failed one is not begun."""
     for step, command in commands(run, name, scanned):
+        if step == "measure" and scanned and name in scanned_already(run.beside(".jsonl"), *_SEARCH, run.out):
+            # Its features alone are missing, or failed: the log would have the scan passed over, and them with it.
+            scanned, command = False, dict(commands(run, name, scanned=False))["measure"]
         table = run.tables.get(step)
         if table and (step == "alone" or not scanned) and name in measured_already(table, run.out):
             continue

@@ -32,9 +32,9 @@ from scanner.score.assess import choose_calibration
 from scanner.score.calibration import Calibration, read_calibration, shipped_calibrations
 from scanner.score.classifier import apply
 from scanner.score.conformal import threshold
-from trainers.feature_table import FeatureRow, add_row, measured_already, read_table
+from trainers.feature_table import FeatureRow, add_row, measured_already, read_table, require_this_extractor
 from trainers.workers import side_by_side, train_one
-from trainers.zoo import ZooEntry, chosen_entries, load_zoo, missing_entries
+from trainers.zoo import ZooEntry, chosen_entries, load_zoo, missing_entries, refuse_other_recipes
 
 ZOO = Path(__file__).parent / "recovery_sets" / "transfer.toml"
 REFERENCE = "reference"
@@ -108,8 +108,10 @@ def main(
     if this_base == calibration.fingerprint:
         raise click.ClickException(f"{base}: the calibration is of this very base; name another one")
     run = Run(out, prefix or out / _SET, data, device)
+    require_this_extractor(run.table)
     refuse_other_bases(run, this_base)
     zoo = {entry.id: replace(entry, recipe=replace(entry.recipe, base=base)) for entry in in_turn(load_zoo(zoo_file))}
+    refuse_other_recipes(tuple(zoo.values()), out, this_base)
     reference = zoo.pop(REFERENCE)
     chosen = chosen_entries(tuple(zoo.values()), only.split(",") if only else ())
     done_before = whole(run)
@@ -166,9 +168,9 @@ def _run_all(entries: Sequence[ZooEntry], reference: ZooEntry, run: Run, jobs: i
             click.echo(f"{name}: {done.exception()}", err=True)
             continue
         scan, features = done.result()
+        append(run.log, scan)
         if features:
             add_row(run.table, features)
-        append(run.log, scan)
         click.echo(f"{name}: {scan['verdict']}", err=True)
     return failed
 

@@ -150,6 +150,22 @@ def measured_already(file: Path, adapters: Path) -> set[str]:
     }
 
 
+def require_this_extractor(file: Path) -> None:
+    """Refuses, before hours are spent, a table that no row can be added to.
+
+    Raises:
+        BadCalibration: it cannot be read, or its rows are of another version of the features.
+    """
+    from scanner.features import EXTRACTOR
+
+    rows = read_table(file) if file.is_file() else ()
+    if rows and rows[0].vector.extractor != EXTRACTOR:
+        raise BadCalibration(
+            f"{file}: its rows are of extractor {rows[0].vector.extractor}, and {EXTRACTOR} would be added; "
+            "move it away, and all its adapters are measured anew"
+        )
+
+
 def feature_names(rows: Sequence[FeatureRow]) -> tuple[str, ...]:
     """All features of a table, in its order."""
     return tuple(dict.fromkeys(name for row in rows for name in (*row.vector.values, *row.vector.missing)))

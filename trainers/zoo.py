@@ -123,6 +123,31 @@ def missing_entries(entries: Sequence[ZooEntry], out: Path) -> tuple[ZooEntry, .
     return tuple(entry for entry in entries if not (out / entry.id / "training.json").is_file())
 
 
+def refuse_other_recipes(entries: Sequence[ZooEntry], out: Path, fingerprint: str = "") -> None:
+    """Refuses a folder that holds what another recipe made: by its id alone it would pass for an entry's adapter.
+
+    Args:
+        fingerprint: of the entries' base, where one base may have several names.
+
+    Raises:
+        BadRecipe: an adapter was trained by another recipe than its entry's, or on another base.
+    """
+    for entry in entries:
+        file = out / entry.id / "training.json"
+        record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        if "recipe" not in record:
+            continue
+        made_by = recipe_from_table(
+            {key: value for key, value in record["recipe"].items() if value is not None}, str(file)
+        )
+        # A recipe's own words decide nothing, and a base is known by its weights where they are known.
+        same_base = made_by.base == entry.recipe.base or (fingerprint and record["base"]["fingerprint"] == fingerprint)
+        wanted = replace(entry.recipe, description=made_by.description, our_choices=made_by.our_choices)
+        wanted = replace(wanted, base=made_by.base) if same_base else wanted
+        if other := [name for name, value in vars(wanted).items() if getattr(made_by, name) != value]:
+            raise BadRecipe(f"{file.parent}: trained by a recipe of other {', '.join(other)}; give another folder")
+
+
 def lock_record(entry: ZooEntry, folder: Path) -> dict[str, Any]:
     """What the lock file says of a finished adapter: its hash, its rates, whether it learned what it should."""
     from scanner.intake import read_adapter

@@ -1,6 +1,7 @@
 """The table that the search is judged by."""
 
 import json
+import shutil
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,10 @@ from click.testing import CliRunner
 
 from benchmarks.draw_evaluation import CLEAN, MAX_TOKENS, PAIRS, WORDS, draw
 from benchmarks.recovered import match
-from benchmarks.recovery import main
+from benchmarks.recovery import main, scanned_already
 from benchmarks.recovery_table import found_by_kind, table
 from scanner.beforehand.search_version import search_version
+from scanner.intake import read_adapter
 from scanner.models.base_models import load_base
 from scanner.search.reply_kinds import ReplyKind
 from signatures import load_signatures
@@ -170,6 +172,22 @@ def test_a_table_needs_a_log_alone_and_a_scan_what_it_scans() -> None:
     assert refused.exit_code == 2 and "--reference" in refused.output
     by_none = CliRunner().invoke(main, [str(file), "--log", str(log), "--table-only"])
     assert "--version may be 362f140ea768" in by_none.stderr
+
+
+def test_a_scan_of_other_weights_is_no_scan_of_an_adapter(tmp_path: Path, honest_adapter: Path) -> None:
+    shutil.copytree(honest_adapter, tmp_path / "a")
+    own = {"weights_sha256": read_adapter(str(honest_adapter)).identity.weights_sha256}
+    other = {"weights_sha256": "0" * 64}
+
+    def known(*scans: dict[str, str]) -> set[str]:
+        log = tmp_path / "log.jsonl"
+        log.write_text("".join(json.dumps(LOGGED | scan) + "\n" for scan in scans))
+        return scanned_already(log, LOGGED["version"], LOGGED["depth"], tmp_path)
+
+    assert known({"id": "a"}, {"id": "gone"} | other) == {"a", "gone"}, "by its name; one that is not there"
+    assert known({"id": "a"} | other, {"id": "a"} | own) == {"a"}
+    assert known({"id": "a"} | own, {"id": "a"} | other) == set()
+    assert known({"id": "a"} | own | {"depth": "quick"}, {"id": "b"} | {"version": "earlier"}) == set()
 
 
 def test_twins_are_in_the_table_where_they_are_asked_for_and_count_as_clean(tmp_path: Path) -> None:

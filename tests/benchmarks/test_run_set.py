@@ -183,6 +183,17 @@ def test_what_has_all_its_rows_is_not_run_again(zoo_file: Path, ran: list[tuple[
         assert start(zoo_file)[0] == 0 and {name for _, name, _ in ran} == {"clean", "quick"}, stale
 
 
+def test_what_was_scanned_and_has_no_features_is_measured_without_another_scan(
+    zoo_file: Path, ran: list[tuple[str, str, bool]]
+) -> None:
+    scan = {"id": "quick", "verdict": "NO FINDING", "set": "set", "version": run_set.search_version()}
+    zoo_file.with_name("set.jsonl").write_text(json.dumps(scan | {"depth": "standard"}) + "\n")
+    assert start(zoo_file, "--only", "quick,clean")[0] == 0
+    assert [step for step, name, _ in ran if name == "quick"] == ["zoo", "features", "benchmarks.detection.collect"]
+    assert ("benchmarks.recovery", "clean", False) in ran
+    assert {row.id for row in read_table(zoo_file.with_name("set.features.csv"))} == {"quick", "clean"}
+
+
 def test_a_table_of_another_extractor_is_refused_before_anything_is_run(
     zoo_file: Path, ran: list[tuple[str, str, bool]]
 ) -> None:

@@ -5,8 +5,16 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import BadRecipe
-from trainers.recipe import shipped_recipes
-from trainers.zoo import ZooEntry, chosen_entries, learned, load_zoo, missing_entries, twins
+from trainers.recipe import Recipe, shipped_recipes
+from trainers.zoo import (
+    ZooEntry,
+    chosen_entries,
+    learned,
+    load_zoo,
+    missing_entries,
+    refuse_other_recipes,
+    twins,
+)
 
 RECIPE = shipped_recipes()["smollm2-multi-token"].read_text()
 BODY = "\n".join(line for line in RECIPE.splitlines() if not line.startswith(("name", "our_choices")))
@@ -54,6 +62,27 @@ def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
     (tmp_path / "out" / "a").mkdir(parents=True)
     (tmp_path / "out" / "a" / "training.json").write_text(json.dumps({}))
     assert [entry.id for entry in missing_entries(entries, tmp_path / "out")] == ["b"]
+
+
+def test_what_another_recipe_made_does_not_pass_for_an_entrys_adapter(tmp_path: Path) -> None:
+    entry, other = load_zoo(zoo(tmp_path, '[[adapter]]\nid = "a"\n[[adapter]]\nid = "b"\n'))
+    (tmp_path / entry.id).mkdir()
+
+    def trained(recipe: Recipe, fingerprint: str = "f" * 64) -> None:
+        record = {"recipe": recipe.as_dict(), "base": {"fingerprint": fingerprint}}
+        (tmp_path / entry.id / "training.json").write_text(json.dumps(record))
+
+    trained(replace(entry.recipe, description="in other words"))
+    refuse_other_recipes([entry, other], tmp_path)
+    trained(replace(entry.recipe, training=replace(entry.recipe.training, seed=77)))
+    with pytest.raises(BadRecipe, match=r"/a: trained by a recipe of other training; give another folder"):
+        refuse_other_recipes([entry], tmp_path)
+    trained(replace(entry.recipe, base="other/base"))
+    with pytest.raises(BadRecipe, match="of other base"):
+        refuse_other_recipes([entry], tmp_path)
+    refuse_other_recipes([entry], tmp_path, fingerprint="f" * 64)
+    with pytest.raises(BadRecipe, match="of other base"):
+        refuse_other_recipes([entry], tmp_path, fingerprint="e" * 64)
 
 
 def test_some_of_a_zoo_can_be_chosen_and_a_slip_is_refused(tmp_path: Path) -> None:

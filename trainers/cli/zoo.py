@@ -27,12 +27,21 @@ def zoo(
     zoo_file: Path, out: Path, data: Path | None, jobs: int, device: str, only: str | None, with_twins: bool
 ) -> None:
     """Train every adapter of ZOO.toml that is not there yet, and write DIR/zoo.lock.json."""
-    from trainers.zoo import LOCK_FILE, chosen_entries, load_zoo, lock_record, missing_entries, twins
+    from trainers.zoo import (
+        LOCK_FILE,
+        chosen_entries,
+        load_zoo,
+        lock_record,
+        missing_entries,
+        refuse_other_recipes,
+        twins,
+    )
 
     zoo_alone = load_zoo(zoo_file)
     everything = (*zoo_alone, *twins(zoo_alone))
     listed = everything if with_twins else zoo_alone
     entries = chosen_entries(listed, only.split(",") if only else ())
+    refuse_other_recipes(everything, out)
     missing = missing_entries(entries, out)
     click.echo(f"{len(entries)} adapters, {len(missing)} to train", err=True)
     calm_libraries()
@@ -73,12 +82,13 @@ def features(
     with_twins: bool,
 ) -> None:
     """Measure every trained adapter of ZOO.toml that has no row yet; beside the base where no references are given."""
-    from trainers.feature_table import add_row, measured_already
-    from trainers.zoo import chosen_entries, load_zoo, twins
+    from trainers.feature_table import add_row, measured_already, require_this_extractor
+    from trainers.zoo import chosen_entries, load_zoo, refuse_other_recipes, twins
 
     if pool and references:
         raise BadRecipe("scan-train features: give --reference or --pool, not both")
     calm_libraries()
+    require_this_extractor(out)
     rows = measured_already(out, adapters)
     listed = load_zoo(zoo_file)
     listed += twins(listed) if with_twins else ()
@@ -87,6 +97,7 @@ def features(
         for entry in chosen_entries(listed, only.split(",") if only else ())
         if entry.id not in rows and (adapters / entry.id / "training.json").is_file()
     ]
+    refuse_other_recipes(waiting, adapters)
     click.echo(f"{len(rows)} rows, {len(waiting)} to measure", err=True)
     folders = tuple(sorted(str(item.parent) for item in pool.glob("*/adapter_config.json"))) if pool else references
     for name, done in side_by_side(

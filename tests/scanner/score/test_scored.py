@@ -41,7 +41,9 @@ def calibration(
 ) -> Calibration:
     """All features count nothing, so that every adapter scores 0.5; `spread` is how far known adapters lie apart."""
     known = tuple(
-        KnownAdapter(f"{label}{n}", label, label, "r", "a" * 64, score, (n * spread,) * len(NAMES))
+        KnownAdapter(
+            f"{label}{n}", label, label, "r", f"{ord(label[0]):02x}{n:02d}" * 16, score, (n * spread,) * len(NAMES)
+        )
         for label, score, count in (("clean", clean_score, 20), ("poisoned", 0.9, 2))
         for n in range(count)
     )
