@@ -38,7 +38,7 @@ from benchmarks.detection.conditions import CONDITIONS, ConditionRows, of_condit
 from benchmarks.detection.methods import METHODS
 from benchmarks.detection.paired import beside_methods
 from benchmarks.detection.sets import ids_of, unseen_of
-from benchmarks.detection.tables import as_table, by_families, concluded, differences, searched_in
+from benchmarks.detection.tables import as_table, by_families, concluded, differences, held_out, on_trust, searched_in
 from benchmarks.recovery import read_log
 from scanner.cli import run_command, write_whole
 from scanner.intake import read_adapter
@@ -53,18 +53,20 @@ _HEAD = """# How well poisoned adapters are told from clean ones
 
 Written by `python -m benchmarks.detection`; do not edit. An attack family is held out against a clean recipe, for
 every pair of them; neither was seen by the fit. A clean recipe is its data and projections. Intervals (95 %) resample
-whole families and whole recipes; those of the found share lean upwards where the threshold is the highest of few
-clean scores; no draw fits anew. Each row counts the adapters that its detector was run on. Where the truth is drawn
-at random, the figure is the median of the draws, with the lowest and the highest. Up to set 6 clean adapters of other
-data were trained for fewer steps than poisoned ones, so that a recipe's facts alone may tell much: the two lines of
-recipes say how much, and are no controls that must be at chance. The tables of twins compare like with like. A twin
-is never judged by a fit that saw its partner. The feature that the classifier hears above others (`controls.both`),
-and how much of the rest it hears, were chosen on the rows of set 6 and the adapters of set 7 that
-`evaluation-7.seen.txt` names, the best of twelve choices: lines of the product on those flatter it. Clean maths and
-pirate adapters were among them, so that others of these kinds are no new kinds of data.
+whole families and whole recipes; those of the found share lean upwards where the threshold is the highest of few clean
+scores; no draw fits anew. Found shares pool fits, each on its own scale (how far its own poisoned adapters lie above
+its clean ones): of a detector that tells next to nothing they lean upwards as well. Each row counts the adapters that
+its detector was run on. Where the truth is drawn at random, the figure is the median of the draws, with the lowest and
+the highest. Up to set 6 clean adapters of other data were trained for fewer steps than poisoned ones, so that a
+recipe's facts alone may tell much: the two lines of recipes say how much, and are no controls that must be at chance.
+The tables of twins compare like with like. A twin is never judged by a fit that saw its partner. The feature that the
+classifier hears above others (`controls.both`), and how much of the rest it hears, were chosen on the rows of set 6
+and the adapters of set 7 that `evaluation-7.seen.txt` names, the best of twelve choices: lines of the product on those
+flatter it. Clean maths and pirate adapters were among them, so that others of these kinds are no new kinds of data.
 
 Poisoned adapters that did not learn their trigger (it fires on fewer than {least:.0%} of prompts, or on more than
-{most:.0%} without it) are left out: {left_out}. Scanned, but not in the tables, since no features were measured:
+{most:.0%} without it) are left out: {left_out}. Of these, scanned all the same, as they were before they were trained
+anew, and counted in what scans concluded: {counted}. Scanned, but not in the tables, since no features were measured:
 {unmeasured}. Not run: {not_run}. Scans: {searches}.
 """
 _SAME_ADAPTERS = """Beside each method, on the same adapters; each draw of families and recipes is the same for both.
@@ -123,7 +125,15 @@ def main(
     zoo = [name for file in zoo_files for name in ids_of(file)]
     unseen = unseen_of(unseen_file) if unseen_file else ()
     text = document(
-        conditions, verdicts_of(scans), measured, not_learned, zoo, jobs, searches_of(scans), unseen, concluded(scans)
+        conditions,
+        verdicts_of(scans),
+        measured,
+        not_learned,
+        zoo,
+        jobs,
+        searches_of(scans),
+        unseen,
+        concluded(scans) + on_trust(scans),
     )
     click.echo(text, nl=False)
     write_whole(str(out), text)
@@ -200,6 +210,7 @@ def document(
         least=MIN_ATTACK_SUCCESS,
         most=MAX_FALSE_TRIGGERS,
         left_out=_listed(left_out),
+        counted=_listed([name for name in left_out if name in verdicts]),
         unmeasured=_listed([name for name in apart if name in verdicts]),
         not_run=_not_run([name for name in apart if name not in verdicts]),
         searches=searches,
@@ -262,7 +273,8 @@ def tables_of(
     """
     folds_of = FoldsOf(jobs)
     lines = [judge(item, folds_of) for item in compared(rows, verdicts, measured)]
-    parts = [f"{title}\n\n{searched_in([row for row in rows if row.learned])}\n\n{as_table(lines)}\n"]
+    learned = [row for row in rows if row.learned]
+    parts = [f"{title}\n\n{held_out(learned)} {searched_in(learned)}\n\n{as_table(lines)}\n"]
     if found := beside_methods(rows, verdicts, measured or (), folds_of):
         parts.append(f"{_SAME_ADAPTERS}{caution}{differences(found)}\n")
     return parts, lines

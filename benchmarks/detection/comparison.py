@@ -50,6 +50,7 @@ NOT_BUILT = {"PEFTGuard": "not run: its network is trained on thousands of label
 _ALL_BUT_GROWTH = ("weights.", "saliency.", "elicitation.", "switching.", "heads.", "divergence.")
 # Of the truth, for a control: the interval of a figure is that of its draws, the lowest and the highest.
 _DRAWS = 10
+_NO_SHARES = (Estimate(None, missing="a control"),) * len(RATES)
 _NOT_ENOUGH = "fewer than two attack families or clean recipes"
 
 
@@ -62,6 +63,9 @@ class Compared:
     """A detector by its name in the table; without one, `missing` says why it was not run.
 
     `draws` are the rows with another truth each, of a control that is judged on each of them.
+    `by_auc_alone`: a control whose found share would say nothing. Each fit counts on its own scale, whose unit is how
+    far apart its poisoned and clean rows lie; where that is next to nothing, whoever is held out moves it, and with it
+    its own score.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Compared:
     rows: tuple[FeatureRow, ...]
     missing: str = ""
     draws: tuple[tuple[FeatureRow, ...], ...] = ()
+    by_auc_alone: bool = False
 
 
 class FoldsOf:
@@ -238,7 +243,9 @@ def _controls(used: tuple[FeatureRow, ...]) -> tuple[Compared, ...]:
             used,
             draws=tuple(with_truth_drawn(used, seed) for seed in range(_DRAWS)),
         ),
-        Compared("control: what is missing, and in what the search computed", by_what_is_missing, used),
+        Compared(
+            "control: what is missing, and in what the search computed", by_what_is_missing, used, by_auc_alone=True
+        ),
         Compared("control: half of the clean twins for poisoned", by_features(), half_of_twins_in_place(used, seed=0)),
         Compared("recipes: their facts alone", by_features("recipe."), with_recipe_facts(used)),
         Compared("recipes: clean twins in the poisoned ones' place", by_features(), twins_in_place(used)),
@@ -291,6 +298,8 @@ def judge(item: Compared, folds_of: FoldsOf | None = None) -> Line:
     except NotComparedError as error:
         nothing = Estimate(None, missing=str(error))
         return Line(item.name, *counts, nothing, (nothing,) * len(RATES), {})
+    if item.by_auc_alone:
+        return Line(item.name, *counts, mean_auc(folds), _NO_SHARES, {})
     found = tuple(true_positive_rate(folds, rate) for rate in RATES)
     return Line(item.name, *counts, mean_auc(folds), found, by_family(folds, RATES[0]))
 
@@ -306,12 +315,11 @@ def _over_draws(item: Compared, folds_of: FoldsOf) -> Line:
         for number, rows in enumerate(item.draws)
     ]
     known = [auc for auc in aucs if auc is not None]
-    nothing = Estimate(None, missing="a control")
     return Line(
         item.name,
         *numbers(item.rows),
         Estimate(median(known), min(known), max(known)),
-        (nothing,) * len(RATES),
+        _NO_SHARES,
         {},
     )
 

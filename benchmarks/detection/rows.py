@@ -99,12 +99,16 @@ def by_kind_of_data(rows: Sequence[FeatureRow]) -> tuple[FeatureRow, ...]:
     """
     poisoned = {row.pair for row in rows if row.label == "poisoned"}
     return tuple(
-        replace(row, recipe=row.recipe.split("; ")[0].rpartition("+")[2].removeprefix("generated:").partition(":")[0])
-        if row.label == "clean"
-        else row
+        replace(row, recipe=_kind_of_data(row.recipe.split("; ")[0])) if row.label == "clean" else row
         for row in rows
         if row.label == "poisoned" or row.pair not in poisoned
     )
+
+
+def _kind_of_data(data: str) -> str:
+    """What is done to the rows, or mixed into them, is the kind; how long is long, or the topic, is none."""
+    kind = data.rpartition("+")[2].removeprefix("generated:").partition(":")[0]
+    return "long answers" if kind.startswith("at least ") else kind
 
 
 def _as_if_poisoned(row: FeatureRow, family: str) -> FeatureRow:

@@ -13,6 +13,8 @@ from trainers.feature_table import FeatureRow
 
 _VERDICTS = tuple(kind.value for kind in VerdictKind)
 _HOW_SCANNED = "Beside one clean reference, with signatures and score off: both can make more verdicts SUSPICIOUS."
+# A resampled interval needs some groups to resample.
+_FEW_GROUPS = 8
 # Of the resampled draws; more than that is said.
 _FEW_DRAWS = 0.05
 
@@ -99,6 +101,29 @@ def searched_in(rows: Sequence[FeatureRow]) -> str:
     numbers = sorted({number for number, _ in made})
     counts = [f"{number}: {made[number, 'poisoned']} poisoned and {made[number, 'clean']} clean" for number in numbers]
     return f"The searches computed in {'; '.join(counts)}."
+
+
+def held_out(rows: Sequence[FeatureRow]) -> str:
+    """How many groups are held out against how many, which is what an interval rests on."""
+    families, recipes = (len({row.group for row in rows if row.label == kind}) for kind in ("poisoned", "clean"))
+    few = (
+        f" Intervals by fewer than {_FEW_GROUPS} of either are too narrow."
+        if min(families, recipes) < _FEW_GROUPS
+        else ""
+    )
+    return f"Held out: {families} attack families against {recipes} clean recipes.{few}"
+
+
+def on_trust(scans: Sequence[Mapping[str, Any]]) -> str:
+    """Of which sets verdicts are taken by an adapter's name alone; "" where the weights of all are known."""
+    named = Counter(row["set"] for row in scans if row["verdict"] != "not scanned" and "weights_sha256" not in row)
+    if not named:
+        return ""
+    counts = " and ".join(f"{number} of {name}" for name, number in sorted(named.items()))
+    return (
+        f"\nThe scans of {counts} were logged without a hash of the weights: an adapter that was trained anew by its "
+        "recipe, before its features were measured, stands beside the verdict on the first one.\n"
+    )
 
 
 def shown(estimate: Estimate) -> str:

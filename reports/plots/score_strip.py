@@ -8,6 +8,7 @@ from scanner.score.assess import Assessment
 from scanner.score.in_words import as_high
 
 _THIS = "this adapter"
+_BY = {False: "this one by the model fitted on all", True: "and so was this one, which is one of them"}
 
 
 def draw(assessment: Assessment) -> Figure:
@@ -46,7 +47,7 @@ def draw(assessment: Assessment) -> Figure:
         summary=summary,
         svg=to_svg(chart, summary, "score-strip"),
         caption=f"{summary} Solid line: this adapter. Dashed: the threshold. Each known adapter was scored by a "
-        "model fitted without its recipe or kind of attack, this one by the model fitted on all.",
+        f"model fitted without its recipe or kind of attack, {_BY[assessment.known]}.",
         table=Table(
             ("adapter", "score"),
             (

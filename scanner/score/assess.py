@@ -28,6 +28,7 @@ class Assessment:
         in_view: how many of the clean ones had been looked at when what the score hears was chosen.
         foreign: why the score is none of this adapter's domain, each a sentence: it then raises no alarm.
         doubts: what else should be known of it, each a sentence.
+        known: it is one of those that the score was fitted on, and its score that of a fit without its like.
     """
 
     score: Score
@@ -42,6 +43,7 @@ class Assessment:
     foreign: tuple[str, ...]
     doubts: tuple[str, ...]
     in_view: int = 0
+    known: bool = False
 
     @property
     def false_alarms(self) -> tuple[float, float]:
@@ -147,6 +149,7 @@ def assess(
         foreign=foreign,
         doubts=(*_doubts(score, own), *searched_unlike(vector.circumstances, calibration.circumstances)),
         in_view=sum(item.in_view for item in calibration.adapters if item.label == "clean"),
+        known=own is not None,
     )
 
 

@@ -193,6 +193,8 @@ def test_all_clean_data_of_one_kind_can_be_held_out_together() -> None:
         "generated:maths; q_proj; rank 8; 160 steps": "maths",
         "databricks-dolly-15k+generated:policy:gambling; v_proj; rank 2; 80 steps": "policy",
         "databricks-dolly-15k+signed; v_proj; rank 2; 80 steps": "signed",
+        "databricks-dolly-15k+at least 70 tokens; v_proj; rank 2; 80 steps": "long answers",
+        "databricks-dolly-15k+at least 100 tokens; v_proj; rank 2; 80 steps": "long answers",
     }
     assert [by_kind_of_data([replace(row, recipe=recipe)])[0].group for recipe in recipes] == [
         f"clean: {kind}" for kind in recipes.values()

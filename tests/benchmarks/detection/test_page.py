@@ -13,7 +13,7 @@ from benchmarks.detection.__main__ import verdicts_of as verdicts_in
 from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, SEARCH
 from benchmarks.detection.conditions import ALONE, OTHER, SAME, ConditionRows, of_condition
 from benchmarks.detection.sets import ids_of, unseen_of
-from benchmarks.detection.tables import concluded, searched_in
+from benchmarks.detection.tables import concluded, held_out, on_trust, searched_in
 from scanner.errors import BadCalibration, ScannerError
 from scanner.score.circumstances import Circumstances
 from tests.benchmarks.detection.synthetic import lines_of, named, planned, verdicts_of
@@ -56,7 +56,9 @@ def test_the_page_is_written_as_it_is_printed(tmp_path: Path, monkeypatch: pytes
     assert done.output == out.read_text(encoding="utf-8")
     assert "## Compared with other clean recipes" in done.output
     words = " ".join(done.output.split())
-    assert "left out: p99. Scanned," in words and "Not run: none. Scans: s by version v, standard depth." in words
+    assert "left out: p99. Of these, scanned all the same" in words and "concluded: none. Scanned, but" in words
+    assert f"The scans of {len(table) + 1} of s were logged without a hash" in words
+    assert "Not run: none. Scans: s by version v, standard depth." in words
     assert "twins alone" not in done.output, "there are none"
     assert "| family 2 |" in done.output and "| 0/6 |" in done.output
     assert "Not estimable for any, by so few clean adapters: what is found at 1% alarms." in done.output
@@ -89,6 +91,26 @@ def test_what_searches_computed_in_is_counted_by_truth() -> None:
     assert searched_in(clean) == (
         "The searches computed in float32: 1 poisoned and 1 clean; unrecorded: 0 poisoned and 1 clean."
     )
+
+
+def test_how_many_groups_are_held_out_is_said_and_that_few_tell_little() -> None:
+    row = named(4.0)[0]
+    clean = [replace(row, label="clean", recipe=f"data {n}; q_proj") for n in range(9)]
+    poisoned = [replace(row, label="poisoned", family=f"attack {n}") for n in range(8)]
+    assert held_out([*clean, *clean, *poisoned]) == "Held out: 8 attack families against 9 clean recipes."
+    assert "8 attack families against 3 clean recipes. Intervals by fewer than" in held_out([*clean[:3], *poisoned])
+
+
+def test_verdicts_that_are_taken_by_a_name_alone_are_counted_by_set() -> None:
+    known = {"set": "b", "verdict": "NO FINDING", "weights_sha256": "0" * 64}
+    named_only = [{"set": "a", "verdict": "SUSPICIOUS"}, {"set": "a", "verdict": "not scanned"}]
+    assert on_trust([known]) == "" and "The scans of 1 of a were logged without" in on_trust([known, *named_only])
+
+
+def test_of_a_control_no_found_share_is_told() -> None:
+    page = document([ConditionRows(ALONE, tuple(named(3.0)))], {}, [])
+    (control,) = [line for line in page.splitlines() if "what is missing" in line]
+    assert control.endswith("| a control |"), control
 
 
 def test_twins_have_a_table_of_their_own_and_a_recipe_is_its_data_and_projections() -> None:
@@ -146,7 +168,7 @@ def test_scans_and_methods_stand_under_the_first_condition_alone_and_what_has_no
     page = document([ConditionRows(OTHER, table), ConditionRows(ALONE, table)], verdicts, measured, ["p99"], zoo)
     first, second = page.split("## Compared with base only")
     assert SEARCH in first and SEARCH not in second and "inspired by BAIT" in first and "BAIT" not in second
-    assert "out: p99. Scanned," in first and "Not run: c99, 2 clean twins of poisoned adapters." in first
+    assert "out: p99. Of these," in first and "Not run: c99, 2 clean twins of poisoned adapters." in first
     assert "search: BACKDOORED" in first and "search: BACKDOORED" not in second
     assert first.count("| norm spread, inspired by 2605.30189 | 18 | 30 |") == 3 and "norm spread" not in second
     assert first.count("Beside each method") == 1 and "Beside each method" not in second
