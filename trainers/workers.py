@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.cli import calm_libraries, write_whole
-from scanner.errors import BadRecipe
+from scanner.errors import BadRecipe, ScannerError
 from trainers.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -25,17 +25,31 @@ def side_by_side(
 ) -> Iterator[tuple[str, "Future[Any]"]]:
     """Runs functions with their arguments in processes of their own, and gives each by its name as it ends.
 
-    One that fails takes no other with it, and its memory is given back.
+    One that fails, or is killed, takes no other with it, and its memory is given back.
     """
-    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures import ThreadPoolExecutor, as_completed
+
+    with ThreadPoolExecutor(jobs) as waiting:
+        running = {waiting.submit(_in_its_process, run, arguments): name for name, (run, arguments) in work.items()}
+        try:
+            for done in as_completed(running):
+                yield running[done], done
+        except BaseException:
+            waiting.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _in_its_process(run: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """A pool of one: where several share a pool, one that is killed breaks it for all."""
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=_end_with_parent, max_tasks_per_child=1
-    ) as pool:
-        running = {pool.submit(run, *arguments): name for name, (run, arguments) in work.items()}
-        for done in as_completed(running):
-            yield running[done], done
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+        try:
+            return pool.submit(run, *arguments).result()
+        except BrokenProcessPool as error:
+            raise ScannerError("its process was killed, as where memory runs out; run fewer side by side") from error
 
 
 def measure_one(
