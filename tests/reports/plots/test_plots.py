@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reports.plots import figures, grids, strips
+from reports.plots import figures, grids, score_strip, strips
 from reports.plots.svg import to_svg
 from scanner.types import Measurement
 from tests.reports.sample import HOSTILE, sample_report
@@ -37,6 +37,13 @@ def test_a_grid_shows_each_value_where_the_mouse_is() -> None:
     assert shown == [
         "layer 0, head 0: -1 nats", "layer 0, head 1: 0 nats", "layer 1, head 0: 2 nats", "layer 1, head 1: 1 nats",
     ]  # fmt: skip
+
+
+def test_a_known_adapters_score_is_said_to_be_by_a_fit_without_its_like() -> None:
+    score = sample_report().score
+    assert score
+    assert "this one by the model fitted on all" in score_strip.draw(score).caption
+    assert "and so was this one" in score_strip.draw(replace(score, known=True)).caption
 
 
 def test_grids_that_are_compared_share_a_scale_and_others_do_not() -> None:

@@ -127,9 +127,10 @@ def test_a_known_adapter_gets_its_score_out_of_fold_and_is_not_among_the_others(
     own = replace(FOUR_CLEAN.adapters[0], weights_sha256="9" * 64, score=0.05)
     known = replace(FOUR_CLEAN, adapters=(own, *FOUR_CLEAN.adapters[1:]))
     found = assess(known, OWN, vector(3.0), 0.25, "9" * 64)
-    assert found.score.value == 0.05 and found.score.p.clean == 3 and not found.unusual
+    assert found.known and found.score.value == 0.05 and found.score.p.clean == 3 and not found.unusual
     assert f"{own.id}, one of the {own.label} adapters" in found.doubts[0] and len(found.clean) == 3
-    assert assess(known, OWN, vector(3.0), 0.25, "8" * 64).score.p.clean == 4
+    other = assess(known, OWN, vector(3.0), 0.25, "8" * 64)
+    assert other.score.p.clean == 4 and not other.known
 
 
 def test_a_rate_that_is_asked_for_as_the_refusal_says_is_accepted() -> None:
