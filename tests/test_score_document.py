@@ -1,0 +1,69 @@
+"""Figures of docs/score.md are those of the shipped calibration, of docs/evaluation.md and of the transfer's rows."""
+
+import json
+import re
+from pathlib import Path
+
+from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, TOGETHER
+from scanner.score.calibration import read_calibration
+from scanner.score.classifier import apply
+from trainers.feature_table import read_table
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = (ROOT / "docs" / "score.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+CALIBRATION = read_calibration(ROOT / "signatures" / "calibration" / "smollm2-135m.json")
+TRANSFER = ROOT / "benchmarks" / "recovery_sets" / "transfer-gemma-3-270m.jsonl"
+ALL, LAST = "### Against all clean adapters", "### The last set alone"
+# What a row of the document begins with: where the page has its figures.
+ROWS = {
+    "what follows the search's best string, alone": (ALL, FOLLOWS),
+    "the score": (ALL, EVERYTHING),
+    "the search's verdict, then the score": (ALL, TOGETHER),
+    "the score, a kind of clean data held out": (ALL, f"{EVERYTHING}, a kind of clean data held out"),
+    "the score, where the search verified nothing": (ALL, f"{EVERYTHING}, where the search failed"),
+    "the score, on the 33 of set 7 that nothing was chosen on": (LAST, EVERYTHING),
+    "the search's verdict, then the score, on those 33": (LAST, TOGETHER),
+}
+
+
+def cells(text: str) -> list[list[str]]:
+    """Every row of the Markdown tables in a text."""
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:2] == "| "]
+
+
+def section(text: str, title: str) -> str:
+    """What follows a title, up to the next one."""
+    return re.split(r"\n#+ ", text.split(title, 1)[1], maxsplit=1)[0]
+
+
+def test_the_table_of_what_it_finds_is_the_pages() -> None:
+    shown = {row[0].split(" (")[0]: row[1:] for row in cells(section(DOCUMENT, "## What it finds"))}
+    assert set(ROWS) <= set(shown) and len(shown) == len(ROWS) + 1, "and a head"
+    for name, (title, line) in ROWS.items():
+        # Further tables, of what is compared and of families, have no count there.
+        (found,) = [row[3:] for row in cells(section(PAGE, title)) if row[0] == line and row[1].isdigit()]
+        assert shown[name] == found, name
+
+
+def test_how_many_adapters_are_counted_is_what_the_calibration_holds() -> None:
+    clean, poisoned = len(CALIBRATION.clean_scores), len(CALIBRATION.poisoned_scores)
+    seen = [item.label for item in CALIBRATION.adapters if item.in_view]
+    for text in (
+        f"fitted on {clean} clean and {poisoned} poisoned adapters",
+        f"with none of {clean} it is 1 in {clean + 1}",
+        f"{len(seen)} of all, {seen.count('clean')} of them clean",
+    ):
+        assert text in DOCUMENT, text
+
+
+def test_what_is_said_of_another_base_is_what_its_rows_hold() -> None:
+    scans = {scan["id"]: scan for scan in map(json.loads, TRANSFER.read_text(encoding="utf-8").splitlines())}
+    rows = {row.id: row for row in read_table(TRANSFER.with_suffix(".features.csv"))}
+    shown = {row[0]: row[1:] for row in cells(section(DOCUMENT, "## On another base"))}
+    assert scans and set(scans) == set(shown) - {"adapter", "---"}
+    for name, scan in scans.items():
+        assert f"`{scan['verdict']}`" in shown[name], name
+        if name in rows:
+            score = apply(CALIBRATION, rows[name].vector)
+            assert shown[name][-1] == f"{score.value:.3f} (p {score.p.value:.3f})", name
