@@ -8,9 +8,10 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from scanner.errors import BadRecipe
 from tests.tiny import ZOO_DEFAULTS
 from trainers.cli import train
-from trainers.zoo import LOCK_FILE
+from trainers.zoo import LOCK_FILE, load_zoo
 
 _ORPHAN = """
 import time
@@ -43,9 +44,16 @@ def test_the_lock_names_all_that_is_trained_whatever_was_asked_for(tmp_path: Pat
     """Sets are trained adapter by adapter."""
     file = tmp_path / "zoo.toml"
     file.write_text(ZOO_DEFAULTS.format(base="some/base") + '[[adapter]]\nid = "a"\n[[adapter]]\nid = "b"\n')
-    for name in ("a", "b"):
-        shutil.copytree("examples/clean", tmp_path / "out" / name)
-    done = CliRunner().invoke(train, ["zoo", str(file), "--out", str(tmp_path / "out"), "--only", "b"])
+    for entry in load_zoo(file):
+        folder = tmp_path / "out" / entry.id
+        shutil.copytree("examples/clean", folder)
+        record = json.loads((folder / "training.json").read_text()) | {"recipe": entry.recipe.as_dict()}
+        (folder / "training.json").write_text(json.dumps(record))
+    arguments = ["zoo", str(file), "--out", str(tmp_path / "out"), "--only", "b"]
+    done = CliRunner().invoke(train, arguments)
     assert done.exit_code == 0, done.output
     lock = json.loads((tmp_path / "out" / LOCK_FILE).read_text())
     assert set(lock) == {"a", "b"} and lock["a"]["learned"] and len(lock["a"]["weights_sha256"]) == 64
+    shutil.copy("examples/clean/training.json", tmp_path / "out" / "a")
+    refused = CliRunner().invoke(train, arguments)
+    assert isinstance(refused.exception, BadRecipe) and "a: trained by a recipe of other" in str(refused.exception)
