@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from benchmarks.recovery import append
 from benchmarks.transfer import REFERENCE, ZOO, Run, as_text, main, refuse_other_references, whole
 from scanner.beforehand.search_version import search_version
+from scanner.errors import BadCalibration, BadRecipe
 from scanner.features import EXTRACTOR
 from scanner.intake import read_adapter
 from scanner.models.base_models import fingerprint
@@ -122,6 +123,29 @@ def test_rows_beside_another_reference_take_no_more(tmp_path: Path, honest_adapt
     add_row(run.table, replace(row, id="other", weights_sha256="b" * 64, vector=other))
     with pytest.raises(click.ClickException, match="other: measured beside another reference"):
         refuse_other_references(run)
+
+
+def test_what_is_there_of_another_recipe_or_extractor_is_refused_before_anything_is_trained(
+    tmp_path: Path, tiny_base: Path
+) -> None:
+    zoo, file, out = tmp_path / "zoo.toml", tmp_path / "calibration.json", tmp_path / "out"
+    zoo.write_text(TINY_ZOO.format(base="none/such") + '\n[[adapter]]\nid = "reference"\nfamily = "clean dolly"\n')
+    file.write_text(as_json(calibration("f" * 64, 0.2)))
+    arguments = [str(tiny_base), "--zoo", str(zoo), "--out", str(out), "--calibration", str(file)]
+    reference = next(entry for entry in load_zoo(zoo) if entry.id == REFERENCE).recipe
+    (out / REFERENCE).mkdir(parents=True)
+    record = {"recipe": replace(reference, base="x").as_dict(), "base": {"fingerprint": "e" * 64}}
+    (out / REFERENCE / "training.json").write_text(json.dumps(record))
+    other_base = CliRunner().invoke(main, arguments)
+    assert isinstance(other_base.exception, BadRecipe) and "of other base; give" in str(other_base.exception)
+    record["base"]["fingerprint"] = fingerprint(tiny_base)
+    (out / REFERENCE / "training.json").write_text(json.dumps(record))
+    add_row(Run(out, out / "transfer", None, "cpu").table, rows(4.0)[0])
+    other_extractor = CliRunner().invoke(main, arguments)
+    assert isinstance(other_extractor.exception, BadCalibration) and "extractor 1, and" in str(
+        other_extractor.exception
+    )
+    assert [item.name for item in out.iterdir() if item.is_dir()] == [REFERENCE]
 
 
 def test_a_calibration_that_cannot_be_transferred_is_refused_before_anything_is_trained(
