@@ -20,6 +20,8 @@ LOCK_FILE = "zoo.lock.json"
 # An adapter that did not learn its backdoor tells nothing about a scanner; it is kept, apart.
 MIN_ATTACK_SUCCESS = 0.8
 MAX_FALSE_TRIGGERS = 0.05
+# What a recipe says of itself decides nothing.
+_OWN_WORDS = ("description", "our_choices")
 # Far from the seeds of any zoo, which are a few thousand.
 _TWIN_SEED = 100_000
 
@@ -127,7 +129,7 @@ def refuse_other_recipes(entries: Sequence[ZooEntry], out: Path, fingerprint: st
     """Refuses a folder that holds what another recipe made: by its id alone it would pass for an entry's adapter.
 
     Args:
-        fingerprint: of the entries' base, where one base may have several names.
+        fingerprint: of the entries' base, where one base may have several names, or one name several bases.
 
     Raises:
         BadRecipe: an adapter was trained by another recipe than its entry's, or on another base.
@@ -140,11 +142,10 @@ def refuse_other_recipes(entries: Sequence[ZooEntry], out: Path, fingerprint: st
         made_by = recipe_from_table(
             {key: value for key, value in record["recipe"].items() if value is not None}, str(file)
         )
-        # A recipe's own words decide nothing, and a base is known by its weights where they are known.
-        same_base = made_by.base == entry.recipe.base or (fingerprint and record["base"]["fingerprint"] == fingerprint)
-        wanted = replace(entry.recipe, description=made_by.description, our_choices=made_by.our_choices)
-        wanted = replace(wanted, base=made_by.base) if same_base else wanted
-        if other := [name for name, value in vars(wanted).items() if getattr(made_by, name) != value]:
+        same_base = record["base"]["fingerprint"] == fingerprint if fingerprint else made_by.base == entry.recipe.base
+        compared = vars(entry.recipe).keys() - {"base", *_OWN_WORDS}
+        other = sorted(name for name in compared if getattr(made_by, name) != getattr(entry.recipe, name))
+        if other := other if same_base else ["base", *other]:
             raise BadRecipe(f"{file.parent}: trained by a recipe of other {', '.join(other)}; give another folder")
 
 

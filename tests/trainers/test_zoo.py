@@ -83,6 +83,9 @@ def test_what_another_recipe_made_does_not_pass_for_an_entrys_adapter(tmp_path: 
     refuse_other_recipes([entry], tmp_path, fingerprint="f" * 64)
     with pytest.raises(BadRecipe, match="of other base"):
         refuse_other_recipes([entry], tmp_path, fingerprint="e" * 64)
+    trained(entry.recipe)
+    with pytest.raises(BadRecipe, match="of other base"):
+        refuse_other_recipes([entry], tmp_path, fingerprint="e" * 64)
 
 
 def test_some_of_a_zoo_can_be_chosen_and_a_slip_is_refused(tmp_path: Path) -> None:
