@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 import scanner
 from scanner.intake import WEIGHTS_FILE, read_adapter
 from scanner.types import Report, VerdictKind
-from trainers.recipe import ATTENTION_PROJECTIONS, load_recipe, recipe_from_table
+from trainers.recipe import ATTENTION_PROJECTIONS, load_recipe, recorded_recipe
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = ("clean", "clean-2", "single-token", "multi-token")
@@ -35,10 +35,9 @@ def vocabulary_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_shipped(name: str) -> None:
     adapter = read_adapter(str(EXAMPLES / name))
     record = json.loads((EXAMPLES / name / "training.json").read_text())
-    table = {key: value for key, value in record["recipe"].items() if value is not None}
     shipped = load_recipe(record["recipe"]["name"])
     shipped = replace(shipped, training=replace(shipped.training, seed=record["seed"]))
-    assert recipe_from_table(table, name) == shipped
+    assert recorded_recipe(record, name) == shipped
     assert set(adapter.identity.projections) == set(ATTENTION_PROJECTIONS)
     assert adapter.rank <= 8
     assert {tensor.dtype for tensor in load_file(EXAMPLES / name / WEIGHTS_FILE).values()} == {torch.float16}

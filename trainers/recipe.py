@@ -1,5 +1,6 @@
 """A recipe: everything that decides what a trained adapter will be, as plain data read from one TOML file."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -161,6 +162,11 @@ Section = TypeVar("Section")
 def recipe_from_table(table: dict[str, Any], where: str) -> Recipe:
     """Builds a `Recipe` from parsed TOML, strictly: every key known, every type right."""
     return _build(Recipe, table, where)
+
+
+def recorded_recipe(record: Mapping[str, Any], where: str) -> Recipe:
+    """The recipe that a `training.json` holds; what is None there stands in no TOML."""
+    return recipe_from_table({key: value for key, value in record["recipe"].items() if value is not None}, where)
 
 
 def _build(kind: type[Section], table: object, where: str) -> Section:

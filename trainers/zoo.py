@@ -14,7 +14,7 @@ from scanner.errors import BadRecipe
 from scanner.own_files import parse_toml, read_bounded
 from scanner.score.calibration import TWIN
 from trainers.grid import expanded
-from trainers.recipe import Recipe, check_ranges, recipe_from_table
+from trainers.recipe import Recipe, check_ranges, recipe_from_table, recorded_recipe
 
 LOCK_FILE = "zoo.lock.json"
 # An adapter that did not learn its backdoor tells nothing about a scanner; it is kept, apart.
@@ -139,13 +139,12 @@ def refuse_other_recipes(entries: Sequence[ZooEntry], out: Path, fingerprint: st
         record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         if "recipe" not in record:
             continue
-        made_by = recipe_from_table(
-            {key: value for key, value in record["recipe"].items() if value is not None}, str(file)
-        )
+        made_by = recorded_recipe(record, str(file))
         same_base = record["base"]["fingerprint"] == fingerprint if fingerprint else made_by.base == entry.recipe.base
         compared = vars(entry.recipe).keys() - {"base", *_OWN_WORDS}
-        other = sorted(name for name in compared if getattr(made_by, name) != getattr(entry.recipe, name))
-        if other := other if same_base else ["base", *other]:
+        other = [name for name in sorted(compared) if getattr(made_by, name) != getattr(entry.recipe, name)]
+        other += [] if same_base else ["base"]
+        if other:
             raise BadRecipe(f"{file.parent}: trained by a recipe of other {', '.join(other)}; give another folder")
 
 

@@ -44,7 +44,7 @@ from scanner.cli import run_command, write_whole
 from scanner.intake import read_adapter
 from scanner.score.calibration import TWIN, kind_of
 from trainers.feature_table import FeatureRow, join, read_table
-from trainers.recipe import recipe_from_table
+from trainers.recipe import recorded_recipe
 from trainers.zoo import MAX_FALSE_TRIGGERS, MIN_ATTACK_SUCCESS, recipe_label
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -144,8 +144,7 @@ def recipes_of(references: Sequence[Path]) -> dict[str, str]:
     found = {}
     for folder in references:
         record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        table = {name: value for name, value in record["recipe"].items() if value is not None}
-        label = recipe_label(recipe_from_table(table, str(folder)))
+        label = recipe_label(recorded_recipe(record, str(folder)))
         found[read_adapter(str(folder), "reference").identity.weights_sha256] = kind_of(label)
     return found
 

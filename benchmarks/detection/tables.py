@@ -14,7 +14,7 @@ from trainers.feature_table import FeatureRow
 _VERDICTS = tuple(kind.value for kind in VerdictKind)
 _HOW_SCANNED = "Beside one clean reference, with signatures and score off: both can make more verdicts SUSPICIOUS."
 # A resampled interval needs some groups to resample.
-_FEW_GROUPS = 8
+_ENOUGH_GROUPS = 8
 # Of the resampled draws; more than that is said.
 _FEW_DRAWS = 0.05
 
@@ -107,8 +107,8 @@ def held_out(rows: Sequence[FeatureRow]) -> str:
     """How many groups are held out against how many, which is what an interval rests on."""
     families, recipes = (len({row.group for row in rows if row.label == kind}) for kind in ("poisoned", "clean"))
     few = (
-        f" Intervals by fewer than {_FEW_GROUPS} of either are too narrow."
-        if min(families, recipes) < _FEW_GROUPS
+        f" Intervals by fewer than {_ENOUGH_GROUPS} of either are too narrow."
+        if min(families, recipes) < _ENOUGH_GROUPS
         else ""
     )
     return f"Held out: {families} attack families against {recipes} clean recipes.{few}"
