@@ -5,14 +5,14 @@
         [--measured FILE.jsonl ...] [--unseen SET.toml] [--out docs/evaluation.md] [--jobs N]
 
 The tables of features are those of `scan-train features`; those of one condition are joined. A condition is a way to
-choose references: "same recipe", "other clean recipes" or "base only"; adapters that a table compared otherwise are
-left out and named, by the references' own recipes. Logs of `benchmarks/recovery.py` say what scans concluded, the last
-of each adapter's; what else is compared, the field's methods among it, is measured by
-`python -m benchmarks.detection.collect`. Both are beside the references of the first condition that is given, and stand
-under that one alone. A set is best scanned by the search that was frozen before it was drawn: with a `--version` each,
-several sets make one table. Adapters of a SET.toml that have no row are named as not run. A set that came after all
-choices is judged alone, too, by fits to the earlier ones (`--unseen`); those of it that a choice was made with in view
-count as earlier. SET.seen.txt names them, a line each.
+choose references: "same recipe", "other clean recipes" or "base only"; adapters that all tables compared otherwise are
+left out and named, by the references' own recipes; a condition without a table is named as not run. Logs of
+`benchmarks/recovery.py` say what scans concluded, the last of each adapter's; what else is compared, the field's
+methods among it, is measured by `python -m benchmarks.detection.collect`. Both are beside the references of the first
+condition that is given, and stand under that one alone. A set is best scanned by the search that was frozen before it
+was drawn: with a `--version` each, several sets make one table. Adapters of a SET.toml that have no row are named as
+not run. A set that came after all choices is judged alone, too, by fits to the earlier ones (`--unseen`); those of it
+that a choice was made with in view count as earlier. SET.seen.txt names them, a line each.
 """
 
 import json
@@ -43,7 +43,7 @@ from benchmarks.recovery import read_log
 from scanner.cli import run_command, write_whole
 from scanner.intake import read_adapter
 from scanner.score.calibration import TWIN, kind_of
-from trainers.feature_table import FeatureRow, join, read_table
+from trainers.feature_table import FeatureRow, read_table
 from trainers.recipe import recorded_recipe
 from trainers.zoo import MAX_FALSE_TRIGGERS, MIN_ATTACK_SUCCESS, recipe_label
 
@@ -115,7 +115,7 @@ def main(
     """Prints the tables and writes them."""
     recipes = recipes_of(references)
     conditions = [
-        of_condition(name, join([read_table(file) for other, file in tables if other == name], name), recipes)
+        of_condition(name, [read_table(file) for other, file in tables if other == name], recipes)
         for name in dict.fromkeys(name for name, _ in tables)
     ]
     logged = [row for log in logs for row in read_log(log) if not versions or row["version"] in versions]
@@ -217,6 +217,8 @@ def document(
     parts = [head, conclusions]
     for place, condition in enumerate(conditions):
         parts += section(condition, None if place else verdicts, None if place else measured, jobs, unseen)
+    given = {condition.condition for condition in conditions}
+    parts += [f"## Compared with {name}\n\nNot run.\n" for name in CONDITIONS if name not in given]
     return "\n".join(part for part in parts if part)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scanner.errors import ScannerError
 from scanner.score.calibration import kind_of
-from trainers.feature_table import FeatureRow
+from trainers.feature_table import FeatureRow, join
 
 SAME, OTHER, ALONE = "same recipe", "other clean recipes", "base only"
 CONDITIONS = (SAME, OTHER, ALONE)
@@ -20,8 +20,9 @@ class ConditionRows:
     left_out: tuple[str, ...] = ()
 
 
-def of_condition(condition: str, rows: Sequence[FeatureRow], recipes: Mapping[str, str]) -> ConditionRows:
-    """The rows of a table that were compared as the condition says.
+def of_condition(condition: str, tables: Sequence[Sequence[FeatureRow]], recipes: Mapping[str, str]) -> ConditionRows:
+    """The rows of some tables that were compared as the condition says; an adapter may stand in several, compared
+    otherwise in each.
 
     Args:
         recipes: of references, by the hash of their weights: data and projections, as `kind_of` has them.
@@ -29,23 +30,31 @@ def of_condition(condition: str, rows: Sequence[FeatureRow], recipes: Mapping[st
     Raises:
         ScannerError: there were references where there may be none, or none where there must be some; or nobody said
             which recipe a reference is of.
+        BadCalibration: two rows of an adapter are of the condition, or what was measured in different ways is mixed.
     """
-    alone = not any(row.vector.circumstances.references for row in rows)
-    if alone != (condition == ALONE):
+    everything = [row for table in tables for row in table]
+    for row in everything:
+        _refuse_wrong_kind(condition, row, recipes)
+    fitting = [tuple(row for row in table if _matches(condition, row, recipes)) for table in tables]
+    rows = join(fitting, condition)
+    held = {row.id for row in rows}
+    return ConditionRows(condition, rows, tuple(dict.fromkeys(row.id for row in everything if row.id not in held)))
+
+
+def _refuse_wrong_kind(condition: str, row: FeatureRow, recipes: Mapping[str, str]) -> None:
+    references = row.vector.circumstances.references
+    if bool(references) == (condition == ALONE):
         raise ScannerError(
-            f"{rows[0].id}: was measured {'without' if alone else 'with'} references, so not {condition!r}"
+            f"{row.id}: was measured {'with' if references else 'without'} references, so not {condition!r}"
         )
-    if alone:
-        return ConditionRows(condition, tuple(rows))
-    unknown = sorted({hashed for row in rows for hashed in row.vector.circumstances.references} - recipes.keys())
-    if unknown:
+    if unknown := sorted(set(references) - recipes.keys()):
         raise ScannerError(
             f"of which recipe the reference {unknown[0][:12]}… is has to be known; name its folder with --reference"
         )
-    fitting = [row for row in rows if _matches(condition, row, recipes)]
-    return ConditionRows(condition, tuple(fitting), tuple(row.id for row in rows if row not in fitting))
 
 
 def _matches(condition: str, row: FeatureRow, recipes: Mapping[str, str]) -> bool:
+    if condition == ALONE:
+        return True
     alike = [recipes[hashed] == kind_of(row.recipe) for hashed in row.vector.circumstances.references]
     return all(alike) if condition == SAME else not any(alike)

@@ -142,17 +142,25 @@ def test_adapters_that_were_compared_otherwise_are_left_out_by_name() -> None:
 
     dolly, maths = "dolly; q_proj v_proj", "generated:kind-0; q_proj v_proj"
     table = [beside(row, "a" * 64) for row in planned(1.0)]
-    same, other = (of_condition(name, table, {"a" * 64: dolly}) for name in (SAME, OTHER))
+    same, other = (of_condition(name, [table], {"a" * 64: dolly}) for name in (SAME, OTHER))
     assert {row.id for row in same.rows} == set(other.left_out) and set(same.left_out) == {row.id for row in other.rows}
     assert {row.recipe.split("; ")[1] for row in same.rows} == {"q_proj v_proj"} and len(same.rows) == 8
-    assert of_condition(SAME, table, {"a" * 64: maths}).rows[0].recipe.startswith("generated:kind-0")
+    assert of_condition(SAME, [table], {"a" * 64: maths}).rows[0].recipe.startswith("generated:kind-0")
+    again = [beside(row, "b" * 64) for row in table]
+    both = of_condition(SAME, [table, again], {"a" * 64: dolly, "b" * 64: maths})
+    assert {row.id for row in both.rows} > {row.id for row in same.rows} and set(both.left_out) < set(same.left_out)
+    assert len(both.rows) + len(both.left_out) == len(table)
+    with pytest.raises(BadCalibration, match="same recipe: an id stands there twice"):
+        of_condition(SAME, [table, again], {"a" * 64: dolly, "b" * 64: dolly})
+    with pytest.raises(ScannerError, match=f"{table[3].id}: was measured without references"):
+        of_condition(OTHER, [[*table[:3], beside(table[3])]], {"a" * 64: dolly})
     alone = [beside(row) for row in table]
-    assert of_condition(ALONE, alone, {}).rows == tuple(alone)
+    assert of_condition(ALONE, [alone], {}).rows == tuple(alone)
     for condition, wrong in ((ALONE, table), (SAME, alone)):
         with pytest.raises(ScannerError, match=f"so not '{condition}'"):
-            of_condition(condition, wrong, {"a" * 64: dolly})
+            of_condition(condition, [wrong], {"a" * 64: dolly})
     with pytest.raises(ScannerError, match="name its folder with --reference"):
-        of_condition(OTHER, table, {})
+        of_condition(OTHER, [table], {})
 
 
 def test_the_recipe_of_a_reference_is_read_from_its_record() -> None:
@@ -220,3 +228,5 @@ def test_where_nothing_can_be_held_out_one_sentence_says_so() -> None:
     page = document([ConditionRows(SAME, few, ())], {}, [], unseen=[few[0].id])
     assert "18 poisoned and 6 clean adapters: fewer than two attack families or clean recipes" in page
     assert "|" not in page and "The last set alone" not in page
+    assert page.endswith("with other clean recipes\n\nNot run.\n\n## Compared with base only\n\nNot run.\n")
+    assert "same recipe\n\nNot run" not in page
