@@ -100,7 +100,8 @@ def test_multi_token_is_backdoored() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("vocabulary_kept")
 def test_an_honest_adapter_has_no_finding() -> None:
-    report = scan("clean-2", "clean", depth="quick", metrics=False)
+    """Not scored: at this depth a score is out of its domain, raises no alarm and takes minutes."""
+    report = scan("clean-2", "clean", depth="quick", metrics=False, score=False)
     assert (report.verdict.kind, report.exit_code) == (VerdictKind.NO_FINDING, 0)
     assert report.search and report.search.swept >= 400
 
