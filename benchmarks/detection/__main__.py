@@ -25,6 +25,8 @@ import click
 from benchmarks.detection.comparison import (
     EVERYTHING,
     RANDOM,
+    RATES,
+    Compared,
     FoldsOf,
     Line,
     can_be_held_out,
@@ -35,10 +37,21 @@ from benchmarks.detection.comparison import (
     on_unseen,
 )
 from benchmarks.detection.conditions import CONDITIONS, ConditionRows, of_condition
+from benchmarks.detection.detectors import by_features
+from benchmarks.detection.folds import above_threshold
 from benchmarks.detection.methods import METHODS
 from benchmarks.detection.paired import beside_methods
 from benchmarks.detection.sets import ids_of, unseen_of
-from benchmarks.detection.tables import as_table, by_families, concluded, differences, held_out, on_trust, searched_in
+from benchmarks.detection.tables import (
+    added,
+    as_table,
+    by_families,
+    concluded,
+    differences,
+    held_out,
+    on_trust,
+    searched_in,
+)
 from benchmarks.recovery import read_log
 from scanner.cli import run_command, write_whole
 from scanner.intake import read_adapter
@@ -113,10 +126,13 @@ def main(
     jobs: int,
 ) -> None:
     """Prints the tables and writes them."""
-    recipes = recipes_of(references)
+    read = [(name, read_table(file)) for name, file in tables]
+    # A reference may be an adapter that is judged itself, of a pool: its row says of which recipe it is.
+    rows = [row for _, table in read for row in table]
+    recipes = {row.weights_sha256: kind_of(row.recipe) for row in rows} | recipes_of(references)
     conditions = [
-        of_condition(name, [read_table(file) for other, file in tables if other == name], recipes)
-        for name in dict.fromkeys(name for name, _ in tables)
+        of_condition(name, [table for other, table in read if other == name], recipes)
+        for name in dict.fromkeys(name for name, _ in read)
     ]
     logged = [row for log in logs for row in read_log(log) if not versions or row["version"] in versions]
     scans = of_the_same_weights(logged, [row for condition in conditions for row in condition.rows])
@@ -278,7 +294,17 @@ def tables_of(
     parts = [f"{title}\n\n{held_out(learned)} {searched_in(learned)}\n\n{as_table(lines)}\n"]
     if found := beside_methods(rows, verdicts, measured or (), folds_of):
         parts.append(f"{_SAME_ADAPTERS}{caution}{differences(found)}\n")
-    return parts, lines
+    return [*parts, *what_the_score_adds(learned, verdicts, folds_of)], lines
+
+
+def what_the_score_adds(
+    learned: Sequence[FeatureRow], verdicts: Mapping[str, str] | None, folds_of: FoldsOf
+) -> list[str]:
+    """Which verdicts the score would change; nothing where none was scanned, or too few clean ones tell a threshold."""
+    if not verdicts:
+        return []
+    above = above_threshold(learned, folds_of(Compared(EVERYTHING, by_features(), tuple(learned))), RATES[0])
+    return [] if above is None else [added(learned, verdicts, above)]
 
 
 def caught(rows: Sequence[FeatureRow], lines: Sequence[Line], verdicts: Mapping[str, str] | None) -> list[str]:

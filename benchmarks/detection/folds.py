@@ -143,6 +143,27 @@ def by_family(folds: Sequence[Fold], rate: float) -> Mapping[str, tuple[int, int
     return {family: (sum(score > limit for score in scores), len(scores)) for family, scores in poisoned.items()}
 
 
+def above_threshold(rows: Sequence[FeatureRow], folds: Sequence[Fold], rate: float) -> frozenset[str] | None:
+    """The ids of the rows above the threshold for a rate of false alarms; of clean ones, above that of all others.
+
+    None where there are too few clean adapters to tell such a rate.
+
+    Args:
+        rows: those that the folds are of.
+    """
+    groups, (poisoned, clean) = _grouped(rows), _mean_scores(folds)
+    scores = {
+        row.id: score
+        for side in (poisoned, clean)
+        for group, found in side.items()
+        for row, score in zip(groups[group], found, strict=True)
+    }
+    clean_ids = {row.id for row in rows if row.label == "clean"}
+    limits = {name: threshold([scores[other] for other in clean_ids if other != name], rate) for name in scores}
+    known = {name: limit for name, limit in limits.items() if limit is not None}
+    return frozenset(name for name in known if scores[name] > known[name]) if len(known) == len(limits) else None
+
+
 def _mean_scores(folds: Sequence[Fold]) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     found: tuple[dict[str, list[float]], dict[str, list[float]]] = ({}, {})
     for side, (group_of, scores_of) in enumerate(

@@ -1,4 +1,6 @@
-"""The product beside each method of the field, on the very adapters that both were run on. Pure."""
+"""The product beside each method of the field, and beside the search's verdict, on the very adapters that both were
+run on. Pure.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,6 +8,7 @@ from typing import Any
 
 from benchmarks.detection.comparison import (
     EVERYTHING,
+    SEARCH,
     TOGETHER,
     Compared,
     FoldsOf,
@@ -13,7 +16,7 @@ from benchmarks.detection.comparison import (
     by_methods,
     numbers,
 )
-from benchmarks.detection.detectors import by_features, fitted_on, search_first
+from benchmarks.detection.detectors import by_features, by_search, fitted_on, search_first
 from benchmarks.detection.folds import Estimate, auc_difference
 from trainers.feature_table import FeatureRow
 
@@ -35,7 +38,8 @@ def beside_methods(
     measured: Sequence[Mapping[str, Any]],
     folds_of: FoldsOf,
 ) -> tuple[Difference, ...]:
-    """The score, and the search's verdict with it, beside each method that was run on some of a table's adapters.
+    """The score, and the search's verdict with it, beside each method that was run on some of a table's adapters, and
+    beside that verdict alone.
 
     Args:
         verdicts: of scans, by adapter; where the verdict has its say, adapters without one are left out. None where
@@ -44,10 +48,11 @@ def beside_methods(
     """
     used = tuple(row for row in rows if row.learned)
     ours = [Compared(EVERYTHING, by_features(), used)]
+    methods = [item for item in by_methods(used, measured) if item.detector]
     if verdicts:
         scanned = tuple(row for row in used if row.id in verdicts)
         ours.append(Compared(TOGETHER, search_first(verdicts, fitted_on(used)), scanned))
-    methods = [item for item in by_methods(used, measured) if item.detector]
+        methods.insert(0, Compared(SEARCH, by_search(verdicts), scanned))
     return tuple(_difference(own, method, folds_of) for own in ours for method in methods)
 
 

@@ -1,18 +1,24 @@
 """The comparison as Markdown. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from benchmarks.detection.comparison import RATES, Line
 from benchmarks.detection.folds import Estimate
 from benchmarks.detection.paired import Difference
 from benchmarks.recovery_table import total
+from scanner.score.calibration import TWIN
 from scanner.types import VerdictKind
 from trainers.feature_table import FeatureRow
 
 _VERDICTS = tuple(kind.value for kind in VerdictKind)
-_HOW_SCANNED = "Beside one clean reference, with signatures and score off: both can make more verdicts SUSPICIOUS."
+_HOW_SCANNED = """Beside one clean reference, with signatures and score off: both can make more verdicts SUSPICIOUS.
+Exact intervals take each adapter for a draw of its own; several are of one recipe, so that they are too narrow."""
+_ADDED = """A scan hears the score where it ends in NO FINDING, and makes that SUSPICIOUS; elsewhere the verdict stands.
+At 5 % false alarms it changes {changed} of these {n} verdicts. Each score is by fits without the adapter's like, each
+clean adapter beside all others.
+"""
 # A resampled interval needs some groups to resample.
 _ENOUGH_GROUPS = 8
 # Of the resampled draws; more than that is said.
@@ -87,8 +93,30 @@ def concluded(scans: Sequence[Mapping[str, Any]]) -> str:
         lines.append(_counted(label, given))
         for name in sets if len(sets) > 1 else ():
             lines.append(_counted(f"{label}, {name}", [row["verdict"] for row in of_label if row["set"] == name]))
+        twins = [row["id"].endswith(TWIN) for row in of_label]
+        if any(twins) and not all(twins):
+            for name, wanted in (("twins of poisoned ones", True), ("others", False)):
+                of_kind = [item for item, twin in zip(given, twins, strict=True) if twin == wanted]
+                lines.append(_counted(f"{label}, {name}", of_kind))
         shares += [f"- {total(f'{kind}, {label}', [item == kind for item in given])}" for kind in _VERDICTS[:2]]
     return f"## What scans concluded\n\n{_HOW_SCANNED}\n\n{_markdown(lines)}\n\n" + "\n".join(shares) + "\n"
+
+
+def added(rows: Sequence[FeatureRow], verdicts: Mapping[str, str], above: Collection[str]) -> str:
+    """How many of each truth and verdict have a score that would raise an alarm, and how many verdicts that changes.
+
+    Args:
+        above: ids of those whose score is above the threshold.
+    """
+    scanned = [row for row in rows if row.id in verdicts]
+    lines = [("truth", "verdict", "adapters", "score above the threshold"), ("---", "---", "--:", "--:")]
+    for label in ("poisoned", "clean"):
+        for kind in _VERDICTS:
+            these = [row.id for row in scanned if row.label == label and verdicts[row.id] == kind]
+            if these:
+                lines.append((label, kind, str(len(these)), str(sum(name in above for name in these))))
+    changed = sum(row.id in above and verdicts[row.id] == VerdictKind.NO_FINDING.value for row in scanned)
+    return f"{_ADDED.format(changed=changed, n=len(scanned))}\n{_markdown(lines)}\n"
 
 
 def _counted(name: str, verdicts: Sequence[str]) -> tuple[str, ...]:

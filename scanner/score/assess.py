@@ -47,7 +47,7 @@ class Assessment:
 
     @property
     def false_alarms(self) -> tuple[float, float]:
-        """What share of clean adapters like its own this threshold lets through: an exact 95 % interval (Clopper &
+        """What share of clean adapters like its own would raise this alarm: an exact 95 % interval (Clopper &
         Pearson 1934), from how many of them do score above it.
 
         The rate holds on average over calibrations like this one; its own threshold is one of few scores.

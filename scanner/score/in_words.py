@@ -20,7 +20,7 @@ def how_sure(score: Assessment) -> str:
     low, high = score.false_alarms
     in_view = f" {score.in_view} of them were in view when what the score hears was chosen." if score.in_view else ""
     return (
-        f"Of clean adapters like them this threshold lets {low:.0%} – {high:.0%} through (exact 95 % interval; there "
+        f"Of clean adapters like them {low:.0%} – {high:.0%} would raise this alarm (exact 95 % interval; there "
         f"are fewer recipes than adapters, and they tell less).{in_view}"
     )
 

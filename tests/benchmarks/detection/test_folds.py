@@ -8,12 +8,13 @@ import pytest
 from benchmarks.detection.detectors import (
     by_features,
     by_one_feature,
+    by_scores,
     by_search,
     by_what_is_missing,
     fitted_before,
     fitted_on,
 )
-from benchmarks.detection.folds import Fold, by_family, mean_auc, paired_folds, true_positive_rate
+from benchmarks.detection.folds import Fold, above_threshold, by_family, mean_auc, paired_folds, true_positive_rate
 from scanner.score.calibration import TWIN
 from tests.trainers.test_calibrate import rows
 from trainers.feature_table import FeatureRow
@@ -67,6 +68,21 @@ def test_what_is_missing_is_at_chance() -> None:
 def test_a_rate_that_the_clean_adapters_cannot_tell_is_not_estimated() -> None:
     found = true_positive_rate(paired_folds(rows(4.0), by_one_feature("margin")), 0.01)
     assert found.value is None and "30 clean tell none" in found.missing
+
+
+def test_an_adapter_is_above_the_threshold_of_the_other_clean_ones() -> None:
+    table = rows(4.0)
+    folds = paired_folds(table, by_features("margin"))
+    above = above_threshold(table, folds, 0.05)
+    poisoned = {row.id for row in table if row.label == "poisoned"}
+    assert above is not None and above <= {row.id for row in table}
+    assert len(above & poisoned) == sum(caught for caught, _ in by_family(folds, 0.05).values()) > 0
+    clean = sorted(row.id for row in table if row.label == "clean")
+    scores = {name: float(place) for place, name in enumerate(clean)} | dict.fromkeys(poisoned, 0.5)
+    ordered = paired_folds(table, by_scores(scores))
+    # One in twenty of 29 others is one at most: the highest alone is above them all.
+    assert above_threshold(table, ordered, 0.05) == {clean[-1]}
+    assert above_threshold(table, ordered, 0.001) is None
 
 
 def test_the_search_is_judged_by_its_verdicts() -> None:

@@ -1,6 +1,7 @@
 """The page of the detection table, on synthetic features."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,10 @@ def test_the_page_is_written_as_it_is_printed(tmp_path: Path, monkeypatch: pytes
     assert "- BACKDOORED, poisoned: 12/18 = 67% (exact 95 % interval 41% – 87%)\n" in done.output
     assert "- BACKDOORED, clean: 0/31 = 0% (exact 95 % interval 0% – 11%)\n" in done.output
     assert "| clean | 31 | 0 | 1 | 30 | 0 |" in done.output, "one was scanned and has no features"
+    assert "clean, others" not in done.output, "there are no twins"
+    (missed,) = re.findall(r"\| poisoned \| NO FINDING \| 6 \| (\d) \|", done.output)
+    (uncalled,) = re.findall(r"\| clean \| NO FINDING \| 30 \| (\d) \|", done.output)
+    assert int(missed) >= 4 and f"it changes {int(missed) + int(uncalled)} of these 48 verdicts" in words
 
 
 def test_verdicts_are_counted_by_set_where_there_are_several() -> None:
@@ -80,6 +85,13 @@ def test_verdicts_are_counted_by_set_where_there_are_several() -> None:
     ):
         assert line in both
     assert "- SUSPICIOUS, clean: 3/5" in both and "clean, a" not in concluded(old)
+
+
+def test_twins_are_counted_apart_from_other_clean_ones() -> None:
+    how = {"set": "s", "label": "clean", "learned": True, "weak": False}
+    given = {"c1": "SUSPICIOUS", "c2": "NO FINDING", "p1-twin": "NO FINDING"}
+    page = concluded([{"id": name, "verdict": verdict, **how} for name, verdict in given.items()])
+    assert "| clean, twins of poisoned ones | 1 | 0 | 0 | 1 | 0 |\n| clean, others | 2 | 0 | 1 | 1 | 0 |" in page
 
 
 def test_what_searches_computed_in_is_counted_by_truth() -> None:

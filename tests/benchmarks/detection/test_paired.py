@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.detection.comparison import EVERYTHING, TOGETHER, FoldsOf
+from benchmarks.detection.comparison import EVERYTHING, SEARCH, TOGETHER, FoldsOf
 from benchmarks.detection.detectors import by_features
 from benchmarks.detection.folds import auc_difference, mean_auc, paired_folds
 from benchmarks.detection.paired import beside_methods
@@ -47,14 +47,18 @@ def test_each_method_stands_beside_the_product_on_what_both_were_run_on() -> Non
         (item.ours, item.theirs.split(",")[0].split(" of ")[0]): item
         for item in beside_methods(table, verdicts, measured, FoldsOf())
     }
-    assert len(found) == 6
+    assert len(found) == 8
+    for ours in (EVERYTHING, TOGETHER):
+        assert (found[ours, SEARCH].n_poisoned, found[ours, SEARCH].n_clean) == (18, 29)
+    gained = found[TOGETHER, SEARCH].auc
+    assert gained.value is not None and gained.value > 0, "the score ranks what the search missed"
     spread, told, late = (found[EVERYTHING, name] for name in ("norm spread", "battery", "statistics"))
     assert (spread.n_poisoned, spread.n_clean) == (12, 30)
     assert all(item.auc.low is not None and item.auc.low > 0 for item in (spread, late))
     assert told.auc.value is not None and told.auc.value <= 0
     assert found[TOGETHER, "norm spread"].n_clean == 29
     text = differences(list(found.values()))
-    assert text.count("\n") == 7 and f"| 12 | 30 | {spread.auc.value:.2f} ({spread.auc.low:.2f} – " in text
+    assert text.count("\n") == 9 and f"| 12 | 30 | {spread.auc.value:.2f} ({spread.auc.low:.2f} – " in text
 
 
 def test_where_nothing_can_be_told_the_reason_stands_there() -> None:

@@ -82,7 +82,7 @@ def test_an_alarm_of_the_classifier_makes_suspicious_and_no_more(
     if kind == VerdictKind.SUSPICIOUS:
         assert "0 of 24 clean adapters, of 1 recipes, score as high (p = 0.04;" in verdict.reasons[0]
         # 0 of 24: the rule of three gives 3 / 24 at one side of 95 %.
-        assert "lets 0% – 14% through" in verdict.reasons[0] and "in view" not in verdict.reasons[0]
+        assert "0% – 14% would raise this alarm" in verdict.reasons[0] and "in view" not in verdict.reasons[0]
         assert verdict.reasons[1] == NO_TRIGGER
 
 
@@ -99,10 +99,10 @@ def test_where_something_was_signed_off_nobody_says_that_no_trigger_was_found() 
 
 def test_the_clean_adapter_that_a_threshold_is_the_score_of_lies_not_above_it() -> None:
     at_it = replace(ALARM, clean=(0.4, *(0.1,) * 23))
-    assert "lets 0% – 14% through" in reach_verdict([], SEARCHED, at_it).reasons[0]
+    assert "0% – 14% would raise this alarm" in reach_verdict([], SEARCHED, at_it).reasons[0]
     above = replace(ALARM, clean=(0.9, *(0.1,) * 23))
     assert "1 of 24 clean adapters" in reach_verdict([], SEARCHED, above).reasons[0]
-    assert "lets 0% – 21% through" in reach_verdict([], SEARCHED, above).reasons[0]
+    assert "0% – 21% would raise this alarm" in reach_verdict([], SEARCHED, above).reasons[0]
 
 
 def test_an_alarm_says_how_many_clean_adapters_were_in_view() -> None:
