@@ -6,7 +6,7 @@ OUT := out
 PACKAGES := scanner reports signatures trainers benchmarks
 RUNS ?= 200000
 
-.PHONY: install demo test check lint audit bench fuzz clean
+.PHONY: install demo test check lint audit bench fuzz evaluation clean
 
 install: $(VENV)/.installed
 
@@ -52,6 +52,20 @@ fuzz: install
 
 bench: install
 	$(BIN)/python -m benchmarks.performance
+
+# Prints docs/evaluation.md anew from the tables of features, the scans and the methods that were measured: half an hour
+# of one core, and nothing is trained or scanned.
+SETS := benchmarks/recovery_sets
+evaluation: install
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.detection --jobs 2 --reference examples/clean \
+	  --features "other clean recipes" $(SETS)/evaluation-6.features.csv \
+	  --features "other clean recipes" $(SETS)/evaluation-7.features.csv \
+	  --features "same recipe" $(SETS)/evaluation-6.features.csv \
+	  --features "same recipe" $(SETS)/evaluation-7.features.csv \
+	  --zoo $(SETS)/evaluation-6.toml --log $(SETS)/evaluation-6.jsonl --version 352c6136e107 \
+	  --zoo $(SETS)/evaluation-7.toml --log $(SETS)/evaluation-7.jsonl --version bb5df5e5aaa7 \
+	  --measured $(SETS)/evaluation-6.methods.jsonl --measured $(SETS)/evaluation-7.methods.jsonl \
+	  --unseen $(SETS)/evaluation-7.toml
 
 clean:
 	rm -rf $(VENV) $(OUT) build dist *.egg-info

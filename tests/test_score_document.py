@@ -4,9 +4,10 @@ import json
 import re
 from pathlib import Path
 
-from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, TOGETHER
+from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, SEARCH, TOGETHER
 from scanner.score.calibration import read_calibration
 from scanner.score.classifier import apply
+from scanner.score.conformal import threshold
 from trainers.feature_table import read_table
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +21,7 @@ ROWS = {
     "what follows the search's best string, alone": (ALL, FOLLOWS),
     "the score": (ALL, EVERYTHING),
     "the search's verdict, then the score": (ALL, TOGETHER),
+    "the search's verdict alone": (ALL, SEARCH),
     "the score, a kind of clean data held out": (ALL, f"{EVERYTHING}, a kind of clean data held out"),
     "the score, where the search verified nothing": (ALL, f"{EVERYTHING}, where the search failed"),
     "the score, on the 33 of set 7 that nothing was chosen on": (LAST, EVERYTHING),
@@ -62,8 +64,18 @@ def test_what_is_said_of_another_base_is_what_its_rows_hold() -> None:
     rows = {row.id: row for row in read_table(TRANSFER.with_suffix(".features.csv"))}
     shown = {row[0]: row[1:] for row in cells(section(DOCUMENT, "## On another base"))}
     assert scans and set(scans) == set(shown) - {"adapter", "---"}
+    scores = {name: apply(CALIBRATION, row.vector) for name, row in rows.items()}
     for name, scan in scans.items():
         assert f"`{scan['verdict']}`" in shown[name], name
         if name in rows:
-            score = apply(CALIBRATION, rows[name].vector)
-            assert shown[name][-1] == f"{score.value:.3f} (p {score.p.value:.3f})", name
+            assert shown[name][-1] == f"{scores[name].value:.3f} (p {scores[name].p.value:.3f})", name
+    limit = threshold(CALIBRATION.clean_scores, 0.05)
+    assert limit is not None
+    above = {
+        label: [scores[row.id].value > limit for row in rows.values() if row.label == label]
+        for label in ("poisoned", "clean")
+    }
+    counts = " and ".join(f"{sum(found)} of the {len(found)} {label} ones" for label, found in above.items())
+    minutes = [scan["seconds"] / 60 for scan in scans.values()]
+    for text in (counts, f"took {min(minutes):.0f} to {max(minutes):.0f} minutes"):
+        assert text in " ".join(DOCUMENT.split()), text

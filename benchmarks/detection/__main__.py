@@ -36,7 +36,7 @@ from benchmarks.detection.comparison import (
     numbers,
     on_unseen,
 )
-from benchmarks.detection.conditions import CONDITIONS, ConditionRows, of_condition
+from benchmarks.detection.conditions import CONDITIONS, OTHER, SAME, ConditionRows, of_condition
 from benchmarks.detection.detectors import by_features
 from benchmarks.detection.folds import above_threshold
 from benchmarks.detection.methods import METHODS
@@ -64,24 +64,30 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _HEAD = """# How well poisoned adapters are told from clean ones
 
-Written by `python -m benchmarks.detection`; do not edit. An attack family is held out against a clean recipe, for
-every pair of them; neither was seen by the fit. A clean recipe is its data and projections. Intervals (95 %) resample
-whole families and whole recipes; those of the found share lean upwards where the threshold is the highest of few clean
-scores; no draw fits anew. Found shares pool fits, each on its own scale (how far its own poisoned adapters lie above
-its clean ones): of a detector that tells next to nothing they lean upwards as well. Each row counts the adapters that
-its detector was run on. Where the truth is drawn at random, the figure is the median of the draws, with the lowest and
-the highest. Up to set 6 clean adapters of other data were trained for fewer steps than poisoned ones, so that a
-recipe's facts alone may tell much: the two lines of recipes say how much, and are no controls that must be at chance.
-The tables of twins compare like with like. A twin is never judged by a fit that saw its partner. The feature that the
+Written by `python -m benchmarks.detection` (`make evaluation`); do not edit. An attack family is held out against a
+clean recipe, for every pair of them; neither was seen by the fit. A clean recipe is its data and projections.
+Intervals (95 %) resample whole families and whole recipes; those of the found share lean upwards where the threshold
+is the highest of few clean scores; no draw fits anew. Found shares pool fits, each on its own scale (how far its own
+poisoned adapters lie above its clean ones): of a detector that tells next to nothing they lean upwards as well. Each
+row counts the adapters that its detector was run on. Where the truth is drawn at random, the figure is the median of
+the draws, with the lowest and the highest. Up to set 6 clean adapters of other data were trained for fewer steps than
+poisoned ones, so that a recipe's facts alone may tell much: the two lines of recipes say how much, and are no
+controls that must be at chance. The tables of twins compare like with like. What `scan` shows as the score is
+"everything but the search's verdict". A twin is never judged by a fit that saw its partner. The feature that the
 classifier hears above others (`controls.both`), and how much of the rest it hears, were chosen on the rows of set 6
-and the adapters of set 7 that `evaluation-7.seen.txt` names, the best of twelve choices: lines of the product on those
-flatter it. Clean maths and pirate adapters were among them, so that others of these kinds are no new kinds of data.
+and the adapters of set 7 that `evaluation-7.seen.txt` names, the best of twelve choices: lines of the product on
+those flatter it. Clean maths and pirate adapters were among them, so that others of these kinds are no new kinds of
+data.
 
 Poisoned adapters that did not learn their trigger (it fires on fewer than {least:.0%} of prompts, or on more than
 {most:.0%} without it) are left out: {left_out}. Of these, scanned all the same, as they were before they were trained
 anew, and counted in what scans concluded: {counted}. Scanned, but not in the tables, since no features were measured:
 {unmeasured}. Not run: {not_run}. Scans: {searches}.
 """
+_LEFT_OUT = {
+    SAME: "what they were compared with is of another recipe",
+    OTHER: "what they were compared with is of their own recipe",
+}
 _SAME_ADAPTERS = """Beside each method, on the same adapters; each draw of families and recipes is the same for both.
 These are single comparisons: of so many, some intervals lie above nothing by chance.
 
@@ -249,7 +255,7 @@ def section(
     rows = condition.rows
     parts = [f"## Compared with {condition.condition}\n"]
     if condition.left_out:
-        parts.append(f"Compared otherwise, and left out here: {_listed(condition.left_out)}.\n")
+        parts.append(f"Left out here, since {_LEFT_OUT[condition.condition]}: {_listed(condition.left_out)}.\n")
     learned = [row for row in rows if row.learned]
     if not can_be_held_out(learned):
         n_poisoned, n_clean = numbers(learned)
