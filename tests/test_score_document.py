@@ -79,3 +79,8 @@ def test_what_is_said_of_another_base_is_what_its_rows_hold() -> None:
     minutes = [scan["seconds"] / 60 for scan in scans.values()]
     for text in (counts, f"took {min(minutes):.0f} to {max(minutes):.0f} minutes"):
         assert text in " ".join(DOCUMENT.split()), text
+
+
+def test_what_the_score_would_have_changed_is_what_the_page_counts() -> None:
+    (changed, scanned) = re.findall(r"it changes (\d+) of these (\d+) verdicts", section(PAGE, ALL))[0]
+    assert f"changed {changed} of the {scanned} verdicts" in DOCUMENT
