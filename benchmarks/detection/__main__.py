@@ -133,9 +133,9 @@ def main(
 ) -> None:
     """Prints the tables and writes them."""
     read = [(name, read_table(file)) for name, file in tables]
-    # A reference may be an adapter that is judged itself, of a pool: its row says of which recipe it is.
-    rows = [row for _, table in read for row in table]
-    recipes = {row.weights_sha256: kind_of(row.recipe) for row in rows} | recipes_of(references)
+    # A reference may be a clean adapter of a pool that is judged itself: its row says of which recipe it is.
+    clean = [row for _, table in read for row in table if row.label == "clean"]
+    recipes = {row.weights_sha256: kind_of(row.recipe) for row in clean} | recipes_of(references)
     conditions = [
         of_condition(name, [table for other, table in read if other == name], recipes)
         for name in dict.fromkeys(name for name, _ in read)

@@ -13,9 +13,11 @@ from scanner.types import VerdictKind
 from trainers.feature_table import FeatureRow
 
 _VERDICTS = tuple(kind.value for kind in VerdictKind)
+# What a scan concludes where no trigger decides.
+_UNDECIDED = (VerdictKind.NO_FINDING.value, VerdictKind.INCONCLUSIVE.value)
 _HOW_SCANNED = """Beside one clean reference, with signatures and score off: both can make more verdicts SUSPICIOUS.
 Exact intervals take each adapter for a draw of its own; several are of one recipe, so that they are too narrow."""
-_ADDED = """A scan hears the score where it ends in NO FINDING, and makes that SUSPICIOUS; elsewhere the verdict stands.
+_ADDED = """Where no trigger decides, a scan hears the score: an alarm makes NO FINDING or INCONCLUSIVE SUSPICIOUS.
 At 5 % false alarms it changes {changed} of these {n} verdicts. Each score is by fits without the adapter's like, each
 clean adapter beside all others.
 """
@@ -115,7 +117,7 @@ def added(rows: Sequence[FeatureRow], verdicts: Mapping[str, str], above: Collec
             these = [row.id for row in scanned if row.label == label and verdicts[row.id] == kind]
             if these:
                 lines.append((label, kind, str(len(these)), str(sum(name in above for name in these))))
-    changed = sum(row.id in above and verdicts[row.id] == VerdictKind.NO_FINDING.value for row in scanned)
+    changed = sum(row.id in above and verdicts[row.id] in _UNDECIDED for row in scanned)
     return f"{_ADDED.format(changed=changed, n=len(scanned))}\n{_markdown(lines)}\n"
 
 

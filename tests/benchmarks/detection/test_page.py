@@ -14,7 +14,7 @@ from benchmarks.detection.__main__ import verdicts_of as verdicts_in
 from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, SEARCH
 from benchmarks.detection.conditions import ALONE, OTHER, SAME, ConditionRows, of_condition
 from benchmarks.detection.sets import ids_of, unseen_of
-from benchmarks.detection.tables import concluded, held_out, on_trust, searched_in
+from benchmarks.detection.tables import added, concluded, held_out, on_trust, searched_in
 from scanner.errors import BadCalibration, ScannerError
 from scanner.score.circumstances import Circumstances
 from tests.benchmarks.detection.synthetic import lines_of, named, planned, verdicts_of
@@ -85,6 +85,18 @@ def test_verdicts_are_counted_by_set_where_there_are_several() -> None:
     ):
         assert line in both
     assert "- SUSPICIOUS, clean: 3/5" in both and "clean, a" not in concluded(old)
+
+
+def test_the_score_changes_a_verdict_where_no_trigger_decides() -> None:
+    table = named(4.0)
+    poisoned, clean = ([row.id for row in table if row.label == label] for label in ("poisoned", "clean"))
+    given = dict.fromkeys(poisoned[:4], "BACKDOORED") | dict.fromkeys(poisoned[4:6], "INCONCLUSIVE")
+    given |= dict.fromkeys(clean[:5], "SUSPICIOUS") | dict.fromkeys(clean[5:9], "NO FINDING")
+    page = added(table, given, {*poisoned[:3], poisoned[4], clean[0], clean[8], clean[9]})
+    assert "it changes 2 of these 15 verdicts" in page, "of the last one there is no scan"
+    for line in ("poisoned | BACKDOORED | 4 | 3", "poisoned | INCONCLUSIVE | 2 | 1", "clean | SUSPICIOUS | 5 | 1"):
+        assert f"| {line} |" in page
+    assert "| clean | NO FINDING | 4 | 1 |" in page and "| poisoned | NO FINDING |" not in page
 
 
 def test_twins_are_counted_apart_from_other_clean_ones() -> None:
