@@ -9,10 +9,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.detection.__main__ import document, main, of_the_same_weights, recipes_of, searches_of
+from benchmarks.detection.__main__ import main, of_the_same_weights, recipes_of, searches_of
 from benchmarks.detection.__main__ import verdicts_of as verdicts_in
 from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, SEARCH
 from benchmarks.detection.conditions import ALONE, OTHER, SAME, ConditionRows, of_condition
+from benchmarks.detection.page import document, trained_anew
 from benchmarks.detection.sets import ids_of, unseen_of
 from benchmarks.detection.tables import added, concluded, held_out, on_trust, searched_in
 from scanner.errors import BadCalibration, ScannerError
@@ -216,6 +217,18 @@ def test_a_verdict_on_other_weights_of_the_same_name_is_none_on_these() -> None:
         {"id": "no features", "weights_sha256": "e" * 64},
     ]
     assert of_the_same_weights(scans, [row, other]) == [scans[0], *scans[2:]]
+    trained_anew = replace(row, weights_sha256="e" * 64)  # and measured beside other references, under a later heading
+    assert of_the_same_weights(scans, [row, other, trained_anew]) == [scans[0], *scans[2:]]
+
+
+def test_adapters_that_were_trained_anew_for_a_later_condition_are_named_there() -> None:
+    table = tuple(named(5.0)[:3])
+    first, unlike = ConditionRows(OTHER, table[:-1]), replace(table[0], weights_sha256="e" * 64)
+    second = ConditionRows(SAME, (unlike, *table[1:]))
+    assert trained_anew(second, [first]) == [table[0].id] and trained_anew(first, []) == []
+    page = document([first, second], {}, [])
+    assert page.count("Trained anew") == 1
+    assert f"of other weights than above: {table[0].id}.\n" in page.split("## Compared with same recipe")[1]
 
 
 def test_a_last_set_is_judged_by_fits_to_the_others_alone() -> None:
