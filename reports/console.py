@@ -186,7 +186,7 @@ def _score(report: Report) -> Table:
         "holds for",
         Text(
             f"clean adapters like theirs, of {len(found.recipes)} recipes: see --json or --html. "
-            f"{visible(how_sure(found), limit=1000)}"
+            f"{'' if found.foreign else visible(how_sure(found), limit=1000)}"
         ),
     )
     for reason in found.foreign:

@@ -105,6 +105,7 @@ def _score(assessment: Assessment) -> dict[str, Any]:
         "threshold": assessment.threshold if math.isfinite(assessment.threshold) else None,
         "alarm": assessment.alarm,
         "false_alarms_95": list(assessment.false_alarms),
+        "false_alarms_95_by_recipe": list(assessment.false_alarms_by_recipe),
         "clean_in_view": assessment.in_view,
         "p_value": score.p.value,
         "p_floor": score.p.floor,

@@ -26,6 +26,7 @@ class Assessment:
         clean, poisoned: scores of its adapters, each by a model that was fitted without their recipe or family.
         recipes, families: of the clean ones, by data and projections, and of the poisoned ones.
         in_view: how many of the clean ones had been looked at when what the score hears was chosen.
+        alarming_recipes: how many of the clean ones' recipes have an adapter above the threshold.
         foreign: why the score is none of this adapter's domain, each a sentence: it then raises no alarm.
         doubts: what else should be known of it, each a sentence.
         known: it is one of those that the score was fitted on, and its score that of a fit without its like.
@@ -44,6 +45,7 @@ class Assessment:
     doubts: tuple[str, ...]
     in_view: int = 0
     known: bool = False
+    alarming_recipes: int = 0
 
     @property
     def false_alarms(self) -> tuple[float, float]:
@@ -53,6 +55,13 @@ class Assessment:
         The rate holds on average over calibrations like this one; its own threshold is one of few scores.
         """
         return clopper_pearson(sum(value > self.threshold for value in self.clean), len(self.clean))
+
+    @property
+    def false_alarms_by_recipe(self) -> tuple[float, float]:
+        """The same of recipes, of which one counts that has an adapter above the threshold: adapters of one recipe are
+        alike, and what is exchangeable is recipes (`scanner/score/conformal.py`).
+        """
+        return clopper_pearson(self.alarming_recipes, len(self.recipes))
 
     @property
     def unusual(self) -> bool:
@@ -71,13 +80,19 @@ class Assessment:
 
 
 def choose_calibration(
-    calibrations: Sequence[Calibration], fingerprint: str, condition: Condition
+    calibrations: Sequence[Calibration], fingerprint: str, condition: Condition, references: Sequence[str] = ()
 ) -> Calibration | None:
-    """The base's own calibration under a condition; else the pooled one, else that of another base; else None."""
+    """The base's own calibration under a condition; else the pooled one, else that of another base; else None.
+
+    Args:
+        references: hashes of what the suspect is compared with: of several of its base, one that was fitted beside the
+            same comes first.
+    """
     alike = [item for item in calibrations if item.condition == condition]
     own = [item for item in alike if item.fingerprint == fingerprint]
+    beside = [item for item in own if tuple(sorted(references)) in {known.references for known in item.circumstances}]
     pooled = [item for item in alike if item.base == POOLED]
-    return next(iter([*own, *pooled, *alike]), None)
+    return next(iter([*beside, *own, *pooled, *alike]), None)
 
 
 def check_rate(calibration: Calibration, rate: float) -> float:
@@ -113,7 +128,8 @@ def assess(
 
     Args:
         fingerprint: of the base that the adapter was measured on; weights_sha256: the adapter's own. One of those that
-            the score was fitted on gets its score out of fold, and does not count among the others.
+            the score was fitted on gets its score out of fold, and does not count among the others; not where it was
+            measured otherwise than they were, since that score is not of this measurement.
         meanings: of features, by name, for who reads the report.
 
     Raises:
@@ -121,7 +137,9 @@ def assess(
         ValueError: the features are of another extractor's version.
     """
     limit = check_rate(calibration, rate)
-    own = next((item for item in calibration.adapters if item.weights_sha256 == weights_sha256), None)
+    foreign = _foreign(calibration, fingerprint, vector)
+    known = next((item for item in calibration.adapters if item.weights_sha256 == weights_sha256), None)
+    own = None if foreign else known
     if own:
         calibration = replace(calibration, adapters=tuple(item for item in calibration.adapters if item is not own))
         remaining = threshold(calibration.clean_scores, rate)
@@ -129,13 +147,7 @@ def assess(
     score = apply(calibration, vector, meanings)
     if own:
         score = replace(score, value=own.score, p=p_value(own.score, calibration.clean_scores))
-    if calibration.fingerprint != fingerprint:
-        foreign: tuple[str, ...] = (
-            f"this base has no calibration of its own; that of {calibration.base} with the weights "
-            f"{calibration.fingerprint[:16]} was used",
-        )
-    else:
-        foreign = (*unlike(vector.circumstances, calibration.circumstances), *_unheard(calibration, vector))
+    clean = [item for item in calibration.adapters if item.label == "clean"]
     return Assessment(
         score=score,
         rate=rate,
@@ -144,12 +156,23 @@ def assess(
         condition=calibration.condition,
         clean=calibration.clean_scores,
         poisoned=calibration.poisoned_scores,
-        recipes=_distinct(kind_of(item.recipe) for item in calibration.adapters if item.label == "clean"),
+        recipes=_distinct(kind_of(item.recipe) for item in clean),
         families=_distinct(item.family for item in calibration.adapters if item.label == "poisoned"),
         foreign=foreign,
-        doubts=(*_doubts(score, own), *searched_unlike(vector.circumstances, calibration.circumstances)),
-        in_view=sum(item.in_view for item in calibration.adapters if item.label == "clean"),
+        doubts=(*_doubts(score, known, own), *searched_unlike(vector.circumstances, calibration.circumstances)),
+        in_view=sum(item.in_view for item in clean),
         known=own is not None,
+        alarming_recipes=len(_distinct(kind_of(item.recipe) for item in clean if item.score > limit)),
+    )
+
+
+def _foreign(calibration: Calibration, fingerprint: str, vector: FeatureVector) -> tuple[str, ...]:
+    """Why what was measured is not of the calibration's domain, each a sentence."""
+    if calibration.fingerprint == fingerprint:
+        return (*unlike(vector.circumstances, calibration.circumstances), *_unheard(calibration, vector))
+    return (
+        f"this base has no calibration of its own; that of {calibration.base} with the weights "
+        f"{calibration.fingerprint[:16]} was used",
     )
 
 
@@ -162,12 +185,15 @@ def _unheard(calibration: Calibration, vector: FeatureVector) -> Iterable[str]:
                 yield f"{item.name}, which counts most, is missing ({vector.missing.get(item.name, 'not measured')})"
 
 
-def _doubts(score: Score, own: KnownAdapter | None) -> Iterable[str]:
-    if own:
-        yield (
-            f"it is {own.id}, one of the {own.label} adapters that the score was fitted on; shown is its score by a "
-            "model that was fitted without its like, and the contributions are those of the whole model"
+def _doubts(score: Score, known: KnownAdapter | None, own: KnownAdapter | None) -> Iterable[str]:
+    if known:
+        shown = (
+            "shown is its score by a model that was fitted without its like, and the contributions are those of the "
+            "whole model"
+            if own
+            else "what was measured here is scored by a model that was fitted on it, and it counts among the others"
         )
+        yield f"its weights are {known.id}, one of the {known.label} adapters that the score was fitted on; {shown}"
     if score.far_from_all:
         yield "none of the adapters that the score was fitted on is like this one"
     if score.gaps > score.usual_gaps:

@@ -25,9 +25,10 @@ class Circumstances:
 def unlike(own: Circumstances, known: Sequence[Circumstances]) -> tuple[str, ...]:
     """In what an adapter was measured otherwise than all known ones, a sentence each; the base is not compared."""
     found = [*_differences(own, known, _PHRASES)]
-    beside = {reference for item in known for reference in item.references}
-    if not set(own.references) <= beside:
-        hashes = " or ".join(sorted(reference[:16] for reference in beside)) or "none"
+    # As a set: features are differences to all of them together, so that one of two is another comparison.
+    beside = {item.references for item in known}
+    if own.references not in beside:
+        hashes = " or ".join(sorted(" and ".join(hashed[:16] for hashed in item) or "none" for item in beside))
         found.append(f"it was compared with other references than those that the score was fitted beside ({hashes})")
     return tuple(found)
 

@@ -17,11 +17,11 @@ def alarm_sentence(score: Assessment) -> str:
 
 def how_sure(score: Assessment) -> str:
     """What so few clean adapters leave open of the rate, and which of them tell less."""
-    low, high = score.false_alarms
+    (low, high), (fewest, most) = score.false_alarms, score.false_alarms_by_recipe
     in_view = f" {score.in_view} of them were in view when what the score hears was chosen." if score.in_view else ""
     return (
-        f"Of clean adapters like them {low:.0%} – {high:.0%} would raise this alarm (exact 95 % interval; there "
-        f"are fewer recipes than adapters, and they tell less).{in_view}"
+        f"Of clean adapters like them {low:.0%} – {high:.0%} would raise this alarm if each were a draw of its own, "
+        f"{fewest:.0%} – {most:.0%} by recipes, which are fewer (exact 95 % intervals).{in_view}"
     )
 
 

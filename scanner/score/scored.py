@@ -42,7 +42,8 @@ def usable_calibration(
     known = shipped_calibrations() if calibrations is None else calibrations
     condition: Condition = "references" if pair.reference_names else "base only"
     fitting = [item for item in known if item.extractor == EXTRACTOR]
-    chosen = choose_calibration(fitting, pair.base.identity.fingerprint, condition)
+    references = [pair.adapters[name].identity.weights_sha256 for name in pair.reference_names]
+    chosen = choose_calibration(fitting, pair.base.identity.fingerprint, condition, references)
     if chosen is None:
         return None
     if chosen.fingerprint == pair.base.identity.fingerprint:

@@ -12,7 +12,7 @@ from scanner.types.search_trace import SearchTrace
 from scanner.types.triggers import Demonstration, TriggerFinding
 from scanner.types.verdicts import Verdict
 
-SCHEMA_VERSION = "1.6"
+SCHEMA_VERSION = "1.7"
 
 
 @dataclass(frozen=True)

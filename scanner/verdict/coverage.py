@@ -83,9 +83,10 @@ def _classifier(scored: Scored) -> CoverageItem:
     features = found.score.contributions
     return CoverageItem(
         "classifier",
-        True,
+        not found.foreign,
         f"{sum(item.value is not None for item in features)} of {len(features)} features, beside {len(found.clean)} "
-        f"clean and {len(found.poisoned)} poisoned adapters of {found.base}",
+        f"clean and {len(found.poisoned)} poisoned adapters of {found.base}"
+        + ("; out of its domain, where it raises no alarm" if found.foreign else ""),
     )
 
 

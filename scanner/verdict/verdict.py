@@ -95,7 +95,7 @@ def _from_triggers(by_outcome: Mapping[str, Sequence[TriggerFinding]], asides: t
 def _from_score(score: Assessment | None, some_suppressed: bool, asides: tuple[str, ...]) -> Verdict | None:
     if not score or not score.alarm:
         return None
-    headline = "its features are those of a backdoor"
+    headline = "its score is one that few clean adapters reach"
     # What was signed off may have been a trigger.
     shown = () if some_suppressed else (NO_TRIGGER,)
     return Verdict(VerdictKind.SUSPICIOUS, headline, (alarm_sentence(score), *shown, *asides), ALARM_RULE)

@@ -64,3 +64,11 @@ def test_a_suppressed_trigger_says_so_where_it_stands() -> None:
 
 def test_the_rule_of_the_verdict_can_be_explained() -> None:
     assert "rule SLP101: `scan explain SLP101` says what to do" in render_console(sample_report())
+
+
+def test_how_often_clean_adapters_would_raise_an_alarm_is_said_where_there_can_be_one() -> None:
+    elsewhere = sample_report()
+    assert elsewhere.score and elsewhere.score.foreign
+    here = replace(elsewhere, score=replace(elsewhere.score, foreign=()))
+    said = ["would raise this alarm" in " ".join(render_console(report, 120).split()) for report in (elsewhere, here)]
+    assert said == [False, True]

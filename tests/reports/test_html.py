@@ -144,3 +144,13 @@ def test_suppressions_are_shown_with_reason_signature_expiry_and_file() -> None:
 def test_a_report_without_suppressions_has_no_such_section() -> None:
     html = render_html(replace(sample_report(), suppressions=()))
     assert "uppressions" not in html
+
+
+def test_how_often_clean_adapters_would_raise_an_alarm_is_said_where_there_can_be_one() -> None:
+    elsewhere = sample_report()
+    assert elsewhere.score and elsewhere.score.foreign
+    here = replace(elsewhere, score=replace(elsewhere.score, foreign=()))
+    said = [
+        "would raise this alarm" in " ".join(Page(render_html(report)).text.split()) for report in (elsewhere, here)
+    ]
+    assert said == [False, True]

@@ -119,8 +119,11 @@ def test_other_numbers_of_a_search_are_a_doubt_and_no_more() -> None:
 
 def test_any_of_the_known_circumstances_will_do() -> None:
     known = (HERE, replace(HERE, search_dtype="bfloat16", references=("3" * 64,)))
-    mixed = replace(HERE, search_dtype="bfloat16", references=("1" * 64, "3" * 64))
+    mixed = replace(HERE, search_dtype="bfloat16")
     assert unlike(mixed, known) == searched_unlike(mixed, known) == ()
+    both = replace(HERE, references=("1" * 64, "3" * 64))
+    assert "other references" in unlike(both, known)[0], "differences to two are no differences to either"
+    assert "other references" in unlike(HERE, [both])[0] and unlike(both, [both]) == ()
 
 
 def test_a_known_adapter_gets_its_score_out_of_fold_and_is_not_among_the_others() -> None:
@@ -131,6 +134,26 @@ def test_a_known_adapter_gets_its_score_out_of_fold_and_is_not_among_the_others(
     assert f"{own.id}, one of the {own.label} adapters" in found.doubts[0] and len(found.clean) == 3
     other = assess(known, OWN, vector(3.0), 0.25, "8" * 64)
     assert other.score.p.clean == 4 and not other.known
+
+
+@pytest.mark.parametrize(("fingerprint", "depth"), [("0" * 64, "standard"), (OWN, "quick")])
+def test_the_score_of_a_known_adapter_is_not_said_of_another_measurement(fingerprint: str, depth: str) -> None:
+    own = replace(FOUR_CLEAN.adapters[0], weights_sha256="9" * 64, score=0.05)
+    known = replace(FOUR_CLEAN, adapters=(own, *FOUR_CLEAN.adapters[1:]), circumstances=(HERE,))
+    measured = replace(vector(3.0), circumstances=replace(HERE, depth=depth))
+    found = assess(known, fingerprint, measured, 0.25, "9" * 64)
+    assert not found.known and found.score == assess(known, fingerprint, measured, 0.25).score and not found.alarm
+    assert f"its weights are {own.id}" in found.doubts[0] and "what was measured here" in found.doubts[0]
+
+
+def test_recipes_above_the_threshold_are_counted_once_each() -> None:
+    alike = [replace(item, score=0.9, id=f"{item.id}-2") for item in FOUR_CLEAN.adapters if item.label == "clean"]
+    doubled = replace(FOUR_CLEAN, adapters=(*FOUR_CLEAN.adapters, *alike))
+    found = assess(doubled, OWN, vector(1.0), 0.7)
+    above = {item.recipe for item in doubled.adapters if item.label == "clean" and item.score > found.threshold}
+    assert found.alarming_recipes == len(above) < sum(value > found.threshold for value in found.clean)
+    low, high = found.false_alarms_by_recipe
+    assert low < found.alarming_recipes / len(found.recipes) <= high
 
 
 def test_a_rate_that_is_asked_for_as_the_refusal_says_is_accepted() -> None:
@@ -149,3 +172,13 @@ def test_a_bases_own_calibration_comes_first_then_the_pooled_one() -> None:
     assert choose_calibration(known, "2" * 64, "references") is pooled
     assert choose_calibration([other], "2" * 64, "references") is other
     assert choose_calibration(known, OWN, "base only") is None
+
+
+def test_of_two_calibrations_of_a_base_the_one_beside_the_same_references_is_taken() -> None:
+    first, second = (
+        replace(CALIBRATION, circumstances=(replace(HERE, references=references),))
+        for references in (("1" * 64,), ("2" * 64, "3" * 64))
+    )
+    assert choose_calibration([first, second], OWN, "references", ("3" * 64, "2" * 64)) is second
+    assert choose_calibration([second, first], OWN, "references", ("1" * 64,)) is first
+    assert choose_calibration([second, first], OWN, "references", ("3" * 64,)) is second, "the first of its base"

@@ -71,7 +71,7 @@ def test_an_adapter_above_all_clean_ones_is_suspicious(
     assert report.score and report.score.alarm
     assert (report.verdict.kind, report.verdict.headline) == (
         VerdictKind.SUSPICIOUS,
-        "its features are those of a backdoor",
+        "its score is one that few clean adapters reach",
     )
     assert [item.feature for item in report.score.score.contributions] == sorted(NAMES)
     assert sum(item.value is not None for item in report.score.score.contributions) > len(NAMES) / 2
