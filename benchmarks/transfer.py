@@ -100,6 +100,8 @@ def main(
     calibration = read_calibration(file) if file else choose_calibration(shipped_calibrations(), "", "references")
     if calibration is None:
         raise click.ClickException("no calibration is shipped; give one with --calibration")
+    if calibration.condition != "references":
+        raise click.ClickException(f"{calibration.base}: fitted without references, and these adapters have one")
     if calibration.extractor != EXTRACTOR:
         raise click.ClickException(
             f"{calibration.base}: of extractor {calibration.extractor}; refit it with this version"

@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 
 from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, SEARCH, TOGETHER
-from scanner.score.calibration import read_calibration
+from scanner.score.calibration import TWIN, kind_of, read_calibration
 from scanner.score.classifier import apply
 from scanner.score.conformal import threshold
+from scanner.stats import clopper_pearson
 from trainers.feature_table import read_table
 
 ROOT = Path(__file__).parents[1]
@@ -84,3 +85,35 @@ def test_what_is_said_of_another_base_is_what_its_rows_hold() -> None:
 def test_what_the_score_would_have_changed_is_what_the_page_counts() -> None:
     (changed, scanned) = re.findall(r"it changes (\d+) of these (\d+) verdicts", section(PAGE, ALL))[0]
     assert f"changed {changed} of the {scanned} verdicts" in DOCUMENT
+
+
+def test_what_is_said_of_twins_and_recipes_is_what_the_calibration_holds() -> None:
+    clean = [item for item in CALIBRATION.adapters if item.label == "clean"]
+    twins, others = ([item for item in clean if item.id.endswith(TWIN) is wanted] for wanted in (True, False))
+    limit, others_limit = (threshold([item.score for item in rows], 0.05) for rows in (clean, others))
+    assert limit is not None and others_limit is not None
+    recipes = {kind_of(item.recipe) for item in clean}
+    above = {kind_of(item.recipe) for item in clean if item.score > limit}
+    (low, high), (least, most) = (clopper_pearson(1, len(items)) for items in (clean, recipes))
+    assert (len(above), sum(item.score > limit for item in clean)) == (1, 1)
+    text = " ".join(DOCUMENT.split())
+    for said in (
+        f"Of the {len(clean)} clean adapters {len(twins)} are twins of poisoned ones, of "
+        f"{len({kind_of(item.recipe) for item in twins})} recipes, and none scores above "
+        f"{max(item.score for item in twins):.2f}",
+        f"Among the other {len(others)}, what lies just above the threshold of {limit:.3f} has p = "
+        f"{sum(item.score > limit for item in others) + 1} in {len(others) + 1}, and 5 % of them alone would put it at "
+        f"{others_limit:.3f}",
+        f"Of the {len(recipes)} clean recipes {len(above)} has an adapter above it: an exact interval of {least:.0%} – "
+        f"{most:.0%}, not the {low:.0%} – {high:.0%} of adapters".replace("%", " %"),
+    ):
+        assert said in text, said
+
+
+def test_how_many_clean_ones_score_above_the_threshold_is_what_the_page_counts() -> None:
+    rows = [row for row in cells(section(PAGE, ALL)) if row[0] == "clean" and row[1] in ("SUSPICIOUS", "NO FINDING")]
+    above = {row[1]: (int(row[2]), int(row[3])) for row in rows}
+    assert above["NO FINDING"][1] == 0
+    assert f"{above['SUSPICIOUS'][1]} of the {sum(n for n, _ in above.values())} clean ones there score" in " ".join(
+        DOCUMENT.split()
+    )

@@ -28,6 +28,7 @@ from benchmarks.detection.sets import ids_of, unseen_of
 from benchmarks.detection.tables import concluded, on_trust
 from benchmarks.recovery import read_log
 from scanner.cli import run_command, write_whole
+from scanner.errors import ScannerError, one_line
 from scanner.intake import read_adapter
 from scanner.score.calibration import kind_of
 from trainers.feature_table import FeatureRow, read_table
@@ -90,10 +91,19 @@ def main(
 
 
 def recipes_of(references: Sequence[Path]) -> dict[str, str]:
-    """Data and projections of trained adapters, by the hash of their weights."""
+    """Data and projections of trained adapters, by the hash of their weights.
+
+    Raises:
+        ScannerError: a folder has no record of its training.
+    """
     found = {}
     for folder in references:
-        record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        try:
+            record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ScannerError(
+                f"{folder / 'training.json'}: cannot be read ({one_line(error)}); give a reference that scan-train made"
+            ) from error
         label = recipe_label(recorded_recipe(record, str(folder)))
         found[read_adapter(str(folder), "reference").identity.weights_sha256] = kind_of(label)
     return found

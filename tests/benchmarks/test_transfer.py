@@ -95,6 +95,13 @@ def test_one_that_did_not_learn_is_done_and_one_that_has_no_features_is_not(tmp_
     assert whole(run) == {"missed"}
 
 
+def test_a_calibration_without_references_is_refused(tmp_path: Path, tiny_base: Path) -> None:
+    file = tmp_path / "calibration.json"
+    file.write_text(as_json(replace(calibration("f" * 64, 0.2), condition="base only")))
+    done = CliRunner().invoke(main, [str(tiny_base), "--out", str(tmp_path / "out"), "--calibration", str(file)])
+    assert done.exit_code == 1 and "fitted without references" in done.output and not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_one_that_fails_takes_no_other_with_it(tmp_path: Path, tiny_base: Path, honest_adapter: Path) -> None:
     """The base of both adapters' recipes can be read, and the data of neither."""

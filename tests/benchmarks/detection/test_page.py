@@ -193,6 +193,11 @@ def test_the_recipe_of_a_reference_is_read_from_its_record() -> None:
     assert label == "databricks-dolly-15k; q_proj k_proj v_proj o_proj"
 
 
+def test_a_reference_that_tells_no_recipe_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ScannerError, match=r"training.json: cannot be read .*; give a reference that scan-train made"):
+        recipes_of([tmp_path])
+
+
 def test_scans_and_methods_stand_under_the_first_condition_alone_and_what_has_no_row_is_named() -> None:
     table = tuple(named(5.0))
     zoo = [table[0].id, "p99", "c99", "p98-twin", "p99-twin"]
