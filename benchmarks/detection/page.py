@@ -158,9 +158,12 @@ def section(
 def last_set_alone(
     rows: Sequence[FeatureRow], unseen: Collection[str], verdicts: Mapping[str, str] | None, jobs: int
 ) -> list[str]:
-    """What adapters come to that no choice was made on; nothing where none is given or all are."""
+    """What adapters come to that no choice was made on.
+
+    Nothing where none is given, or where the others are all clean or all poisoned, so that no fit to them can be made.
+    """
     n_later = sum(row.id in unseen for row in rows)
-    if not 0 < n_later < len(rows):
+    if not n_later or len({row.label for row in rows if row.learned and row.id not in unseen}) < 2:
         return []
     folds_of = FoldsOf(jobs)
     lines = [judge(item, folds_of) for item in on_unseen(rows, unseen, verdicts)]

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 
 from benchmarks.detection.__main__ import main, of_the_same_weights, recipes_of, searches_of
 from benchmarks.detection.__main__ import verdicts_of as verdicts_in
-from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, SEARCH
+from benchmarks.detection.comparison import EVERYTHING, FOLLOWS, SEARCH, compared, judge
 from benchmarks.detection.conditions import ALONE, OTHER, SAME, ConditionRows, of_condition
-from benchmarks.detection.page import document, trained_anew
+from benchmarks.detection.page import document, last_set_alone, section, trained_anew
 from benchmarks.detection.sets import ids_of, unseen_of
 from benchmarks.detection.tables import added, concluded, held_out, on_trust, searched_in
 from scanner.errors import BadCalibration, ScannerError
@@ -133,12 +133,14 @@ def test_verdicts_that_are_taken_by_a_name_alone_are_counted_by_set() -> None:
 
 
 def test_of_a_control_no_found_share_is_told() -> None:
-    page = document([ConditionRows(ALONE, tuple(named(3.0)))], {}, [])
-    (control,) = [line for line in page.splitlines() if "what is missing" in line]
-    assert control.endswith("| a control |"), control
+    (control,) = [item for item in compared(named(3.0), {}, []) if "what is missing" in item.name]
+    line = judge(control)
+    assert line.auc.value is not None and {item.missing for item in line.found} == {"a control"}
 
 
-def test_twins_have_a_table_of_their_own_and_a_recipe_is_its_data_and_projections() -> None:
+def test_twins_have_a_table_of_their_own_and_a_recipe_is_its_data_and_projections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     table = named(5.0)
     twins = [
         replace(row, id=f"{row.id}-twin", family="called otherwise") if row.label == "clean" else row for row in table
@@ -147,8 +149,14 @@ def test_twins_have_a_table_of_their_own_and_a_recipe_is_its_data_and_projection
     recipe = "dolly; q_proj v_proj; rank 8; 160 steps"
     longer = replace(table[0], label="clean", recipe=recipe.replace("160", "640"), family="clean dolly")
     assert longer.group == replace(longer, recipe=recipe, family="twin").group == "clean: dolly; q_proj v_proj"
-    page = document([ConditionRows(ALONE, tuple(twins))], {}, [])
-    assert page.count("### Against clean twins alone") == 1
+    judged = {}
+    monkeypatch.setattr("benchmarks.detection.page.tables_of", lambda *given: (judged.update([given[:2]]) or [], []))
+    section(ConditionRows(ALONE, tuple(twins)), {}, [], 1)
+    apart = [row for row in twins if row.label == "poisoned" or row.id.endswith("-twin")]
+    assert judged == {"### Against clean twins alone": apart, "### Against all clean adapters": tuple(twins)}
+    judged.clear()
+    section(ConditionRows(ALONE, tuple(table)), {}, [], 1)
+    assert list(judged) == ["### Against all clean adapters"], "there are none"
 
 
 def test_a_name_that_stands_for_two_scans_is_refused() -> None:
@@ -203,7 +211,11 @@ def test_scans_and_methods_stand_under_the_first_condition_alone_and_what_has_no
     zoo = [table[0].id, "p99", "c99", "p98-twin", "p99-twin"]
     verdicts = verdicts_of(list(table), "family 0")
     measured = lines_of(table, "norm-spread", score={row.id: 0.0 for row in table})
-    page = document([ConditionRows(OTHER, table), ConditionRows(ALONE, table)], verdicts, measured, ["p99"], zoo)
+    last = {table[0].id, table[-1].id}
+    page = document(
+        [ConditionRows(OTHER, table), ConditionRows(ALONE, table)], verdicts, measured, ["p99"], zoo, unseen=last
+    )
+    assert page.count("### The last set alone\n\n2 of these adapters") == 2
     first, second = page.split("## Compared with base only")
     assert SEARCH in first and SEARCH not in second and "inspired by BAIT" in first and "BAIT" not in second
     assert "out: p99. Of these," in first and "Not run: c99, 2 clean twins of poisoned adapters." in first
@@ -241,11 +253,15 @@ def test_a_last_set_is_judged_by_fits_to_the_others_alone() -> None:
     last = {row.id for row in table if row.family in ("family 1", "family 2") or row.recipe in ("recipe 3", "recipe 4")}
     reversed_before = [row if row.id in last else upside_down(row) for row in table]
     for rows, auc in ((table, "1.00"), (reversed_before, "0.00")):
-        page = document([ConditionRows(OTHER, tuple(rows))], verdicts_of(list(table), "family 0"), [], unseen=last)
-        apart = page.split("### The last set alone")[1]
+        (apart,) = last_set_alone(rows, last, verdicts_of(list(table), "family 0"), 1)
         assert f"| {EVERYTHING} | 12 | 12 | {auc}" in apart, "what fits saw decides, and they saw no other set"
         assert f"| {SEARCH} | 12 | 12 | 1.00" in apart and f"| {FOLLOWS} | 12 | 12 | not measured" in apart
-    assert "### The last set alone" not in document([ConditionRows(OTHER, table)], {}, [])
+
+
+def test_there_is_no_last_set_where_none_is_or_the_others_are_of_one_kind() -> None:
+    table, verdicts = named(5.0), verdicts_of(named(5.0), "family 0")
+    for unseen in (set(), {row.id for row in table}, {row.id for row in table if row.label == "clean"}):
+        assert last_set_alone(table, unseen, verdicts, 1) == []
 
 
 def test_what_a_choice_was_made_with_in_view_is_not_unseen(tmp_path: Path) -> None:
