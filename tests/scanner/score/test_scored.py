@@ -123,6 +123,9 @@ def test_the_calibration_of_another_base_ends_no_scan_by_its_size(
     assert usable_calibration(pair, 0.01, [elsewhere]) is None
     with pytest.raises(ScannerError, match="20 clean adapters"):
         usable_calibration(pair, 0.01, [elsewhere, own])
+    (reference,) = (pair.adapters[name].identity.weights_sha256 for name in pair.reference_names)
+    beside = calibration(base.identity.fingerprint, 0.2, circumstances=Circumstances(references=(reference,)))
+    assert usable_calibration(pair, 0.05, [own, beside]) is beside
 
 
 def test_a_known_adapter_is_known_by_its_weights(
