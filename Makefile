@@ -62,6 +62,7 @@ evaluation: install
 	  --features "other clean recipes" $(SETS)/evaluation-7.features.csv \
 	  --features "same recipe" $(SETS)/evaluation-6.features.csv \
 	  --features "same recipe" $(SETS)/evaluation-7.features.csv \
+	  --features "same recipe" $(SETS)/evaluation-7.same-recipe.features.csv \
 	  --features "base only" $(SETS)/evaluation-7.base-only.features.csv \
 	  --zoo $(SETS)/evaluation-6.toml --log $(SETS)/evaluation-6.jsonl --version 352c6136e107 \
 	  --zoo $(SETS)/evaluation-7.toml --log $(SETS)/evaluation-7.jsonl --version bb5df5e5aaa7 \
