@@ -110,6 +110,25 @@ def test_what_is_said_of_twins_and_recipes_is_what_the_calibration_holds() -> No
         assert said in text, said
 
 
+def test_what_is_said_of_a_reference_of_the_same_recipe_is_what_the_page_shows() -> None:
+    part = PAGE.split("## Compared with same recipe", 1)[1].split("\n## ", 1)[0]
+    shown = {row[0]: row[1:] for row in cells(section(part, ALL)) if row[1].isdigit()}
+    families, recipes = re.findall(r"Held out: (\d+) attack families against (\d+) clean recipes", section(part, ALL))[
+        0
+    ]
+    poisoned, clean, auc = shown[EVERYTHING]
+    assert shown[FOLLOWS] == shown[EVERYTHING]
+    metrics = "the study's metrics, with the best candidate"
+    text = " ".join(DOCUMENT.split())
+    for said in (
+        f"{poisoned} poisoned adapters of {families} families and {clean} clean ones of {recipes} recipes",
+        f"(AUC {auc.replace(' (', ', ')}",
+        f"({shown['weights alone'][2].replace(' (', ', ')}",
+        f"({shown[metrics][2].replace(' (', ', ')}",
+    ):
+        assert said in text, said
+
+
 def test_how_many_clean_ones_score_above_the_threshold_is_what_the_page_counts() -> None:
     rows = [row for row in cells(section(PAGE, ALL)) if row[0] == "clean" and row[1] in ("SUSPICIOUS", "NO FINDING")]
     above = {row[1]: (int(row[2]), int(row[3])) for row in rows}
