@@ -100,7 +100,7 @@ def test_what_is_said_of_twins_and_recipes_is_what_the_calibration_holds() -> No
     for said in (
         f"Of the {len(clean)} clean adapters {len(twins)} are twins of poisoned ones, of "
         f"{len({kind_of(item.recipe) for item in twins})} recipes, and none scores above "
-        f"{max(item.score for item in twins):.2f}",
+        f"{max(item.score for item in twins):.3f}",
         f"Among the other {len(others)}, what lies just above the threshold of {limit:.3f} has p = "
         f"{sum(item.score > limit for item in others) + 1} in {len(others) + 1}, and 5 % of them alone would put it at "
         f"{others_limit:.3f}",
