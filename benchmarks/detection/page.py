@@ -147,9 +147,11 @@ def section(
         n_poisoned, n_clean = numbers(learned)
         return [*parts, _FEW_GROUPS.format(n_poisoned=n_poisoned, n_clean=n_clean)]
     like = [row for row in rows if row.label == "poisoned" or row.id.endswith(TWIN)]
-    if can_be_held_out([row for row in like if row.learned]):
+    all_are_twins = len(like) == len(rows)
+    if not all_are_twins and can_be_held_out([row for row in like if row.learned]):
         parts += tables_of("### Against clean twins alone", like, verdicts, measured, jobs)[0]
-    added, lines = tables_of("### Against all clean adapters", rows, verdicts, measured, jobs, _STEPS_TELL)
+    title = f"### Against all clean adapters{', each of them a twin' if all_are_twins else ''}"
+    added, lines = tables_of(title, rows, verdicts, measured, jobs, "" if all_are_twins else _STEPS_TELL)
     parts += added
     parts += caught(rows, lines, verdicts)
     return [*parts, *last_set_alone(rows, unseen, verdicts, jobs)]

@@ -151,12 +151,14 @@ def test_twins_have_a_table_of_their_own_and_a_recipe_is_its_data_and_projection
     assert longer.group == replace(longer, recipe=recipe, family="twin").group == "clean: dolly; q_proj v_proj"
     judged = {}
     monkeypatch.setattr("benchmarks.detection.page.tables_of", lambda *given: (judged.update([given[:2]]) or [], []))
-    section(ConditionRows(ALONE, tuple(twins)), {}, [], 1)
-    apart = [row for row in twins if row.label == "poisoned" or row.id.endswith("-twin")]
-    assert judged == {"### Against clean twins alone": apart, "### Against all clean adapters": tuple(twins)}
+    section(ConditionRows(ALONE, (*twins, longer)), {}, [], 1)
+    assert judged == {"### Against clean twins alone": twins, "### Against all clean adapters": (*twins, longer)}
     judged.clear()
     section(ConditionRows(ALONE, tuple(table)), {}, [], 1)
     assert list(judged) == ["### Against all clean adapters"], "there are none"
+    judged.clear()
+    section(ConditionRows(ALONE, tuple(twins)), {}, [], 1)
+    assert list(judged) == ["### Against all clean adapters, each of them a twin"], "one table, not the same twice"
 
 
 def test_a_name_that_stands_for_two_scans_is_refused() -> None:
