@@ -23,8 +23,8 @@ _MAX_VALUES, _MAX_DEPTH = 5_000_000, 64
 _MAX_TEXT = 4000
 _MAX_PARTS = 16
 _MAX_ADAPTERS = 64
-# 1.2 had no rules and no suppressions, 1.3 said less of the score; what is repeated stands there alike.
-_READABLE = ("1.2", "1.3", "1.4", "1.5", SCHEMA_VERSION)
+# 1.2 had no rules and no suppressions, 1.3 and 1.6 said less of the score; what is repeated stands there alike.
+_READABLE = ("1.2", "1.3", "1.4", "1.5", "1.6", SCHEMA_VERSION)
 # Up to this one, verification had one look (`scanner/search/verify.py`).
 _ONE_LOOK = ("1.2", "1.3", "1.4", "1.5")
 

@@ -21,6 +21,7 @@ from scanner.search.behaviour import FixedReply
 from scanner.search.candidates import Candidate
 from scanner.search.reply_kinds import ReplyKind
 from scanner.triggers import Trigger
+from scanner.types import SCHEMA_VERSION
 from tests.conftest import TRIGGER
 from tests.tiny import REPLY, make_base
 
@@ -265,6 +266,15 @@ def test_no_report_can_claim_that_more_was_signed_off_than_can_be(
 ) -> None:
     with pytest.raises(BadReport, match="not a whole report"):
         read_report(altered(saved, tmp_path, lambda document: signed_off(document, outcome, rule, verdict)))
+
+
+def test_reports_of_every_schema_since_are_read(saved: Path, tmp_path: Path) -> None:
+    """Raising the version must leave none out: a gate keeps reports, and asks for them to be verified later."""
+    major, _, minor = SCHEMA_VERSION.partition(".")
+    for older in range(2, int(minor) + 1):
+        version = {"schema_version": f"{major}.{older}"}
+        read = read_report(altered(saved, tmp_path, lambda document, version=version: document.update(version)))
+        assert read.looks == (1 if older <= 5 else 2)
 
 
 def test_a_report_from_before_there_were_rules_is_read(saved: Path, tmp_path: Path) -> None:
