@@ -30,6 +30,7 @@ from scanner.intake import read_adapter
 from scanner.models.base_models import fingerprint, resolve_base
 from scanner.score.assess import choose_calibration
 from scanner.score.calibration import Calibration, read_calibration, shipped_calibrations
+from scanner.score.circumstances import Circumstances
 from scanner.score.classifier import apply
 from scanner.score.conformal import threshold
 from trainers.feature_table import FeatureRow, add_row, measured_already, read_table, require_this_extractor
@@ -97,7 +98,8 @@ def main(
 ) -> None:
     """Runs what is missing, prints what is there; ends with an error where an adapter failed."""
     calm_libraries()
-    calibration = read_calibration(file) if file else choose_calibration(shipped_calibrations(), "", "references")
+    shipped = choose_calibration(shipped_calibrations(), "references", Circumstances())
+    calibration = read_calibration(file) if file else shipped
     if calibration is None:
         raise click.ClickException("no calibration is shipped; give one with --calibration")
     if calibration.condition != "references":

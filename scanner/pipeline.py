@@ -191,8 +191,8 @@ def _load(inputs: _Inputs, run: _Run) -> _Loaded:
         to_search_in = base_to_search_in(base, options.search_precision) if options.depth else base
         pair = ModelPair(base, adapter, references)
         searched_in = pair if to_search_in is base else ModelPair(to_search_in, adapter, references)
-        scored = options.score and options.depth is not None
-        calibration = usable_calibration(pair, options.false_alarm_rate) if scored else None
+        scored = options.depth if options.score else None
+        calibration = usable_calibration(pair, scored, options.false_alarm_rate) if scored else None
         chat = chat_findings(base, inputs.adapters)
     return _Loaded(pair, searched_in, calibration, chat, chat_findings(base, (adapter,)))
 

@@ -25,9 +25,14 @@ RESTS_ON = (
 )
 
 # What a version is called that differs from an earlier one in nothing that a search does (in words of verdicts or
-# comments, in whether a score is wanted), so that what was measured of the one is said of the other: by the hash of its
-# files, named by who has read the difference.
-SAME_AS = {"df356a044a7f": "bb5df5e5aaa7", "77e1a61f22ec": "bb5df5e5aaa7", "21de0b0f34bb": "bb5df5e5aaa7"}
+# comments, in whether a score is wanted and by which calibration), so that what was measured of the one is said of the
+# other: by the hash of its files, named by who has read the difference.
+SAME_AS = {
+    "df356a044a7f": "bb5df5e5aaa7",
+    "77e1a61f22ec": "bb5df5e5aaa7",
+    "21de0b0f34bb": "bb5df5e5aaa7",
+    "db4d0367867b": "bb5df5e5aaa7",
+}
 
 
 def search_version() -> str:

@@ -114,19 +114,20 @@ def extract(evidence: Evidence) -> FeatureVector:
                 missing[name] = "its value is not finite"
             else:
                 values[name] = float(figure)
-    return FeatureVector(EXTRACTOR, values, missing, circumstances_of(evidence))
+    searched_in = evidence.ground.pair.base.identity.dtype
+    return FeatureVector(EXTRACTOR, values, missing, circumstances_of(evidence.pair, evidence.depth, searched_in))
 
 
-def circumstances_of(evidence: Evidence) -> Circumstances:
-    """Under what this evidence was gathered."""
-    base, adapters = evidence.pair.base.identity, evidence.pair.adapters
+def circumstances_of(pair: ModelPair, depth: str, search_dtype: str = "") -> Circumstances:
+    """Under what a pair's features are measured; `search_dtype` is empty before a search."""
+    base, adapters = pair.base.identity, pair.adapters
     return Circumstances(
         base=base.fingerprint,
         dtype=base.dtype,
         quantization=base.quantization,
-        search_dtype=evidence.ground.pair.base.identity.dtype,
-        depth=evidence.depth,
-        references=tuple(sorted(adapters[name].identity.weights_sha256 for name in evidence.pair.reference_names)),
+        search_dtype=search_dtype,
+        depth=depth,
+        references=tuple(sorted(adapters[name].identity.weights_sha256 for name in pair.reference_names)),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from scanner.errors import ScannerError
 from scanner.score.calibration import Calibration, Condition, KnownAdapter, kind_of
-from scanner.score.circumstances import searched_unlike, unlike
+from scanner.score.circumstances import Circumstances, searched_unlike, unlike
 from scanner.score.classifier import Score, apply
 from scanner.score.conformal import SLACK, p_value, threshold
 from scanner.score.vector import FeatureVector
@@ -80,19 +80,19 @@ class Assessment:
 
 
 def choose_calibration(
-    calibrations: Sequence[Calibration], fingerprint: str, condition: Condition, references: Sequence[str] = ()
+    calibrations: Sequence[Calibration], condition: Condition, own: Circumstances
 ) -> Calibration | None:
     """The base's own calibration under a condition; else the pooled one, else that of another base; else None.
 
     Args:
-        references: hashes of what the suspect is compared with: of several of its base, one that was fitted beside the
-            same comes first.
+        own: under what the suspect is measured: of several calibrations of its base the one that was fitted under the
+            likest comes first, since any difference but the search's dtype keeps a score from raising its alarm.
     """
     alike = [item for item in calibrations if item.condition == condition]
-    own = [item for item in alike if item.fingerprint == fingerprint]
-    beside = [item for item in own if tuple(sorted(references)) in {known.references for known in item.circumstances}]
+    of_base = [item for item in alike if item.fingerprint == own.base]
     pooled = [item for item in alike if item.base == POOLED]
-    return next(iter([*beside, *own, *pooled, *alike]), None)
+    likest = sorted(of_base, key=lambda item: len(unlike(own, item.circumstances)))
+    return next(iter([*likest, *pooled, *alike]), None)
 
 
 def check_rate(calibration: Calibration, rate: float) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scanner.agreement import same_weights
-from scanner.features import EXTRACTOR, Evidence, extract, feature_prompts, meanings
+from scanner.features import EXTRACTOR, Evidence, circumstances_of, extract, feature_prompts, meanings
 from scanner.models.model_pair import SUSPECT, ModelPair
 from scanner.score.assess import Assessment, assess, check_rate, choose_calibration
 from scanner.score.calibration import Calibration, Condition, shipped_calibrations
@@ -29,11 +29,12 @@ class Scored:
 
 
 def usable_calibration(
-    pair: ModelPair, rate: float, calibrations: Sequence[Calibration] | None = None
+    pair: ModelPair, depth: str, rate: float, calibrations: Sequence[Calibration] | None = None
 ) -> Calibration | None:
     """The calibration that a scan of this pair is scored by; None where there is none.
 
     Args:
+        depth: of the search that features will be read from.
         calibrations: to choose from; those that come with the package by default.
 
     Raises:
@@ -42,8 +43,7 @@ def usable_calibration(
     known = shipped_calibrations() if calibrations is None else calibrations
     condition: Condition = "references" if pair.reference_names else "base only"
     fitting = [item for item in known if item.extractor == EXTRACTOR]
-    references = [pair.adapters[name].identity.weights_sha256 for name in pair.reference_names]
-    chosen = choose_calibration(fitting, pair.base.identity.fingerprint, condition, references)
+    chosen = choose_calibration(fitting, condition, circumstances_of(pair, depth))
     if chosen is None:
         return None
     if chosen.fingerprint == pair.base.identity.fingerprint:

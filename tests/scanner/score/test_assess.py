@@ -168,17 +168,28 @@ def test_a_rate_that_is_asked_for_as_the_refusal_says_is_accepted() -> None:
 def test_a_bases_own_calibration_comes_first_then_the_pooled_one() -> None:
     pooled, other = replace(CALIBRATION, base=POOLED, fingerprint=""), replace(CALIBRATION, fingerprint="1" * 64)
     known = [other, pooled, CALIBRATION]
-    assert choose_calibration(known, OWN, "references") is CALIBRATION
-    assert choose_calibration(known, "2" * 64, "references") is pooled
-    assert choose_calibration([other], "2" * 64, "references") is other
-    assert choose_calibration(known, OWN, "base only") is None
+    here, elsewhere = Circumstances(base=OWN), Circumstances(base="2" * 64)
+    assert choose_calibration(known, "references", here) is CALIBRATION
+    assert choose_calibration(known, "references", elsewhere) is pooled
+    assert choose_calibration([other], "references", elsewhere) is other
+    assert choose_calibration(known, "base only", here) is None
 
 
-def test_of_two_calibrations_of_a_base_the_one_beside_the_same_references_is_taken() -> None:
-    first, second = (
-        replace(CALIBRATION, circumstances=(replace(HERE, references=references),))
-        for references in (("1" * 64,), ("2" * 64, "3" * 64))
-    )
-    assert choose_calibration([first, second], OWN, "references", ("3" * 64, "2" * 64)) is second
-    assert choose_calibration([second, first], OWN, "references", ("1" * 64,)) is first
-    assert choose_calibration([second, first], OWN, "references", ("3" * 64,)) is second, "the first of its base"
+@pytest.mark.parametrize(
+    ("name", "one", "other", "neither"),
+    [
+        ("references", ("1" * 64,), ("2" * 64, "3" * 64), ("3" * 64,)),
+        ("depth", "standard", "deep", "quick"),
+        ("dtype", "float32", "bfloat16", "float16"),
+        ("quantization", "none", "int8", "nf4"),
+    ],
+)
+def test_of_two_calibrations_of_a_base_the_one_that_was_measured_alike_is_taken(
+    name: str, one: Any, other: Any, neither: Any
+) -> None:
+    here = {value: replace(HERE, **{name: value}) for value in (one, other, neither)}
+    first, second = (replace(CALIBRATION, circumstances=(here[value],)) for value in (one, other))
+    for files in ([first, second], [second, first]):
+        assert choose_calibration(files, "references", here[one]) is first
+        assert choose_calibration(files, "references", here[other]) is second
+        assert choose_calibration(files, "references", here[neither]) is files[0]

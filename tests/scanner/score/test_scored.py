@@ -99,7 +99,7 @@ def test_a_scan_that_was_not_scored_says_why(tiny_base: Path, honest_adapter: Pa
         load_base(str(tiny_base)), read_adapter(str(other_honest_adapter)), [read_adapter(str(honest_adapter))]
     )
     old = replace(calibration("f" * 64, 0.2), extractor=EXTRACTOR + 1)
-    assert usable_calibration(pair, 0.05, [old]) is None
+    assert usable_calibration(pair, "standard", 0.05, [old]) is None
     searched = cast(Found, object())
     assert score_adapter(pair, searched, None, None, 0.05).missing == NO_CALIBRATION
     assert score_adapter(pair, searched, None, calibration("f" * 64, 0.2), 0.05).missing == OUT_OF_TIME
@@ -119,13 +119,13 @@ def test_the_calibration_of_another_base_ends_no_scan_by_its_size(
     base = load_base(str(tiny_base))
     pair = ModelPair(base, read_adapter(str(other_honest_adapter)), [read_adapter(str(honest_adapter))])
     elsewhere, own = calibration("f" * 64, 0.2), calibration(base.identity.fingerprint, 0.2)
-    assert usable_calibration(pair, 0.05, [elsewhere]) is elsewhere
-    assert usable_calibration(pair, 0.01, [elsewhere]) is None
+    assert usable_calibration(pair, "standard", 0.05, [elsewhere]) is elsewhere
+    assert usable_calibration(pair, "standard", 0.01, [elsewhere]) is None
     with pytest.raises(ScannerError, match="20 clean adapters"):
-        usable_calibration(pair, 0.01, [elsewhere, own])
+        usable_calibration(pair, "standard", 0.01, [elsewhere, own])
     (reference,) = (pair.adapters[name].identity.weights_sha256 for name in pair.reference_names)
     beside = calibration(base.identity.fingerprint, 0.2, circumstances=Circumstances(references=(reference,)))
-    assert usable_calibration(pair, 0.05, [own, beside]) is beside
+    assert usable_calibration(pair, "standard", 0.05, [own, beside]) is beside
 
 
 def test_a_known_adapter_is_known_by_its_weights(
