@@ -22,7 +22,7 @@ from cyclonedx.model.vulnerability import (
 )
 from cyclonedx.output.json import JsonV1Dot6
 
-from reports.safe_text import visible
+from reports.safe_text import REASON_LENGTH, visible
 from scanner.rules.catalogue import rule_called
 from scanner.rules.records import Finding
 from scanner.types import AdapterIdentity, Report
@@ -100,7 +100,7 @@ def _verdict(report: Report) -> Iterable[Property]:
     yield from _properties({"verdict": verdict.kind.value, "headline": visible(verdict.headline)})
     for name, texts in (("reason", verdict.reasons), ("warning", report.warnings)):
         for number, text in enumerate(texts, 1):  # numbered, since properties are kept sorted
-            yield Property(name=f"{_NAMESPACE}:{name}:{number:02}", value=visible(text))
+            yield Property(name=f"{_NAMESPACE}:{name}:{number:02}", value=visible(text, REASON_LENGTH))
     for item in report.coverage:
         seen = "looked at" if item.looked_at else "not looked at"
         yield Property(name=f"{_NAMESPACE}:coverage", value=f"{item.what}: {seen}: {visible(item.detail)}")

@@ -10,7 +10,17 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.safe_text import REASON_LENGTH, visible
-from reports.summaries import RATE_NAMES, is_estimate, layer_means, most_implicated_heads, pooled, screen_note
+from reports.summaries import (
+    RATE_NAMES,
+    about_no_trigger,
+    is_estimate,
+    layer_means,
+    most_implicated_heads,
+    pooled,
+    screen_note,
+)
+from scanner.rules.catalogue import rule_called
+from scanner.rules.records import Finding
 from scanner.score.in_words import how_sure
 from scanner.stats import Rate
 from scanner.types import CONFIRMED, Localisation, Measurement, Report, TriggerFinding, VerdictKind
@@ -75,8 +85,15 @@ def _verdict_panel(report: Report) -> Panel:
     lines += [Text(f"• {visible(reason, REASON_LENGTH)}") for reason in verdict.reasons]
     if verdict.rule:
         lines.append(Text(f"rule {verdict.rule}: `scan explain {verdict.rule}` says what to do", style="dim"))
+    for finding in about_no_trigger(report):
+        lines.append(Text(f"finding {finding.fingerprint}, {_under_its_rule(finding)}", style="dim"))
     colour = _COLOURS[verdict.kind]
     return Panel(Group(*lines), title=Text(f" {verdict.kind.value} ", style=f"bold {colour}"), border_style=colour)
+
+
+def _under_its_rule(finding: Finding) -> str:
+    by = f" Suppressed by {visible(finding.signed_off.signed_by)}." if finding.signed_off else ""
+    return f"{finding.rule}: {rule_called(finding.rule).title}{by}"
 
 
 def _heading(title: str) -> Rule:

@@ -11,7 +11,8 @@ from markupsafe import Markup, escape
 from reports.evidence import evidence, pieces
 from reports.plots import score_strip, search_curve
 from reports.safe_text import REASON_LENGTH, visible
-from reports.summaries import LOCALISATION_COLUMNS, RATE_NAMES
+from reports.summaries import LOCALISATION_COLUMNS, RATE_NAMES, about_no_trigger
+from scanner.rules.catalogue import rule_called
 from scanner.score.in_words import how_sure
 from scanner.types import Report
 
@@ -33,6 +34,7 @@ def render_html(report: Report) -> str:
         strip=score_strip.draw(report.score) if report.score else None,
         pieces=pieces,
         rate_names=RATE_NAMES,
+        about_no_trigger=about_no_trigger(report),
         localisation_columns=LOCALISATION_COLUMNS,
         # Our own file, nothing of the report in it.
         style=Markup(style),  # noqa: S704 # nosec B704
@@ -52,6 +54,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["visible"] = _isolated
     environment.filters["plain"] = visible
     environment.filters["how_sure"] = how_sure
+    environment.filters["rule"] = rule_called
     environment.globals["reason_length"] = REASON_LENGTH
     # Drawn by reports/plots, where the converter has escaped all text; nothing else may pass as markup.
     environment.filters["drawing"] = Markup

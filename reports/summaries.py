@@ -1,9 +1,10 @@
-"""Short forms of a head grid that every renderer shows alike."""
+"""What every renderer shows alike: short forms of a head grid, and which findings are about no trigger."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from scanner.types import Measurement
+from scanner.rules.records import Finding
+from scanner.types import Measurement, Report
 
 RATE_NAMES = {
     "attack_success": "suspect, with trigger",
@@ -23,6 +24,11 @@ LOCALISATION_COLUMNS = {
     "layer_centroid": ("Depth", "%.2f"),
     "layer_spread": ("± Spread", "%.2f"),
 }
+
+
+def about_no_trigger(report: Report) -> list[Finding]:
+    """Its findings that no trigger's section names, such as the score's alarm beside a verified string."""
+    return [item for item in report.findings if item.trigger is None]
 
 
 def layer_means(grid: Measurement) -> list[float]:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from reports.console import render_console, render_line
+from scanner.rules.records import Finding
 from scanner.types import VerdictKind
 from tests.reports.sample import HOSTILE, sample_report
 
@@ -53,6 +54,15 @@ def test_suppressions_are_shown_with_reason_signature_expiry_and_file() -> None:
     text = " ".join(render_console(sample_report(), 120).split())
     assert "Suppressions" in text and "applied SLP202 by bb it holds" in text and "expired SLP202" in text
     assert "reason: for bb signed by Ann bb, expires 2027-01-31, bb.toml (sha256 dddddddddddddddd)" in text
+
+
+def test_the_scores_alarm_beside_a_trigger_is_named_with_the_fingerprint_that_signs_it_off() -> None:
+    alarm = Finding("SLP205", "warning", "a sentence", "5" * 32)
+    text = " ".join(render_console(replace(sample_report(), findings=(alarm,)), 200).split())
+    assert f"finding {'5' * 32}, SLP205: The calibrated score is one that few clean adapters reach. │" in text
+    signed = replace(alarm, signed_off=sample_report().suppressions[0].sign_off)
+    text = " ".join(render_console(replace(sample_report(), findings=(signed,)), 200).split())
+    assert "few clean adapters reach. Suppressed by Ann bb." in text
 
 
 def test_a_suppressed_trigger_says_so_where_it_stands() -> None:

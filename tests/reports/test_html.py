@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from reports.html import render_html
+from scanner.rules.records import Finding
 from scanner.types import VerdictKind
 from tests.reports.sample import HOSTILE, sample_report
 
@@ -40,6 +41,15 @@ def test_the_score_says_what_its_features_are_and_for_whom_its_rate_holds() -> N
     html = render_html(sample_report())
     assert 'saliency.tail<br><span class="meaning">how far bb stands out</span>' in html
     assert "<li>bb</li><li>maths</li>" in html and "<li>rare, insult</li>" in html
+
+
+def test_the_scores_alarm_beside_a_trigger_is_named_with_the_fingerprint_that_signs_it_off() -> None:
+    alarm = Finding("SLP205", "warning", "a sentence", "5" * 32)
+    text = Page(render_html(replace(sample_report(), findings=(alarm,)))).text
+    assert f"Finding {'5' * 32}, SLP205: The calibrated score is one that few clean adapters reach.\n" in text
+    signed = replace(alarm, signed_off=sample_report().suppressions[0].sign_off)
+    text = Page(render_html(replace(sample_report(), findings=(signed,)))).text
+    assert "few clean adapters reach. Suppressed by Ann bb until 2027-01-31." in text
 
 
 def test_the_sections_stand_in_the_order_of_a_reviewer() -> None:
