@@ -62,7 +62,7 @@ RULES = (
     ),
     Rule(
         "SLP205",
-        "backdoor-like-features",
+        "high-score",
         "warning",
         "The calibrated score is one that few clean adapters reach.",
         "The score compares with the clean adapters that it was fitted on; an adapter made in another way can score "
