@@ -54,7 +54,7 @@ bench: install
 	$(BIN)/python -m benchmarks.performance
 
 # Prints docs/evaluation.md anew from the tables of features, the scans and the methods that were measured: half an hour
-# of one core, twice that and more on one without AVX-512, and nothing is trained or scanned.
+# of one core, nearly three times that on one without AVX-512, and nothing is trained or scanned.
 SETS := benchmarks/recovery_sets
 evaluation: install
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.detection --jobs 2 --reference examples/clean \

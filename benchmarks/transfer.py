@@ -98,8 +98,9 @@ def main(
 ) -> None:
     """Runs what is missing, prints what is there; ends with an error where an adapter failed."""
     calm_libraries()
-    shipped = choose_calibration(shipped_calibrations(), "references", Circumstances())
-    calibration = read_calibration(file) if file else shipped
+    calibration = (
+        read_calibration(file) if file else choose_calibration(shipped_calibrations(), "references", Circumstances())
+    )
     if calibration is None:
         raise click.ClickException("no calibration is shipped; give one with --calibration")
     if calibration.condition != "references":

@@ -36,6 +36,13 @@ def test_the_validator_refuses_what_is_no_bom() -> None:
     assert VALIDATOR.validate_str(json.dumps(bom_of(sample_report()) | {"version": "one"})) is not None
 
 
+def test_a_reason_as_long_as_our_own_sentences_is_whole() -> None:
+    report = sample_report()
+    reason = "Of clean adapters few would raise this alarm. " * 20
+    bom = bom_of(replace(report, verdict=replace(report.verdict, reasons=(reason,))))
+    assert properties_of(bom["metadata"]["component"])["reason:01"] == reason
+
+
 def test_suspect_references_and_base_stand_in_it_with_their_hashes() -> None:
     bom = bom_of(sample_report())
     suspect = bom["metadata"]["component"]
